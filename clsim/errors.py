@@ -1,0 +1,45 @@
+"""Errors a user can mend: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """The input is wrong, not the program: shown without a traceback, exit code 2.
+
+    Args:
+        what: what is wrong, in one sentence.
+        where: the place, as ``file:line`` or a path.
+        fix: what to do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f"\n  {self.fix}" if self.fix else ""
+        return f"{place}{self.what}{remedy}"
+
+
+class UserErrors(UserError):
+    """Several problems found in one go, so that they can be mended in one go."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__(f"{len(errors)} problem{'s' if len(errors) != 1 else ''}")
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class DataMissing(UserError):
+    """A data set is not on this machine and could not be fetched."""
+
+
+class WeightsMissing(UserError):
+    """Model weights are not on this machine and could not be fetched."""
