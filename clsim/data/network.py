@@ -1,0 +1,79 @@
+"""Downloads that give up quickly: a machine without network must learn so in seconds, not minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROBE_SECONDS = 2.0
+STALL_SECONDS = 15.0
+
+
+def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
+    """Whether the host of ``url`` (or the proxy in front of it) accepts a connection within ``seconds``."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    answered = threading.Event()
+
+    def probe() -> None:
+        try:
+            with socket.create_connection(address, seconds):
+                answered.set()
+        except OSError:
+            pass
+
+    # A thread, because no timeout bounds the look-up of a name.
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answered.is_set()
+
+
+@contextmanager
+def connection(url: str) -> Iterator[None]:
+    """Raise ConnectionError at once if ``url`` is out of reach; inside, no socket waits over 15 s."""
+    if not reachable(url):
+        raise ConnectionError(f"no network connection to {urlsplit(url).hostname}")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def download(url: str, path: Path, sha256: str) -> None:
+    """Fetch a small text file with Unix line ends; it appears whole and with this hash, or not at all.
+
+    Raises:
+        OSError: the network or the disk failed, or the content has another hash.
+    """
+    with urllib.request.urlopen(url, timeout=STALL_SECONDS) as answer:  # noqa: S310
+        content = bytes(answer.read()).replace(b"\r\n", b"\n")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise OSError(f"{url} has changed: its sha256 is not the expected one")
+    write_whole(path, content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is never seen half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
