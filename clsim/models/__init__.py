@@ -1,0 +1,7 @@
+"""Models and their parts; none of them knows a data set, a stream or a strategy."""
+
+from clsim.models.classifier import ClipImageTower, LinearClassifier
+from clsim.models.clip import LoadedClip, load_clip, save_clip
+from clsim.models.prompted_clip import PromptedCLIP
+
+__all__ = ["ClipImageTower", "LinearClassifier", "LoadedClip", "PromptedCLIP", "load_clip", "save_clip"]

@@ -1,0 +1,98 @@
+"""Right and wrong, class by class, from one pass over the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from avalanche.evaluation import PluginMetric
+from avalanche.evaluation.metric_results import MetricValue
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Test images and right answers of every class, ``(C,)`` each, on the CPU."""
+
+    correct: Tensor
+    total: Tensor
+
+    def accuracy(self, classes: Iterable[int] | None = None) -> float | None:
+        """Share of right answers among the images of some classes, or of all; ``None`` without images.
+
+        Example:
+            >>> ClassCounts(torch.tensor([3, 0]), torch.tensor([4, 4])).accuracy([0])
+            0.75
+        """
+        chosen = slice(None) if classes is None else torch.tensor(sorted(classes), dtype=torch.long)
+        total = int(self.total[chosen].sum())
+        return int(self.correct[chosen].sum()) / total if total else None
+
+    def accuracy_by_block(self, blocks: Sequence[Iterable[int]]) -> list[float]:
+        """:meth:`accuracy` of each block of classes; a block without test images counts as 0."""
+        return [self.accuracy(block) or 0.0 for block in blocks]
+
+
+def count_correct(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Right answers and images of every class, without waiting for the device.
+
+    Args:
+        logits: ``(B, C)``.
+        labels: class ids ``(B,)``.
+        classes: length of the counts.
+
+    Returns:
+        ``correct`` and ``total``, ``(classes,)`` int64 each.
+    """
+    correct = torch.zeros(classes, dtype=torch.long, device=labels.device)
+    total = torch.zeros_like(correct)
+    right = logits.argmax(dim=1) == labels
+    correct.index_add_(0, labels, right.long())
+    total.index_add_(0, labels, torch.ones_like(labels))
+    return correct, total
+
+
+class ClassAccuracy(PluginMetric[ClassCounts]):
+    """Accumulates :func:`count_correct` on the device over one evaluation and reads it once at its end.
+
+    Works in any Avalanche strategy; emits the accuracy over the evaluated stream.
+
+    Args:
+        classes: number of class ids of the data set.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self._sums: tuple[Tensor, Tensor] | None = None
+        self.counts = ClassCounts(torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long))
+
+    def result(self) -> ClassCounts:
+        """Counts of the last finished evaluation."""
+        return self.counts
+
+    def reset(self) -> None:
+        """Forgets the evaluation in progress."""
+        self._sums = None
+
+    def before_eval(self, strategy: Any) -> None:
+        """Starts from nothing."""
+        self.reset()
+
+    def after_eval_iteration(self, strategy: Any) -> None:
+        """Adds a batch."""
+        batch = count_correct(strategy.mb_output, strategy.mb_y, self.classes)
+        if self._sums is None:
+            self._sums = batch
+        else:
+            for total, new in zip(self._sums, batch, strict=True):
+                total += new
+
+    def after_eval(self, strategy: Any) -> MetricValue | None:
+        """Reads the counts, the one time this metric waits for the device."""
+        if self._sums is None:
+            return None
+        self.counts = ClassCounts(*(total.cpu() for total in self._sums))
+        return MetricValue(self, "clsim/accuracy", self.counts.accuracy(), strategy.clock.train_iterations)

@@ -1,0 +1,230 @@
+"""CLIP with learnable prompts in both towers (CPE-CLIP, arXiv 2303.04751)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clsim.errors import UserError
+from clsim.losses import EXCLUDED
+from clsim.models.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from clsim.models.clip import LoadedClip
+
+PromptMode = Literal["replace", "accumulate", "accumulate_same"]
+
+
+def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptMode) -> Tensor:
+    """The token sequence that enters ``layer``, with that layer's prompts in place.
+
+    Args:
+        state: output of the layer below, ``(B, T, D)``; its prompt tokens begin at ``start``.
+        prompts: all prompts, ``(layers, L, D)``.
+        layer: index of the layer about to run, from 1.
+        start: position of the first prompt token.
+        mode: ``replace`` overwrites the prompts' outputs by this layer's prompts; ``accumulate`` keeps them and
+            adds this layer's behind; ``accumulate_same`` puts in the raw prompts of all layers so far.
+
+    Returns:
+        ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
+
+    Source: ``CoLeLib/models/clip_models.py`` of the authors' code.
+    """
+    length = prompts.shape[1]
+    present = length if mode == "replace" else length * layer
+    keep = start + present if mode == "accumulate" else start
+    fresh = prompts[: layer + 1].flatten(0, 1) if mode == "accumulate_same" else prompts[layer]
+    fresh = fresh.to(state.dtype).expand(state.shape[0], -1, -1)
+    return torch.cat([state[:, :keep], fresh, state[:, start + present :]], dim=1)
+
+
+class PromptedCLIP(nn.Module):
+    """A frozen open_clip model steered by prompts ``G`` of ``(depth, prompts, text width)``.
+
+    The text tower reads ``G`` itself, put behind the start token; the image tower reads ``f(G)``, put behind the
+    patches, where ``f`` is one linear map shared by all layers. Only ``G`` and ``f`` are trained: 406,272 numbers
+    for ViT-B/16 with 2 prompts in 12 layers. Logits are ``100 * cos(image, text of the class)``.
+
+    Args:
+        clip: an open_clip ``CLIP`` with a ViT image tower.
+        tokenizer: class texts to token ids ``(n, context)``.
+        class_names: one name for every class id of the stream.
+        mean, std, image_size: the image normalisation the model was trained with.
+        prompts, depth: prompt tokens a layer, and number of layers that get some.
+        text_mode, vision_mode: what a deeper layer does with the prompts of the one below, see :func:`deepen`.
+        template: class text, ``[]`` standing for the name.
+        text_prompts, vision_prompts: switch a tower's prompts off.
+    """
+
+    LOGIT_SCALE = 100.0
+
+    def __init__(
+        self,
+        clip: nn.Module,
+        tokenizer: Callable[[list[str]], Tensor],
+        class_names: Sequence[str],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int,
+        prompts: int = 2,
+        depth: int = 12,
+        text_mode: PromptMode = "replace",
+        vision_mode: PromptMode = "accumulate",
+        template: str = "[].",
+        text_prompts: bool = True,
+        vision_prompts: bool = True,
+    ) -> None:
+        super().__init__()
+        self.clip = clip.requires_grad_(False).eval()
+        self.text_mode: PromptMode = text_mode
+        self.vision_mode: PromptMode = vision_mode
+        self.text_prompts, self.vision_prompts = text_prompts, vision_prompts
+        text, vision = towers(clip)
+        layers = min(len(text.transformer.resblocks), len(vision.transformer.resblocks))
+        if not 1 <= depth <= layers:
+            raise ValueError(f"depth must be 1 to {layers}, the layers of the shallower tower; got {depth}")
+        if prompts < 1:
+            raise ValueError(f"prompts must be at least 1; got {prompts}")
+        text_width = text.positional_embedding.shape[1]
+        vision_width = vision.positional_embedding.shape[1]
+        # Xavier on the three-dimensional tensor, as published: fan-in and fan-out are those of PyTorch's rule
+        # for such a shape, not those of one layer's slice.
+        self.prompts = nn.Parameter(nn.init.xavier_uniform_(torch.empty(depth, prompts, text_width)))
+        self.prompt_projection = nn.Linear(text_width, vision_width)
+        self.preprocess = Preprocess(mean, std, image_size)
+        tokens = tokenizer([template.replace("[]", name) for name in class_names])
+        # Exact: attention is causal and the text is read off at its end token, so what stands behind the
+        # longest text is never looked at.
+        self.register_buffer("tokens", tokens[:, : int(tokens.argmax(dim=1).max()) + 1], persistent=False)
+        longest = text.positional_embedding.shape[0] - (prompts if text_prompts else 0)
+        if self.tokens.shape[1] > longest:
+            raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
+        self.scored_classes: Tensor | None = None
+        self._text_cache: tuple[tuple[Any, ...], Tensor] | None = None
+
+    tokens: Tensor
+
+    @classmethod
+    def from_clip(cls, clip: LoadedClip, class_names: Sequence[str], **settings: Any) -> PromptedCLIP:
+        """Puts prompts on a loaded CLIP; ``settings`` are the keyword arguments of the class.
+
+        Raises:
+            UserError: the model cannot take such prompts.
+        """
+        normalisation = {"mean": clip.mean, "std": clip.std, "image_size": clip.image_size}
+        try:
+            return cls(clip.model, clip.tokenizer, class_names, **normalisation, **settings)
+        except ValueError as error:
+            raise UserError(str(error), where=f"model {clip.name}") from error
+
+    def train(self, mode: bool = True) -> PromptedCLIP:
+        """Sets the mode of the prompts; the frozen CLIP stays in evaluation mode."""
+        super().train(mode)
+        self.clip.eval()
+        return self
+
+    def score_only(self, classes: Tensor | None) -> None:
+        """Restricts the texts that are encoded; the logits of other classes are :data:`~clsim.losses.EXCLUDED`.
+
+        Args:
+            classes: class ids, or ``None`` for all.
+        """
+        self.scored_classes = classes
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Unit image features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""
+        visual = towers(self.clip)[1]
+        state = visual.conv1(self.preprocess(images)).flatten(2).transpose(1, 2)
+        first = visual.class_embedding.to(state.dtype).expand(state.shape[0], 1, -1)
+        state = torch.cat([first, state], dim=1) + visual.positional_embedding.to(state.dtype)
+        start = state.shape[1]
+        # One map for all layers, applied once.
+        prompts = self.prompt_projection(self.prompts)
+        if self.vision_prompts:
+            state = torch.cat([state, prompts[0].to(state.dtype).expand(state.shape[0], -1, -1)], dim=1)
+        state = visual.ln_pre(state)
+        for layer, block in enumerate(visual.transformer.resblocks):
+            if self.vision_prompts and 0 < layer < len(prompts):
+                state = deepen(state, prompts, layer, start, self.vision_mode)
+            state = block(state)
+        pooled = visual.ln_post(state[:, 0])
+        return F.normalize(pooled @ visual.proj, dim=-1)
+
+    def encode_classes(self, classes: Tensor | None = None) -> Tensor:
+        """Unit text features ``(K, E)`` of the named classes, or of all."""
+        text = towers(self.clip)[0]
+        tokens = self.tokens if classes is None else self.tokens[classes]
+        # Cut again: the texts of a few classes may be shorter than the longest of all.
+        end = tokens.argmax(dim=1)
+        tokens = tokens[:, : int(end.max()) + 1]
+        state = text.token_embedding(tokens)
+        length = self.prompts.shape[1]
+        if self.text_prompts:
+            prompts = self.prompts[0].to(state.dtype).expand(len(state), -1, -1)
+            state = torch.cat([state[:, :1], prompts, state[:, 1:]], dim=1)
+        # Positions are added after the prompts went in, so the words of a class move on by their number.
+        state = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
+        for layer, block in enumerate(text.transformer.resblocks):
+            if self.text_prompts and 0 < layer < len(self.prompts):
+                state = deepen(state, self.prompts, layer, 1, self.text_mode)
+            state = block(state, attn_mask=causal_mask(state.shape[1], state.device))
+        if self.text_prompts:
+            end = end + (length if self.text_mode == "replace" else length * len(self.prompts))
+        pooled = text.ln_final(state[torch.arange(len(state), device=state.device), end])
+        projection = text.text_projection
+        if projection is not None:
+            pooled = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+        return F.normalize(pooled, dim=-1)
+
+    def class_features(self) -> Tensor:
+        """Text features of the scored classes; without gradients they are computed once and kept."""
+        if torch.is_grad_enabled():
+            return self.encode_classes(self.scored_classes)
+        scored = None if self.scored_classes is None else tuple(self.scored_classes.tolist())
+        autocast = torch.is_autocast_enabled(self.prompts.device.type)
+        # A parameter's version moves with every optimiser step and every loaded checkpoint.
+        key = (id(self.prompts), self.prompts._version, scored, str(self.prompts.device), autocast)
+        if self._text_cache is None or self._text_cache[0] != key:
+            self._text_cache = (key, self.encode_classes(self.scored_classes))
+        return self._text_cache[1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, C)`` over all classes of the stream; see :meth:`score_only`."""
+        scores = self.LOGIT_SCALE * self.encode_image(images) @ self.class_features().T
+        if self.scored_classes is None:
+            return scores
+        logits = scores.new_full((len(images), len(self.tokens)), EXCLUDED)
+        return logits.index_copy(1, self.scored_classes.to(scores.device), scores)
+
+
+def towers(clip: nn.Module) -> tuple[Any, Any]:
+    """The text and the image tower of an open_clip model.
+
+    Raises:
+        ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
+            tower is not read off at its end token.
+    """
+    model: Any = clip
+    vision = model.visual
+    plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
+    if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
+        raise ValueError(
+            "prompts need an image tower that is a vision transformer with a class token "
+            f"(ViT-B-16, ViT-L-14, ...); this model's is a {type(vision).__name__}"
+        )
+    text = getattr(model, "text", model)
+    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
+    if pooling not in ("argmax", "eos"):
+        raise ValueError(f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}")
+    return text, vision
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """``(length, length)``, minus infinity above the diagonal: a token sees itself and what came before."""
+    return torch.full((length, length), float("-inf"), device=device).triu(1)

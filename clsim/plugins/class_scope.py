@@ -1,0 +1,62 @@
+"""Which classes compete: the session's own while training, those seen so far in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+
+from clsim.losses import exclude_classes
+
+Scope = Literal["current", "seen", "all"]
+
+
+class ClassScope(SupervisedPlugin[Any]):
+    """Excludes the logits of classes that are out of scope.
+
+    A model that has ``score_only(classes)``, such as :class:`~clsim.models.PromptedCLIP`, is told beforehand and
+    never computes the others. For CPE-CLIP's loss (``training="current"``) that is exact: an excluded logit has
+    softmax 0 and gradient 0, so the texts of old classes need not be encoded at all.
+
+    Args:
+        training: classes in the loss.
+        evaluation: classes among which a test image is sorted.
+    """
+
+    def __init__(self, training: Scope = "current", evaluation: Scope = "seen") -> None:
+        super().__init__()
+        self.training: Scope = training
+        self.evaluation: Scope = evaluation
+        self._classes: torch.Tensor | None = None
+        self._seen: set[int] = set()
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Enters the training scope."""
+        session = strategy.experience
+        self._seen = set(session.classes_seen_so_far)
+        scopes = {"current": session.classes_in_this_experience, "seen": self._seen, "all": None}
+        self._enter(strategy, scopes[self.training])
+
+    def before_eval(self, strategy: Any, **kwargs: Any) -> None:
+        """Enters the evaluation scope; before any training every class of the evaluated stream counts as seen."""
+        seen = self._seen or {c for e in strategy.current_eval_stream for c in e.classes_in_this_experience}
+        self._during_training = self._classes
+        self._enter(strategy, seen if self.evaluation == "seen" else None)
+
+    def after_eval(self, strategy: Any, **kwargs: Any) -> None:
+        """Back to the training scope, for evaluations in the middle of a session."""
+        self._enter(strategy, None if self._during_training is None else self._during_training.tolist())
+
+    def after_forward(self, strategy: Any, **kwargs: Any) -> None:
+        """Excludes what the model scored nevertheless."""
+        if self._classes is not None:
+            strategy.mb_output = exclude_classes(strategy.mb_output, self._classes)
+
+    after_eval_forward = after_forward
+
+    def _enter(self, strategy: Any, classes: Iterable[int] | None) -> None:
+        self._classes = None if classes is None else torch.tensor(sorted(classes), device=strategy.device)
+        if hasattr(strategy.model, "score_only"):
+            strategy.model.score_only(self._classes)

@@ -1,0 +1,69 @@
+"""Tells a listener how far training has come, without slowing it down."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from avalanche.training.plugins import SupervisedPlugin
+
+
+class Listener(Protocol):
+    """Whoever wants to know; a reporter of :mod:`clsim.report` is one."""
+
+    def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
+        """A session begins: ``steps`` optimiser steps over all its ``epochs``."""
+
+    def progress(self, epoch: int, step: int, loss: float | None, images_per_second: float) -> None:
+        """``step`` steps of the session are done, in the ``epoch``-th epoch."""
+
+
+class Progress(SupervisedPlugin[Any]):
+    """Tells a :class:`Listener` a few times a second; stands last in the list of plugins, where all is settled.
+
+    On an accelerator the loss is read once an epoch, since reading it waits for the device; on the CPU it costs
+    nothing and is read each time.
+
+    Args:
+        listener: is told.
+        interval: seconds between two reports.
+    """
+
+    def __init__(self, listener: Listener, interval: float = 0.2) -> None:
+        super().__init__()
+        self.listener = listener
+        self.interval = interval
+        self._images = self._steps = 0
+        self._started = self._told = 0.0
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Starts counting anew."""
+        self._images = self._steps = 0
+        self._started = self._told = time.perf_counter()
+        session = strategy.experience
+        self.listener.session_started(
+            session.current_experience,
+            len(session.classes_in_this_experience),
+            len(session.dataset),
+            strategy.train_epochs,
+            strategy.train_epochs * len(strategy.dataloader),
+        )
+
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
+        """Counts, and tells if it is time to."""
+        self._images += len(strategy.mb_y)
+        self._steps += 1
+        if time.perf_counter() - self._told >= self.interval:
+            self._tell(strategy, read_loss=strategy.device.type == "cpu")
+
+    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Tells, with the loss of the last step."""
+        if self._steps:
+            self._tell(strategy, read_loss=True)
+
+    def _tell(self, strategy: Any, *, read_loss: bool) -> None:
+        self._told = time.perf_counter()
+        loss = float(strategy.loss.detach()) if read_loss else None
+        pace = self._images / max(self._told - self._started, 1e-9)
+        # Avalanche's clock ticks behind the plugins: in the epoch's own callbacks it still counts the ones before.
+        self.listener.progress(strategy.clock.train_exp_epochs + 1, self._steps, loss, pace)

@@ -1,0 +1,219 @@
+"""What a run leaves behind: one directory, every file of it whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clsim.errors import UserError
+from clsim.metrics import (
+    average_accuracy,
+    average_accuracy_weighted,
+    average_forgetting,
+    performance_drop,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+PACKAGES = ("torch", "torchvision", "avalanche-lib", "open_clip_torch", "timm", "numpy", "safetensors")
+
+
+@dataclass
+class Results:
+    """The figures of one run; all of them fractions, seconds or counts.
+
+    Attributes:
+        sessions: one record a session, as ``results.json`` holds them.
+        accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
+        test_images: test images behind ``accuracy`` of every session.
+        path: the run directory.
+    """
+
+    scenario: str
+    strategy: str
+    seed: int
+    path: Path
+    status: str = "running"
+    stands_in_for: dict[str, str] | None = None
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    accuracy_matrix: list[list[float]] = field(default_factory=list)
+    test_images: list[int] = field(default_factory=list)
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Accuracy over all seen classes, session by session."""
+        return [record["accuracy"] for record in self.sessions]
+
+    def summary(self) -> dict[str, float | None]:
+        """Figures over all sessions so far."""
+        if not self.sessions:
+            return {}
+        return {
+            "average_accuracy": average_accuracy(self.accuracies),
+            "average_accuracy_weighted": average_accuracy_weighted(self.accuracies, self.test_images),
+            "final_accuracy": self.accuracies[-1],
+            "performance_drop": performance_drop(self.accuracies),
+            "average_forgetting": average_forgetting(self.accuracy_matrix),
+            "ac": None,
+            "am": None,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        return {
+            "format": FORMAT,
+            "scenario": self.scenario,
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "status": self.status,
+            "stands_in_for": self.stands_in_for,
+            "sessions": self.sessions,
+            "summary": self.summary(),
+            "accuracy_matrix": self.accuracy_matrix,
+            "compatibility_matrix": None,
+            "matrices": {},
+        }
+
+
+class RunDirectory:
+    """Writes a run's files.
+
+    Args:
+        path: made if it is not there.
+
+    Raises:
+        UserError: it holds a run already, another process writes to it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = [name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()]
+            if taken:
+                raise UserError(
+                    f"this directory already holds a run ({taken[0]})",
+                    where=str(path),
+                    fix="choose another --out, or remove the old run",
+                )
+            # Exclusive creation is the lock: of two processes one comes second.
+            os.close(os.open(path / ".lock", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError as error:
+            if path.is_dir():
+                problem = "another run is writing to this directory"
+                remedy = f"choose another --out; if that run is dead, remove {path / '.lock'}"
+            else:
+                problem, remedy = "this is a file, not a directory", "choose another --out"
+            raise UserError(problem, where=str(path), fix=remedy) from error
+        except OSError as error:
+            raise UserError(
+                f"cannot write the run directory: {error.strerror}", where=str(path), fix="choose another --out"
+            ) from error
+
+    def close(self) -> None:
+        """Gives the directory free."""
+        (self.path / ".lock").unlink(missing_ok=True)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a file whole or not at all."""
+        with atomic(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Writes a JSON file whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+    def append_session(self, record: Mapping[str, Any]) -> None:
+        """Adds a line to ``sessions.jsonl`` and has it on disk before it returns."""
+        with (self.path / "sessions.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, allow_nan=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def save_weights(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Writes ``checkpoints/<name>.safetensors`` whole or not at all."""
+        from safetensors.torch import save_file
+
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        with atomic(folder / f"{name}.safetensors") as temporary:
+            save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well, and is gone otherwise."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was made of and on: ``manifest.json``.
+
+    Args:
+        seed: the run's seed.
+        device: where it computes.
+        hashes: sha256 of data, weights and code, by name.
+        settings: further facts of the run.
+    """
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "seed": seed,
+        "device": device,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "clsim": metadata.version("clsim"),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git": _git_state(),
+        "hashes": dict(hashes),
+        **settings,
+    }
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Commit of clsim's own checkout and whether it is altered; ``None`` outside one or without git."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "altered": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,81 @@
+"""Sessions that carry their images as resident tensors and as Avalanche data sets, of the same items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from avalanche.benchmarks import DatasetExperience
+from avalanche.benchmarks.utils.classification_dataset import (
+    TaskAwareSupervisedClassificationDataset,
+    _as_taskaware_supervised_classification_dataset,
+)
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from clsim.data.images import Images
+
+
+@dataclass(frozen=True)
+class ResidentView:
+    """Some images of a resident set: the set and the indices, nothing copied."""
+
+    images: Images
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def labels(self) -> Tensor:
+        """Class ids ``(N,)``."""
+        return self.images.labels[self.indices]
+
+
+class _Items(Dataset[tuple[Tensor, int]]):
+    """The view item by item, for loaders other than clsim's: image in [0, 1] and class id."""
+
+    def __init__(self, view: ResidentView) -> None:
+        self.view = view
+        self.targets: list[int] = view.labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        pixels = self.view.images.pixels[int(self.view.indices[index])]
+        return pixels.to(torch.float32) / 255, self.targets[index]
+
+
+class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
+    """One experience of a stream.
+
+    Besides Avalanche's ``dataset`` of ``(x, y, t)`` items it carries ``resident``, the same images as a
+    :class:`ResidentView`, and the classes' timeline as Avalanche names it.
+    """
+
+    def __init__(
+        self, view: ResidentView, session: int, classes: Iterable[int], previous: Iterable[int], every: Iterable[int]
+    ) -> None:
+        # The only one of Avalanche's constructors whose items all its strategies accept: (x, y, t) with
+        # targets and task labels attached. Its public sibling forgets the targets.
+        items = _as_taskaware_supervised_classification_dataset(_Items(view), task_labels=0)
+        super().__init__(dataset=items, current_experience=session)
+        self.resident = view
+        self.task_labels = [0]
+        self.task_label = 0
+        self.classes_in_this_experience = set(classes)
+        self.previous_classes = set(previous)
+        self.classes_seen_so_far = self.previous_classes | self.classes_in_this_experience
+        self.future_classes = set(every) - self.classes_seen_so_far
+
+
+def sessions_from_views(views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]) -> list[Session]:
+    """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``."""
+    every = [label for block in class_blocks for label in block]
+    sessions, seen = [], set[int]()
+    for session, (view, block) in enumerate(zip(views, class_blocks, strict=True)):
+        sessions.append(Session(view, session, block, seen, every))
+        seen |= set(block)
+    return sessions

@@ -1,0 +1,55 @@
+"""What every stream is: sessions that bring classes, and the test images of those classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
+
+from clsim.data import DataSet
+from clsim.streams.session import ResidentView, Session, sessions_from_views
+
+
+class Stream(CLScenario[EagerCLStream[Session]]):
+    """An Avalanche scenario with ``train_stream`` and ``test_stream``, and what strategies ask of a stream.
+
+    Attributes:
+        dataset: the data set it was cut from; labels are that data set's own ids, never renumbered.
+        class_blocks: the classes new in every session.
+        test_stream: session ``t`` holds the test images of the classes new in session ``t``, so that
+            ``test_stream[: t + 1]`` are those of all classes seen by then.
+    """
+
+    def __init__(self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]) -> None:
+        self.dataset = dataset
+        self.class_blocks = tuple(tuple(block) for block in class_blocks)
+        labels = dataset.test.labels
+        test = [
+            ResidentView(dataset.test, torch.isin(labels, torch.tensor(block)).nonzero().flatten())
+            for block in class_blocks
+        ]
+        super().__init__(
+            [
+                EagerCLStream("train", sessions_from_views(train, class_blocks)),
+                EagerCLStream("test", sessions_from_views(test, class_blocks)),
+            ]
+        )
+
+    train_stream: EagerCLStream[Session]
+    test_stream: EagerCLStream[Session]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for every class id of the data set."""
+        return self.dataset.train.class_names
+
+    @property
+    def image_size(self) -> int:
+        """Side of the resident images, in pixels."""
+        return int(self.dataset.train.pixels.shape[-1])
+
+    def __len__(self) -> int:
+        """Number of sessions."""
+        return len(self.class_blocks)

@@ -1,0 +1,39 @@
+"""Batches cut from resident tensors: an index and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from clsim.streams.session import ResidentView
+
+
+class ResidentBatches:
+    """Iterates over a view in batches ``[pixels uint8, labels, task labels]`` on its images' device.
+
+    Args:
+        view: the images; they must lie where the batches are wanted.
+        batch_size: images a batch; the last one may be smaller.
+        order: draws the order of every pass; ``None`` keeps the order of the view.
+    """
+
+    def __init__(self, view: ResidentView, batch_size: int, order: torch.Generator | None = None) -> None:
+        self.view = view
+        self.batch_size = batch_size
+        self.order = order
+
+    def __len__(self) -> int:
+        return -(-len(self.view) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        images, indices = self.view.images, self.view.indices
+        if self.order is not None:
+            indices = indices[torch.randperm(len(indices), generator=self.order)]
+        indices = indices.to(images.pixels.device)
+        labels = images.labels[indices]
+        tasks = torch.zeros_like(labels)
+        for start in range(0, len(indices), self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            yield [images.pixels[indices[batch]], labels[batch], tasks[batch]]

@@ -1,0 +1,252 @@
+"""The template every strategy is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from avalanche.core import BasePlugin
+from avalanche.evaluation import PluginMetric
+from avalanche.logging import BaseLogger
+from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import SGD, Optimizer
+
+from clsim.data.images import Images
+from clsim.streams.session import ResidentView, Session
+from clsim.training.loaders import ResidentBatches
+
+Precision = Literal["fp32", "bf16"]
+MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
+
+
+class Strategy(SupervisedTemplate[Session, Any, Any]):
+    """An Avalanche ``SupervisedTemplate`` with resident data and no idle callbacks; any Avalanche plugin works in it.
+
+    What differs from Avalanche's own:
+
+    - batches are indices into resident uint8 tensors, unless a plugin brings its own data loader or data set;
+    - only parameters that want a gradient reach the optimiser;
+    - callbacks that nobody listens to are not called.
+
+    Args:
+        model: takes images in [0, 1], ``(B, 3, H, W)``, and gives logits over the data set's class ids.
+        optimizer: a function from parameters to a new optimiser, made afresh for every session (the momentum of
+            the last one is gone); or an optimiser, which lives on; or ``None`` where nothing is trained.
+        criterion: logits and class ids to a scalar.
+        train_mb_size, train_epochs, eval_mb_size: batch sizes are global ones.
+        device: where model and data live.
+        plugins: Avalanche or clsim plugins, called in this order.
+        metrics: metric plugins; a shorthand for ``evaluator=EvaluationPlugin(*metrics)``.
+        evaluator: an Avalanche ``EvaluationPlugin``.
+        augment: applied to every training batch on the device; any loader's.
+        precision: ``bf16`` runs forward passes under autocast.
+
+    Attributes:
+        images_trained: images that went through training batches in the present or last session.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        optimizer: MakeOptimizer | Optimizer | None = None,
+        criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
+        train_mb_size: int = 32,
+        train_epochs: int = 1,
+        eval_mb_size: int | None = 256,
+        device: str | torch.device = "cpu",
+        plugins: Sequence[BasePlugin[Any]] | None = None,
+        metrics: Sequence[PluginMetric[Any]] = (),
+        evaluator: EvaluationPlugin | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
+        precision: Precision = "fp32",
+        **kwargs: Any,
+    ) -> None:
+        self._make_optimizer = None if isinstance(optimizer, Optimizer) else optimizer
+        super().__init__(
+            model=model,
+            optimizer=optimizer if isinstance(optimizer, Optimizer) else _no_optimizer(),
+            criterion=criterion or nn.CrossEntropyLoss(),
+            train_mb_size=train_mb_size,
+            train_epochs=train_epochs,
+            eval_mb_size=eval_mb_size,
+            device=device,
+            plugins=plugins,
+            evaluator=evaluator or EvaluationPlugin(*metrics, collect_all=False),
+            **kwargs,
+        )
+        self.model.to(self.device)
+        self.augment = augment
+        self.precision = precision
+        # Avalanche would rebuild a fresh optimiser from all parameters, frozen ones included, if this were None.
+        self.optimized_param_id: dict[str, Any] = {}
+        # Data order draws from a stream of its own, derived from the global seed without consuming it.
+        self.order = torch.Generator().manual_seed(torch.initial_seed())
+        self.images_trained = 0
+        self._resident: dict[str, Images] = {}
+
+    # -- data -------------------------------------------------------------------------------------------------
+
+    def resident(self, view: ResidentView) -> ResidentView:
+        """The same view with its images on the strategy's device; each set of images moves there once."""
+        images = view.images
+        if images.pixels.device == self.device:
+            return view
+        if images.sha256 not in self._resident:
+            self._resident[images.sha256] = images.to(self.device)
+        return ResidentView(self._resident[images.sha256], view.indices)
+
+    def train_dataset_adaptation(self, **kwargs: Any) -> None:
+        """Starts from the session's own data set, so that a plugin's change of it can be told."""
+        assert self.experience is not None
+        self.adapted_dataset = self.experience.dataset
+
+    def make_train_dataloader(self, shuffle: bool = True, **kwargs: Any) -> None:
+        """Resident batches; Avalanche's loader if a plugin changed the data set or the stream is not clsim's."""
+        view = self._view()
+        if view is None:
+            super().make_train_dataloader(shuffle=shuffle, **kwargs)
+        else:
+            self.dataloader = ResidentBatches(view, self.train_mb_size, self.order if shuffle else None)
+
+    def make_eval_dataloader(self, **kwargs: Any) -> None:
+        """As :meth:`make_train_dataloader`, in the order of the data."""
+        view = self._view()
+        if view is None:
+            super().make_eval_dataloader(**kwargs)
+        else:
+            self.dataloader = ResidentBatches(view, self.eval_mb_size)
+
+    def eval_dataset_adaptation(self, **kwargs: Any) -> None:
+        """As :meth:`train_dataset_adaptation`."""
+        self.train_dataset_adaptation()
+
+    def _view(self) -> ResidentView | None:
+        view = getattr(self.experience, "resident", None)
+        if not isinstance(view, ResidentView) or self.adapted_dataset is not self.experience.dataset:
+            return None
+        return self.resident(view)
+
+    def _unpack_minibatch(self) -> None:
+        """To the device, augmented while training, and to [0, 1] if the batch holds bytes."""
+        super()._unpack_minibatch()
+        images = self.mbatch[0]
+        if self.is_training and self.augment is not None:
+            images = self.augment(images)
+        if images.dtype == torch.uint8:
+            images = images.to(torch.float32).div_(255)
+        self.mbatch[0] = images
+
+    # -- model and optimiser ----------------------------------------------------------------------------------
+
+    def make_optimizer(self, **kwargs: Any) -> None:
+        """A new optimiser over the trainable parameters, or the given one brought up to date with them."""
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        if self._make_optimizer is not None:
+            self.optimizer = self._make_optimizer(trainable) if trainable else _no_optimizer()
+            return
+        wanted = {id(parameter) for parameter in trainable}
+        present: set[int] = set()
+        for group in self.optimizer.param_groups:
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) in wanted]
+            present.update(map(id, group["params"]))
+        self.optimizer.param_groups[0]["params"] += [p for p in trainable if id(p) not in present]
+
+    def forward(self) -> Any:
+        """The model's output for the batch, in float32 whatever the precision of the pass."""
+        if self.precision == "fp32":
+            return super().forward()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            output = super().forward()
+        return output.float() if isinstance(output, Tensor) else output
+
+    # -- loops ------------------------------------------------------------------------------------------------
+
+    def _before_training_exp(self, **kwargs: Any) -> None:
+        self.images_trained = 0
+        super()._before_training_exp(**kwargs)
+
+    def training_epoch(self, **kwargs: Any) -> None:
+        """One pass over the loader, with Avalanche's order of callbacks."""
+        fire = self._listeners(_TRAINING_CALLBACKS)
+        for self.mbatch in self.dataloader:
+            if self._stop_training:
+                break
+            self._unpack_minibatch()
+            fire("before_training_iteration", **kwargs)
+            self.optimizer.zero_grad()
+            self.loss = self._make_empty_loss()
+            fire("before_forward", **kwargs)
+            self.mb_output = self.forward()
+            fire("after_forward", **kwargs)
+            self.loss = self.loss + self.criterion()
+            fire("before_backward", **kwargs)
+            self.backward()
+            fire("after_backward", **kwargs)
+            fire("before_update", **kwargs)
+            self.optimizer_step()
+            fire("after_update", **kwargs)
+            self.images_trained += len(self.mb_y)
+            fire("after_training_iteration", **kwargs)
+
+    def eval_epoch(self, **kwargs: Any) -> None:
+        """One pass over the loader without gradients."""
+        fire = self._listeners(_EVALUATION_CALLBACKS)
+        for self.mbatch in self.dataloader:
+            self._unpack_minibatch()
+            fire("before_eval_iteration", **kwargs)
+            fire("before_eval_forward", **kwargs)
+            self.mb_output = self.forward()
+            fire("after_eval_forward", **kwargs)
+            self.loss = self.criterion()
+            fire("after_eval_iteration", **kwargs)
+
+    def _listeners(self, callbacks: Sequence[str]) -> Callable[..., None]:
+        """Finds out once an epoch who listens to what; an idle evaluation plugin costs more than a small step."""
+        listening = {
+            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)] for name in callbacks
+        }
+
+        def fire(name: str, **kwargs: Any) -> None:
+            for listener in listening[name]:
+                listener(self, **kwargs)
+
+        return fire
+
+
+_TRAINING_CALLBACKS = (
+    "before_training_iteration",
+    "before_forward",
+    "after_forward",
+    "before_backward",
+    "after_backward",
+    "before_update",
+    "after_update",
+    "after_training_iteration",
+)
+_EVALUATION_CALLBACKS = ("before_eval_iteration", "before_eval_forward", "after_eval_forward", "after_eval_iteration")
+
+
+def _listens(plugin: Any, callback: str) -> bool:
+    if isinstance(plugin, EvaluationPlugin):
+        return any(_overrides(part, callback, (PluginMetric, BaseLogger)) for part in _parts(plugin))
+    return _overrides(plugin, callback, (SupervisedPlugin,))
+
+
+def _parts(evaluator: EvaluationPlugin) -> Iterator[Any]:
+    yield from evaluator.metrics
+    yield from evaluator.loggers
+
+
+def _overrides(part: Any, callback: str, bases: tuple[type, ...]) -> bool:
+    own = getattr(type(part), callback, None) or getattr(part, callback, None)
+    return own is not None and all(own is not getattr(base, callback, None) for base in bases)
+
+
+def _no_optimizer() -> Optimizer:
+    """An optimiser of nothing, for templates that insist on one."""
+    return SGD([torch.zeros(0, requires_grad=True)], lr=0.0)

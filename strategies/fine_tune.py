@@ -1,0 +1,63 @@
+"""Fine-tuning: each session trains the whole network on its own images alone, with no defence against forgetting.
+
+The floor of a table: whatever a method of continual learning is worth, it must be worth more than this.
+"""
+
+from functools import partial
+from typing import Literal
+
+from torch.optim import SGD
+
+from clsim import Strategy
+from clsim.models import ClipImageTower, LinearClassifier, load_clip, make_backbone
+from clsim.plugins import BaseSession, ClassScope
+from clsim.streams import Stream
+
+
+def build(
+    stream: Stream,
+    *,
+    backbone: str = "resnet20",
+    pretrained: str | None = None,
+    epochs: int = 5,
+    base_epochs: int = 5,
+    batch_size: int = 25,
+    base_batch_size: int = 128,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    device: str = "cpu",
+) -> Strategy:
+    """Composes plain fine-tuning of a backbone with a linear classifier.
+
+    Args:
+        stream: gives the number of classes.
+        backbone: a timm model trained from scratch, or, with pretrained, the image tower of an open_clip model.
+        pretrained: an open_clip tag, the path of a CLIP checkpoint, an entry of the scenario's models, or null.
+        epochs: passes over a few-shot session.
+        base_epochs: passes over the base session.
+        batch_size: of a few-shot session.
+        base_batch_size: of the base session.
+        lr: learning rate, constant.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        precision: of the forward pass.
+        device: where it runs.
+    """
+    if pretrained is None:
+        features = make_backbone(backbone)
+    else:
+        features = ClipImageTower(load_clip(backbone, pretrained, device=device))
+    return Strategy(
+        model=LinearClassifier(features, len(stream.class_names)),
+        optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),
+        train_mb_size=batch_size,
+        train_epochs=epochs,
+        device=device,
+        plugins=[
+            BaseSession(epochs=base_epochs, train_mb_size=base_batch_size),
+            ClassScope(training="seen", evaluation="seen"),
+        ],
+        precision=precision,
+    )

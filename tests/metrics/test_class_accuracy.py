@@ -1,0 +1,53 @@
+from functools import partial
+
+import pytest
+import torch
+from avalanche.training import Naive
+from avalanche.training.plugins import EvaluationPlugin
+from tiny import TinyModel, tiny_dataset
+
+from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts, count_correct
+from clsim.streams import fscil
+from clsim.training import Strategy
+
+
+def test_counts_by_hand():
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [5.0, 0.0, 1.0]])
+    correct, total = count_correct(logits, torch.tensor([0, 1, 1, 0]), 3)
+    assert correct.tolist() == [2, 1, 0]
+    assert total.tolist() == [2, 2, 0]
+
+
+def test_accuracy_of_some_classes_of_none_and_of_all():
+    counts = ClassCounts(torch.tensor([2, 1, 0, 3]), torch.tensor([2, 2, 0, 6]))
+    assert counts.accuracy() == pytest.approx(0.6)
+    assert counts.accuracy([1, 0]) == pytest.approx(0.75)
+    assert counts.accuracy([2]) is None
+    assert counts.accuracy([]) is None
+    assert counts.accuracy_by_block([(0, 1), (3,)]) == pytest.approx([0.75, 0.5])
+
+
+@pytest.mark.parametrize("template", [Strategy, Naive])
+def test_plugin_equals_a_plain_loop_over_the_items(template):
+    stream = fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0})
+    metric, model = ClassAccuracy(10), TinyModel()
+    optimizer = partial(torch.optim.SGD, lr=0.1)
+    strategy = template(
+        model=model,
+        optimizer=optimizer if template is Strategy else optimizer(model.parameters()),
+        train_mb_size=10,
+        eval_mb_size=7,
+        plugins=[],
+        evaluator=EvaluationPlugin(metric),
+    )
+    strategy.train(stream.train_stream[0], eval_streams=[])
+    told = strategy.eval(stream.test_stream[:2])
+    right = torch.zeros(10, dtype=torch.long)
+    for session in stream.test_stream[:2]:
+        for image, label, _ in session.dataset:
+            right[label] += int(model(image[None]).argmax() == label)
+    assert metric.counts.correct.tolist() == right.tolist()
+    assert metric.counts.total.tolist() == [10] * 8 + [0, 0]
+    assert told["clsim/accuracy"] == pytest.approx(right.sum().item() / 80)
+    strategy.eval(stream.test_stream[1:2])
+    assert metric.counts.total.tolist() == [0] * 6 + [10, 10, 0, 0]

@@ -1,0 +1,61 @@
+import pytest
+
+from clsim.metrics import (
+    average_accuracy,
+    average_accuracy_weighted,
+    average_forgetting,
+    forgetting,
+    forgetting_by_session,
+    harmonic_mean,
+    performance_drop,
+)
+
+CIFAR = [87.83, 85.86, 84.93, 82.85, 82.64, 82.42, 82.27, 81.44, 80.52]
+CUB = [81.58, 78.52, 76.68, 71.86, 71.52, 70.23, 67.66, 66.52, 65.09, 64.47, 64.60]
+MINI = [90.23, 89.56, 87.42, 86.80, 86.51, 85.08, 83.43, 83.38, 82.77]
+MATRIX = [[0.9], [0.8, 0.5], [0.85, 0.6, 0.7]]
+
+
+@pytest.mark.parametrize(
+    ("row", "base", "ways", "unweighted", "weighted", "drop"),
+    [(CIFAR, 60, 5, 83.42, 83.08, 7.31), (MINI, 60, 5, 86.13, 85.73, 7.46), (CUB, 100, 10, 70.79, 69.64, 16.98)],
+)
+def test_both_averages_and_the_drop_of_published_rows(row, base, ways, unweighted, weighted, drop):
+    seen = [base + ways * session for session in range(len(row))]
+    assert average_accuracy(row) == pytest.approx(unweighted, abs=0.005)
+    # CUB's test images differ from class to class; weighting by classes is near enough for two digits.
+    assert average_accuracy_weighted(row, seen) == pytest.approx(weighted, abs=0.006)
+    assert performance_drop(row) == pytest.approx(drop, abs=0.0051)
+
+
+def test_forgetting_from_best_and_from_first_by_hand():
+    assert forgetting_by_session(MATRIX, "best") == pytest.approx([0.05, -0.1])
+    assert forgetting_by_session(MATRIX, "first") == pytest.approx([0.05, -0.1])
+    risen = [[0.5], [0.9, 0.5], [0.7, 0.4, 0.3]]
+    assert forgetting_by_session(risen, "best") == pytest.approx([0.2, 0.1])
+    assert forgetting_by_session(risen, "first") == pytest.approx([-0.2, 0.1])
+    assert forgetting(risen, "best") == pytest.approx(0.15)
+    assert forgetting(risen, "first") == pytest.approx(-0.05)
+
+
+def test_average_forgetting_takes_every_pair_once():
+    # after session 1: 0.9 - 0.8; after session 2: 0.9 - 0.85 and 0.5 - 0.6
+    assert average_forgetting(MATRIX) == pytest.approx((0.1 + 0.05 - 0.1) / 3)
+
+
+def test_one_session_has_forgotten_nothing_and_says_so():
+    assert forgetting([[0.9]]) is None
+    assert average_forgetting([[0.9]]) is None
+    assert forgetting_by_session([[0.9]]) == []
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(ValueError, match="reference"):
+        forgetting(MATRIX, "median")
+    with pytest.raises(ValueError, match="i \\+ 1"):
+        forgetting([[0.9], [0.8]])
+
+
+def test_harmonic_mean():
+    assert harmonic_mean(0.8, 0.4) == pytest.approx(2 * 0.32 / 1.2)
+    assert harmonic_mean(0.0, 0.0) == 0.0
