@@ -1,0 +1,53 @@
+"""The JSON Schema of scenarios, for editors: the models' own schema with the strategies' settings put in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clsim.config.scenario import Scenario
+from clsim.config.signatures import REQUIRED, read_signature
+from clsim.data.facts import FACTS
+from clsim.recipes import shipped
+
+
+def scenario_schema() -> dict[str, Any]:
+    """The schema with the names and settings of the shipped strategies and the names of the known data sets.
+
+    Raises:
+        UserErrors: a shipped strategy's signature cannot be read.
+    """
+    schema: dict[str, Any] = _without_titles(Scenario.model_json_schema())
+    properties = schema["properties"]
+    blocks = {}
+    for path in sorted(shipped("strategies").glob("[!_]*.py")):
+        signature = read_signature(path)
+        required = [name for name, setting in signature.settings.items() if setting.default is REQUIRED]
+        blocks[path.stem] = {
+            "type": "object",
+            "description": signature.description,
+            "properties": {name: setting.json_schema() for name, setting in signature.settings.items()},
+            "additionalProperties": False,
+            **({"required": required} if required else {}),
+        }
+    properties["strategies"] |= {"properties": blocks, "additionalProperties": {"type": "object"}}
+    properties["strategy"] |= _names_or(list(blocks), {"type": "string"})
+    properties["references"]["items"] = _names_or(list(blocks), {"type": "string"})
+    dataset = schema["$defs"]["FscilStream"]["properties"]["dataset"]
+    dataset |= _names_or(list(FACTS), {"type": "string", "pattern": "^folder:."})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clsim scenario", **schema}
+
+
+def _names_or(names: list[str], otherwise: dict[str, Any]) -> dict[str, Any]:
+    """Completion for the known names, without forbidding others."""
+    return {"anyOf": [{"enum": names}, otherwise]} if names else {}
+
+
+def _without_titles(node: Any) -> Any:
+    """Without pydantic's titles, which only repeat the keys."""
+    if isinstance(node, dict):
+        return {
+            key: _without_titles(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+        }
+    return [_without_titles(item) for item in node] if isinstance(node, list) else node

@@ -1,0 +1,133 @@
+"""Loading a scenario: read, change, check everything, report all of it at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clsim.config.checks import Finding, check
+from clsim.config.mistakes import findings, unknown_keys
+from clsim.config.overrides import Overrides, apply
+from clsim.config.scenario import Scenario, strategy_name
+from clsim.config.signatures import REQUIRED, Signature, read_signature
+from clsim.config.yaml_lines import Document, KeyPath, read
+from clsim.errors import UserError, UserErrors
+from clsim.recipes import find_scenario, find_strategy
+from clsim.words import describe, suggestion
+
+
+def load_scenario(name_or_path: str | Path, overrides: Overrides = None) -> Scenario:
+    """The scenario of a name or a file, every default filled in.
+
+    Args:
+        name_or_path: as ``clsim run`` takes it.
+        overrides: ``{"stream.shots": 1}`` or ``["stream.shots=1"]``; ``strategy.KEY`` is a setting of the
+            strategy that runs.
+
+    Raises:
+        UserError: there is no such scenario.
+        UserErrors: it says something wrong; all of it, each with file and line (or its option).
+    """
+    path = find_scenario(name_or_path)
+    document = read(path)
+    if document.value is None:
+        raise UserErrors([*document.problems, UserError("is empty", where=str(path))])
+    if not isinstance(document.value, dict):
+        what = f"expected a block of keys (stream, strategy, ...), got {describe(document.value)}"
+        raise UserErrors([*document.problems, UserError(what, where=document.place(()))])
+    apply(document, overrides)
+    strategies = _Strategies(document)
+    scenario, found = _validated(document.value)
+    found += [*unknown_keys(Scenario, document.value), *check(document.value, path), *strategies.findings]
+    unique = {(finding.path, finding.what): finding for finding in found}.values()
+    problems = [UserError(f.what, where=document.place(f.path), fix=f.fix) for f in unique]
+    problems += [*document.problems, *strategies.broken]
+    if problems or scenario is None:
+        raise UserErrors(sorted(problems, key=_order))
+    scenario = scenario.model_copy(update={"strategies": strategies.resolved})
+    scenario._path, scenario._files = path, strategies.files
+    return scenario
+
+
+def _validated(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[Finding]]:
+    try:
+        # By way of JSON, where a strict tuple is a list; strict for the recipes too, whose models coerce.
+        return Scenario.model_validate_json(json.dumps(raw), strict=True), []
+    except ValidationError as error:
+        return None, list(findings(error, raw))
+
+
+def _order(problem: UserError) -> tuple[str, int]:
+    file, _, line = (problem.where or "").rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (f"\uffff{problem.where}", 0)
+
+
+class _Strategies:
+    """The strategies a scenario names: their files, and their settings checked and filled in."""
+
+    def __init__(self, document: Document) -> None:
+        self.files: dict[str, Path] = {}
+        self.resolved: dict[str, dict[str, Any]] = {}
+        self.findings: list[Finding] = []
+        self.broken: list[UserError] = []  # in the strategy files themselves
+        raw = document.value
+        blocks = raw.get("strategies")
+        blocks = blocks if isinstance(blocks, dict) else {}
+        for path, text in self._named(raw, blocks):
+            name = strategy_name(text)
+            if name in self.files:
+                continue
+            try:
+                self.files[name] = find_strategy(text)
+                signature = read_signature(self.files[name])
+            except UserErrors as errors:
+                self.broken += errors.errors
+            except UserError as error:
+                what = f"{error.where}: {error.what}" if error.where else error.what
+                self.findings.append(Finding(path, what, error.fix))
+            else:
+                settings = blocks.get(name)
+                if settings is None or isinstance(settings, dict):
+                    self._check(signature, name, settings or {}, path)
+
+    def _named(self, raw: Mapping[str, Any], blocks: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+        """Every mention of a strategy; the selected one first, because its path also serves its block."""
+        if isinstance(raw.get("strategy"), str):
+            yield ("strategy",), raw["strategy"]
+        listed = raw.get("references")
+        references = listed if isinstance(listed, list) else []
+        for i, text in enumerate(references):
+            if isinstance(text, str):
+                if text in references[:i]:
+                    self.findings.append(Finding(("references", i), f"references: '{text}' appears twice"))
+                yield ("references", i), text
+        for name in blocks:
+            yield ("strategies", name), name
+
+    def _check(self, signature: Signature, name: str, given: Mapping[str, Any], path: KeyPath) -> None:
+        resolved = self.resolved[name] = {}
+        for key in given:
+            if key not in signature.settings:
+                what = f"unknown setting '{key}' of {name}"
+                fix = suggestion(key, signature.settings)
+                self.findings.append(Finding(("strategies", name, key), what, fix))
+        for key, setting in signature.settings.items():
+            if key not in given:
+                if setting.default is REQUIRED:
+                    at: KeyPath = ("strategies", name) if given else path
+                    what = f"the setting '{key}' of {name} is missing: {setting.expected}"
+                    self.findings.append(Finding(at, what))
+                else:
+                    resolved[key] = setting.default
+                continue
+            try:
+                resolved[key] = setting.check(given[key])
+            except ValueError as error:
+                what = f"strategies.{name}.{key}: {error}"
+                text = given[key] if isinstance(given[key], str) else None
+                meant = suggestion(text, setting.choices) if text is not None and setting.choices else None
+                self.findings.append(Finding(("strategies", name, key), what, meant))

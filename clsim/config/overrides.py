@@ -1,0 +1,85 @@
+"""Changes to a scenario from the command line: ``--set stream.shots=1``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clsim.config.scenario import strategy_name
+from clsim.config.yaml_lines import Document, KeyPath, parse
+from clsim.errors import UserError, UserErrors
+
+Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
+
+
+def apply(document: Document, overrides: Overrides) -> None:
+    """Write the overrides into the document; a changed value is placed at its option from then on.
+
+    ``strategy.NAME`` addresses a setting of the strategy that runs, whatever the order of the options.
+    """
+    changes: list[tuple[tuple[str, ...], Any, str]] = []
+    for keys, value, place in _read(overrides, document.problems):
+        path = tuple(keys.split("."))
+        if all(path):
+            changes.append((path, value, place))
+        else:
+            document.problems.append(
+                UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value")
+            )
+    for change in sorted(changes, key=lambda change: change[0] != ("strategy",)):
+        _write(document, *change)
+
+
+def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, Any, str]]:
+    if isinstance(overrides, Mapping):
+        return [(keys, _plain(value), f"override {keys}") for keys, value in overrides.items()]
+    read = []
+    for text in overrides or ():
+        keys, sign, value = text.partition("=")
+        place = f"--set {text}"
+        if not sign:
+            problems.append(UserError("has no value", where=place, fix="write key.sub=value"))
+            continue
+        try:
+            # In a list, so that a text like ``a: b`` is no block and ``---`` no document.
+            document = parse(value, place)
+        except UserErrors as errors:
+            reason = errors.errors[-1].what
+            problems.append(UserError(reason, where=place, fix="put text with special characters in quotes"))
+            continue
+        problems += [UserError(problem.what, where=place) for problem in document.problems]
+        read.append((keys.strip(), document.value, place))
+    return read
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists and anything that is no plain value as its text, as a YAML file would have it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _write(document: Document, path: KeyPath, value: Any, place: str) -> None:
+    selected = document.value.get("strategy")
+    if path[0] == "strategy" and len(path) > 1:
+        if not isinstance(selected, str):
+            document.problems.append(UserError("no strategy is named, so it has no settings", where=place))
+            return
+        path = ("strategies", strategy_name(selected), *path[1:])
+    block = document.value
+    for depth, key in enumerate(path[:-1]):
+        if block.get(key) is None:
+            block[key] = {}
+            document.places[path[: depth + 1]] = place
+        block = block[key]
+        if not isinstance(block, dict):
+            at = ".".join(map(str, path[: depth + 1]))
+            document.problems.append(UserError(f"{at} has no keys below it", where=place))
+            return
+    block[path[-1]] = value
+    stale = [known for known in document.places if known[: len(path)] == path]
+    for known in stale:
+        del document.places[known]
+    document.places[path] = place

@@ -1,0 +1,166 @@
+"""The schema of a scenario: what a YAML file may say. Imports no torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from clsim.config.yaml_lines import dump
+from clsim.pretraining.recipe import ModelRecipe
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range every library in use accepts
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Block(BaseModel):
+    """A block of a scenario: fixed keys, nothing coerced, nothing changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class DrawnSplits(Block):
+    """Few-shot images drawn anew instead of the standard lists."""
+
+    draw: Seed = Field(description="seed of the draw")
+
+
+class DrawnOrder(Block):
+    """Classes that arrive in a drawn order."""
+
+    seed: Seed = Field(description="seed of the order")
+
+
+class FscilStream(Block):
+    """Few-shot class-incremental learning: a large base session, then sessions of few classes and images."""
+
+    kind: Literal["fscil"]
+    dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
+    image_size: int | None = Field(
+        default=None, ge=8, le=1024, description="side in pixels; null: the data set's own"
+    )
+    base_classes: int = Field(ge=1, description="classes of the base session")
+    ways: int = Field(ge=1, description="new classes in every later session")
+    shots: int = Field(ge=1, description="training images of every class in a later session")
+    sessions: int | None = Field(
+        default=None,
+        ge=0,
+        description="sessions after the base session; as many as use up all classes if null",
+    )
+    splits: Literal["standard"] | DrawnSplits = Field(
+        default="standard", description="which images are the few"
+    )
+    class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
+        default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
+    )
+
+
+Stream = FscilStream  # a union by ``kind`` once other kinds exist
+
+
+class Evaluation(Block):
+    """What is measured after every session."""
+
+    forgetting: bool = Field(default=True, description="measure what was forgotten")
+    batch_size: int = Field(default=256, ge=1, description="test images in one forward pass")
+
+
+class Published(Block):
+    """Figures of a paper to show beside one's own."""
+
+    accuracy: list[Fraction] = Field(description="by session, the base session first, as fractions")
+    source: str = Field(min_length=1, description="where the figures stand")
+
+
+@dataclass(frozen=True)
+class ChosenStrategy:
+    """A strategy of a scenario: its name, its file, and all its settings with the defaults filled in."""
+
+    name: str
+    path: Path
+    settings: Mapping[str, Any]
+
+
+class Scenario(Block):
+    """One experiment, whole and reproducible: data, stream, strategy, evaluation, seed."""
+
+    description: str = Field(default="", description="what the experiment is, in a sentence")
+    stream: Stream = Field(description="what arrives over time")
+    strategy: str = Field(description="name or path of the strategy that runs by default")
+    strategies: dict[str, dict[str, Any]] = Field(default={}, description="settings by strategy")
+    models: dict[str, ModelRecipe] = Field(default={}, description="models that must exist first, by recipe")
+    evaluation: Evaluation = Field(default=Evaluation(), description="what is measured")
+    published: dict[str, Published] = Field(default={}, description="published figures by method")
+    references: list[str] = Field(
+        default=[], description="strategies that run after the main one on the same stream"
+    )
+    seed: Seed = Field(default=0, description="of everything that is random in a run")
+    otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
+
+    _path: Path = PrivateAttr(Path("scenario.yaml"))
+    _files: dict[str, Path] = PrivateAttr({})
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The stem of its file."""
+        return self._path.stem
+
+    @property
+    def sessions(self) -> int | None:
+        """Sessions, the base session included; None where only the loaded data can tell."""
+        from clsim.config.checks import session_count
+
+        return session_count(self.stream.model_dump())
+
+    @property
+    def selected_strategy(self) -> ChosenStrategy:
+        """The strategy that runs."""
+        return self.chosen(strategy_name(self.strategy))
+
+    @property
+    def reference_strategies(self) -> list[ChosenStrategy]:
+        """The strategies of ``references``, in their order."""
+        return [self.chosen(strategy_name(reference)) for reference in self.references]
+
+    def chosen(self, name: str) -> ChosenStrategy:
+        """The strategy `name`, one of those the scenario names.
+
+        Raises:
+            KeyError: the scenario does not name it.
+        """
+        return ChosenStrategy(name, self._files[name], copy.deepcopy(self.strategies[name]))
+
+    def with_strategy(self, name: str) -> Scenario:
+        """The same scenario with another of its strategies selected."""
+        self.chosen(name)
+        texts = {strategy_name(text): text for text in [self.strategy, *self.references]}
+        return self.model_copy(update={"strategy": texts.get(name, name)})
+
+    def with_seed(self, seed: int) -> Scenario:
+        """The same scenario with another seed."""
+        return self.model_copy(update={"seed": seed})
+
+    def to_yaml(self) -> str:
+        """The scenario with every default written out; loading it gives the same scenario."""
+        return dump(self.model_dump(mode="json"))
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of a scenario, the settings of every strategy at hand included."""
+        from clsim.config.json_schema import scenario_schema
+
+        return scenario_schema()
+
+
+def strategy_name(text: str) -> str:
+    """The name under which a strategy has its settings: the stem of its file."""
+    return Path(text).stem if text.endswith(".py") else text

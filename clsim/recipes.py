@@ -1,0 +1,123 @@
+"""Finds scenarios and strategies by name or path: the user's desk first, then the shipped one.
+
+A name is looked for in ``./scenarios`` or ``./strategies`` and then among the files that came with clsim,
+which lie beside the package in a checkout and inside it in an installed wheel. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from clsim.errors import UserError
+from clsim.words import suggestion
+
+Kind = Literal["scenarios", "strategies"]
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {"scenarios": (".yaml", ".yml"), "strategies": (".py",)}
+_ONE: dict[Kind, str] = {"scenarios": "scenario", "strategies": "strategy"}
+
+
+def shipped(kind: Kind) -> Path:
+    """The folder of the files that came with clsim."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent
+    return checkout / kind if (checkout / "pyproject.toml").is_file() else package / "_desk" / kind
+
+
+def find_scenario(name_or_path: str | Path) -> Path:
+    """The file of a scenario.
+
+    Raises:
+        UserError: there is none of that name; names the nearest.
+    """
+    return _find("scenarios", str(name_or_path))
+
+
+def find_strategy(name_or_path: str | Path) -> Path:
+    """The file of a strategy.
+
+    Raises:
+        UserError: there is none of that name; names the nearest.
+    """
+    return _find("strategies", str(name_or_path))
+
+
+def list_scenarios() -> dict[str, Path]:
+    """Every scenario that has a name here, by name."""
+    return _list("scenarios")
+
+
+def list_strategies() -> dict[str, Path]:
+    """Every strategy that has a name here, by name."""
+    return _list("strategies")
+
+
+def load_strategy(path: Path) -> Callable[..., Any]:
+    """The function ``build`` of a strategy file, which is executed.
+
+    Raises:
+        UserError: executing it fails, or it has no ``build``; the cause is chained.
+    """
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    module_name = f"clsim_strategy_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UserError("is not a Python file", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # pickle and dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        raise UserError(f"cannot be loaded: {type(error).__name__}: {error}", where=where) from error
+    build = getattr(module, "build", None)
+    if not callable(build):
+        raise UserError("has no function build()", where=str(path))
+    return build  # type: ignore[no-any-return]
+
+
+def _folders(kind: Kind) -> Iterator[Path]:
+    yield Path(kind)
+    if Path(kind).resolve() != shipped(kind):
+        yield shipped(kind)
+
+
+def _find(kind: Kind, text: str) -> Path:
+    given = Path(text)
+    if not text or not text.isprintable():
+        raise UserError(f"{text!r} is not the name of a {_ONE[kind]}")
+    known = _list(kind)
+    if given.suffix in _SUFFIXES[kind] or len(given.parts) > 1:
+        if _is(Path.is_file, given):
+            return given
+        what = "is a directory" if _is(Path.is_dir, given) else f"there is no such {_ONE[kind]} file"
+        near = f"'{given.stem}' is the name of one that came with clsim" if given.stem in known else None
+        raise UserError(what, where=text, fix=near or suggestion(given.stem, known))
+    if text in known:
+        return known[text]
+    raise UserError(f"there is no {_ONE[kind]} '{text}'", fix=suggestion(text, known))
+
+
+def _list(kind: Kind) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in _folders(kind):
+        for suffix in _SUFFIXES[kind]:
+            for path in sorted(folder.glob(f"*{suffix}")):
+                if not path.name.startswith(("_", ".")) and _is(Path.is_file, path):
+                    found.setdefault(path.stem, path)
+    return found
+
+
+def _is(test: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return test(path)
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
