@@ -1,0 +1,341 @@
+"""The session loop: train, measure, store, report."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clsim.config import Scenario, load_scenario
+from clsim.data import load
+from clsim.errors import DataMissing, UserError, WeightsMissing
+from clsim.metrics import forgetting, harmonic_mean
+from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
+from clsim.plugins import Progress
+from clsim.pretraining import resolve_model
+from clsim.recipes import load_strategy
+from clsim.report.reporter import Reporter, RunInfo
+from clsim.store import Results, RunDirectory, manifest, sha256_of
+from clsim.streams import Stream, fscil
+from clsim.training import Strategy
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A stream and the strategy that will learn it, ready to run."""
+
+    name: str
+    strategy_name: str
+    seed: int
+    stream: Stream
+    strategy: Strategy
+    scenario: Scenario | None = None
+    stands_in_for: dict[str, str] | None = None
+
+
+def run(
+    scenario: Scenario | Stream | str | Path,
+    strategy: str | Path | Strategy | None = None,
+    *,
+    overrides: Mapping[str, object] | Sequence[str] | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    out: Path | str | None = None,
+    strict: bool = False,
+    reporter: Reporter | None = None,
+) -> Results:
+    """Runs one strategy through one stream and leaves a run directory.
+
+    Args:
+        scenario: a scenario, its name or path; or a stream, and then ``strategy`` is a :class:`Strategy`.
+        strategy: name or path of another strategy than the scenario's own.
+        overrides: changes to a scenario that is loaded by name, ``{"stream.shots": 1}`` or ``["stream.shots=1"]``.
+        seed: another seed than the scenario's own.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+        out: the run directory; ``runs/<scenario>/<strategy>/seed<seed>-<time>`` without it.
+        strict: raise if data or weights are missing, rather than run the stand-in.
+        reporter: is told of every step.
+
+    Returns:
+        The figures, as ``results.json`` holds them too.
+
+    Raises:
+        UserError: the input is wrong; nothing was written.
+    """
+    device = resolve_device(device)
+    if isinstance(scenario, Stream):
+        prepared = _given(scenario, strategy, seed)
+    else:
+        prepared = _prepare(scenario, strategy, seed, overrides or {}, device, strict)
+    return simulate(prepared, out=None if out is None else Path(out), reporter=reporter)
+
+
+def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter | None = None) -> Results:
+    """The session loop over a prepared stream and strategy; see :func:`run`."""
+    strategy, stream = prepared.strategy, prepared.stream
+    path = out or _default_path(prepared)
+    directory = RunDirectory(path)
+    results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
+    metric = ClassAccuracy(len(stream.class_names))
+    strategy.evaluator.metrics.append(metric)
+    started = time.perf_counter()
+    try:
+        _write_manifest(directory, prepared)
+        if reporter is not None:
+            strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(reporter))
+            reporter.run_started(_info(prepared, path))
+        with _status(results, directory):
+            for session in range(len(stream)):
+                record = _session(strategy, stream, session, metric, results)
+                directory.append_session(record)
+                directory.write_json("results.json", results.to_dict())
+                if trained := _trained(strategy):
+                    directory.save_weights("last", trained)
+                if reporter is not None:
+                    reporter.session_ended(results.to_dict())
+    finally:
+        directory.close()
+        if reporter is not None:
+            reporter.run_ended(results.to_dict(), time.perf_counter() - started)
+    return results
+
+
+def _session(
+    strategy: Strategy, stream: Stream, session: int, metric: ClassAccuracy, results: Results
+) -> dict[str, Any]:
+    """Trains one session, measures all classes seen by then and adds the record to the results."""
+    experience = stream.train_stream[session]
+    start = _now(strategy)
+    strategy.train(experience, eval_streams=[])
+    trained = _now(strategy)
+    strategy.eval(stream.test_stream[: session + 1])
+    measured = _now(strategy)
+    results.accuracy_matrix.append(metric.counts.accuracy_by_block(stream.class_blocks[: session + 1]))
+    results.test_images.append(int(metric.counts.total.sum()))
+    record = {
+        "session": session,
+        "new_classes": list(stream.class_blocks[session]),
+        "seen_classes": len(experience.classes_seen_so_far),
+        "replaced_by": None,
+        **accuracy_record(metric.counts, stream.class_blocks[: session + 1]),
+        "accuracy_by_session": results.accuracy_matrix[-1],
+        "forgetting": forgetting_record(results.accuracy_matrix),
+        "compatibility": None,
+        "service": None,
+        "train_seconds": trained - start,
+        "eval_seconds": measured - trained,
+        "images_trained": strategy.images_trained,
+        "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
+        "peak_memory_bytes": peak_memory(strategy.device),
+    }
+    results.sessions.append(record)
+    return record
+
+
+def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
+    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two."""
+    base = counts.accuracy(blocks[0]) or 0.0
+    novel = counts.accuracy([label for block in blocks[1:] for label in block])
+    return {
+        "accuracy": counts.accuracy() or 0.0,
+        "base_accuracy": base,
+        "novel_accuracy": novel,
+        "harmonic_mean": None if novel is None else harmonic_mean(base, novel),
+    }
+
+
+def forgetting_record(matrix: list[list[float]]) -> dict[str, float | None] | None:
+    """Both definitions of forgetting after the last row; ``None`` after the base session."""
+    if len(matrix) < 2:
+        return None
+    return {"from_best": forgetting(matrix, "best"), "from_first": forgetting(matrix, "first")}
+
+
+def resolve_device(name: str) -> str:
+    """``auto`` to what there is; a device that is not there is the user's error."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {name!r}", where="--device", fix="choose auto, cpu, cuda or cuda:0")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"{name} is not there: this machine has {torch.cuda.device_count()} CUDA devices", where="--device")
+    return name
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds the global generators of python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the device's own peak on CUDA, the process's resident peak on the CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# -- preparation --------------------------------------------------------------------------------------------------
+
+
+def _given(stream: Stream, strategy: str | Path | Strategy | None, seed: int | None) -> Prepared:
+    if not isinstance(strategy, Strategy):
+        raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
+    seed = torch.initial_seed() if seed is None else seed
+    return Prepared(stream.dataset.name, type(strategy).__name__, seed, stream, strategy)
+
+
+def _prepare(
+    scenario: Scenario | str | Path,
+    strategy: str | Path | Strategy | None,
+    seed: int | None,
+    overrides: Mapping[str, object] | Sequence[str],
+    device: str,
+    strict: bool,
+) -> Prepared:
+    if isinstance(strategy, Strategy):
+        raise TypeError("a scenario composes its own strategy; pass a name or a path, or run a stream")
+    if isinstance(scenario, Scenario):
+        scenario = scenario if strategy is None else scenario.with_strategy(str(strategy))
+        scenario = scenario if seed is None else scenario.with_seed(seed)
+    else:
+        scenario = load_scenario(scenario, _changes(overrides, strategy, seed))
+    try:
+        return _build(scenario, device)
+    except (DataMissing, WeightsMissing) as missing:
+        if strict or scenario.otherwise is None:
+            raise
+        # The stand-in runs the same strategy, with the settings the user asked for by hand.
+        by_hand = [change for change in _changes(overrides) if change.startswith("strategy.")]
+        stand_in = load_scenario(scenario.otherwise, _changes(by_hand, scenario.strategy, scenario.seed))
+        because = {"scenario": scenario.name, "because": missing.what, "fix": missing.fix or ""}
+        return _build(stand_in, device, because)
+
+
+def _changes(
+    overrides: Mapping[str, object] | Sequence[str], strategy: str | Path | None = None, seed: int | None = None
+) -> list[str]:
+    """All changes to a scenario as ``key=value``, in YAML."""
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+    chosen = [] if strategy is None else [f"strategy={json.dumps(str(strategy))}"]
+    return [*chosen, *([] if seed is None else [f"seed={seed}"]), *overrides]
+
+
+def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:
+    stream = make_stream(scenario)
+    chosen = scenario.selected_strategy
+    settings = dict(chosen.settings)
+    named = settings.get("pretrained")
+    if isinstance(named, str) and named in scenario.models:
+        settings["pretrained"] = str(resolve_model(named, scenario.models[named]))
+    # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
+    seed_everything(scenario.seed)
+    strategy = load_strategy(chosen.path)(stream, device=device, **settings)
+    strategy.eval_mb_size = scenario.evaluation.batch_size
+    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for)
+
+
+def make_stream(scenario: Scenario) -> Stream:
+    """The stream a scenario describes."""
+    described = scenario.stream
+    return fscil(
+        load(described.dataset, image_size=described.image_size),
+        base_classes=described.base_classes,
+        ways=described.ways,
+        shots=described.shots,
+        sessions=described.sessions,
+        splits=described.splits if isinstance(described.splits, str) else described.splits.model_dump(),
+        class_order=described.class_order,
+    )
+
+
+# -- what a run leaves --------------------------------------------------------------------------------------------
+
+
+def _default_path(prepared: Prepared) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / prepared.name / prepared.strategy_name / f"seed{prepared.seed}-{stamp}"
+
+
+def _info(prepared: Prepared, path: Path) -> RunInfo:
+    published = prepared.scenario.published.get(prepared.strategy_name) if prepared.scenario else None
+    return RunInfo(
+        scenario=prepared.name,
+        strategy=prepared.strategy_name,
+        seed=prepared.seed,
+        device=str(prepared.strategy.device),
+        dataset=prepared.stream.dataset.name,
+        sessions=len(prepared.stream),
+        out=str(path),
+        stands_in_for=prepared.stands_in_for,
+        published=None if published is None else list(published.accuracy),
+    )
+
+
+def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
+    dataset = prepared.stream.dataset
+    hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
+    weights = getattr(prepared.strategy.model, "weights_sha256", None)
+    if weights is not None:
+        hashes["pre-trained weights"] = weights
+    if prepared.scenario is not None:
+        hashes["strategy file"] = sha256_of(prepared.scenario.selected_strategy.path)
+        directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
+    content = manifest(
+        seed=prepared.seed,
+        device=str(prepared.strategy.device),
+        hashes=hashes,
+        settings={
+            "scenario": prepared.name,
+            "strategy": prepared.strategy_name,
+            "precision": prepared.strategy.precision,
+            "threads": torch.get_num_threads(),
+            "stands_in_for": prepared.stands_in_for,
+        },
+    )
+    directory.write_json("manifest.json", content)
+
+
+def _trained(strategy: Strategy) -> dict[str, torch.Tensor]:
+    """What training can have changed: trainable parameters and buffers."""
+    frozen = {name for name, parameter in strategy.model.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in strategy.model.state_dict().items() if name not in frozen}
+
+
+@contextmanager
+def _status(results: Results, directory: RunDirectory) -> Iterator[None]:
+    """Writes how the run ended, whatever ends it."""
+    try:
+        yield
+        results.status = "complete"
+    except KeyboardInterrupt:
+        results.status = "interrupted"
+        raise
+    except BaseException:
+        results.status = "failed"
+        raise
+    finally:
+        directory.write_json("results.json", results.to_dict())
+
+
+def _now(strategy: Strategy) -> float:
+    """Seconds, after the device has finished what it was given."""
+    if strategy.device.type == "cuda":
+        torch.cuda.synchronize(strategy.device)
+    return time.perf_counter()
