@@ -20,6 +20,7 @@ def exclude_classes(logits: Tensor, classes: Tensor) -> Tensor:
 
     Returns:
         ``(B, C)`` with every other column set to :data:`EXCLUDED`; no gradient flows into those.
+
     """
     kept = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
     kept[classes] = True
@@ -41,5 +42,6 @@ def current_class_cross_entropy(logits: Tensor, labels: Tensor, classes: Tensor)
 
     Returns:
         The mean over the batch, a scalar.
+
     """
     return F.cross_entropy(exclude_classes(logits, classes), labels)

@@ -71,6 +71,7 @@ def run(
 
     Raises:
         UserError: the input is wrong; nothing was written.
+
     """
     device = resolve_device(device)
     if isinstance(scenario, Stream):
@@ -85,7 +86,9 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     strategy, stream = prepared.strategy, prepared.stream
     path = out or _default_path(prepared)
     directory = RunDirectory(path)
-    results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
+    results = Results(
+        prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for
+    )
     metric = ClassAccuracy(len(stream.class_names))
     strategy.evaluator.metrics.append(metric)
     started = time.perf_counter()
@@ -172,7 +175,10 @@ def resolve_device(name: str) -> str:
     if device is None or device.type not in ("cpu", "cuda"):
         raise UserError(f"unknown device {name!r}", where="--device", fix="choose auto, cpu, cuda or cuda:0")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"{name} is not there: this machine has {torch.cuda.device_count()} CUDA devices", where="--device")
+        raise UserError(
+            f"{name} is not there: this machine has {torch.cuda.device_count()} CUDA devices",
+            where="--device",
+        )
     return name
 
 
@@ -228,7 +234,9 @@ def _prepare(
 
 
 def _changes(
-    overrides: Mapping[str, object] | Sequence[str], strategy: str | Path | None = None, seed: int | None = None
+    overrides: Mapping[str, object] | Sequence[str],
+    strategy: str | Path | None = None,
+    seed: int | None = None,
 ) -> list[str]:
     """All changes to a scenario as ``key=value``, in YAML."""
     if isinstance(overrides, Mapping):

@@ -40,6 +40,7 @@ class Results:
         accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
         test_images: test images behind ``accuracy`` of every session.
         path: the run directory.
+
     """
 
     scenario: str
@@ -96,13 +97,16 @@ class RunDirectory:
 
     Raises:
         UserError: it holds a run already, another process writes to it, or it cannot be written.
+
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = [name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()]
+            taken = [
+                name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()
+            ]
             if taken:
                 raise UserError(
                     f"this directory already holds a run ({taken[0]})",
@@ -120,7 +124,9 @@ class RunDirectory:
             raise UserError(problem, where=str(path), fix=remedy) from error
         except OSError as error:
             raise UserError(
-                f"cannot write the run directory: {error.strerror}", where=str(path), fix="choose another --out"
+                f"cannot write the run directory: {error.strerror}",
+                where=str(path),
+                fix="choose another --out",
             ) from error
 
     def close(self) -> None:
@@ -166,7 +172,9 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(
+    *, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a run was made of and on: ``manifest.json``.
 
     Args:
@@ -174,6 +182,7 @@ def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Map
         device: where it computes.
         hashes: sha256 of data, weights and code, by name.
         settings: further facts of the run.
+
     """
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -67,6 +67,7 @@ def build(
         schedule: step the learning rate once an epoch, as published, or once a batch.
         precision: of the forward pass.
         device: where it runs.
+
     """
     clip = load_clip(backbone, pretrained, device=device)
     model = PromptedCLIP.from_clip(

@@ -44,6 +44,7 @@ def build(
         weight_decay: of SGD.
         precision: of the forward pass.
         device: where it runs.
+
     """
     if pretrained is None:
         features = make_backbone(backbone)

@@ -29,6 +29,7 @@ def build(
         template: text of a class, [] standing for its name.
         precision: of the forward pass.
         device: where it runs.
+
     """
     model = PromptedCLIP.from_clip(
         load_clip(backbone, pretrained, device=device),

@@ -54,7 +54,13 @@ def tiny_clip(layers: int = 3, size: int = 8, seed: int = 0) -> LoadedClip:
         model = CLIP(
             embed_dim=12,
             vision_cfg={"image_size": size, "patch_size": 4, "width": 24, "layers": layers, "head_width": 8},
-            text_cfg={"context_length": 24, "vocab_size": VOCABULARY, "width": 16, "heads": 2, "layers": layers},
+            text_cfg={
+                "context_length": 24,
+                "vocab_size": VOCABULARY,
+                "width": 16,
+                "heads": 2,
+                "layers": layers,
+            },
         )
     model = model.requires_grad_(False).eval()
     return LoadedClip(model, tiny_tokenizer, (0.5,) * 3, (0.5,) * 3, size, "tiny", "0" * 64)

@@ -20,13 +20,21 @@ from clsim.recipes import find_scenario, find_strategy
 from clsim.words import describe, suggestion
 
 
-def load_scenario(name_or_path: str | Path, overrides: Overrides = None) -> Scenario:
+def load_scenario(
+    name_or_path: str | Path,
+    overrides: Overrides = None,
+    *,
+    strategy: str | None = None,
+    seed: int | None = None,
+) -> Scenario:
     """The scenario of a name or a file, every default filled in.
 
     Args:
         name_or_path: as ``clsim run`` takes it.
         overrides: ``{"stream.shots": 1}`` or ``["stream.shots=1"]``; ``strategy.KEY`` is a setting of the
             strategy that runs.
+        strategy: another strategy than the scenario's own, by name or path.
+        seed: another seed.
 
     Raises:
         UserError: there is no such scenario.
@@ -39,7 +47,7 @@ def load_scenario(name_or_path: str | Path, overrides: Overrides = None) -> Scen
     if not isinstance(document.value, dict):
         what = f"expected a block of keys (stream, strategy, ...), got {describe(document.value)}"
         raise UserErrors([*document.problems, UserError(what, where=document.place(()))])
-    apply(document, overrides)
+    apply(document, overrides, {"strategy": strategy, "seed": seed})
     strategies = _Strategies(document)
     scenario, found = _validated(document.value)
     found += [*unknown_keys(Scenario, document.value), *check(document.value, path), *strategies.findings]

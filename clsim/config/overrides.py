@@ -12,10 +12,15 @@ from clsim.errors import UserError, UserErrors
 Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
 
 
-def apply(document: Document, overrides: Overrides) -> None:
+def apply(document: Document, overrides: Overrides, options: Mapping[str, object]) -> None:
     """Write the overrides into the document; a changed value is placed at its option from then on.
 
-    ``strategy.NAME`` addresses a setting of the strategy that runs, whatever the order of the options.
+    ``strategy.NAME`` addresses a setting of the strategy that runs, whatever the order of the overrides.
+
+    Args:
+        document: of the scenario; changed.
+        overrides: changes by dotted key.
+        options: values of command-line options of the same names as the keys; None where not given.
     """
     changes: list[tuple[tuple[str, ...], Any, str]] = []
     for keys, value, place in _read(overrides, document.problems):
@@ -26,6 +31,8 @@ def apply(document: Document, overrides: Overrides) -> None:
             document.problems.append(
                 UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value")
             )
+    given = {name: value for name, value in options.items() if value is not None}
+    changes += [((name,), _plain(value), f"--{name} {value}") for name, value in given.items()]
     for change in sorted(changes, key=lambda change: change[0] != ("strategy",)):
         _write(document, *change)
 

@@ -7,7 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clsim.data.images import DataSet
+    from clsim.data.images import DataSet, Images
+
+__all__ = ["NAMES", "DataSet", "Images", "data_root", "load"]
+
+
+NAMES = ("shapes", "cifar100", "cifar10", "tiny_imagenet", "tiny_imagenet32", "mini_imagenet", "cub200")
+"""Data sets that :func:`load` knows by name, beside ``folder:PATH``."""
+
+
+def __getattr__(name: str) -> object:
+    """``DataSet`` and ``Images``, imported with torch when first asked for."""
+    if name not in ("DataSet", "Images"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from clsim.data import images
+
+    return getattr(images, name)
 
 
 def data_root() -> Path:
@@ -22,7 +37,7 @@ def load(
     """Load a data set by name, or any image folder or archive of one as ``folder:PATH``.
 
     Args:
-        name: one of :data:`clsim.data.catalog.NAMES`, or ``folder:PATH``.
+        name: one of :data:`NAMES`, or ``folder:PATH``.
         image_size: side of the square images in pixels; None keeps the data set's own.
         root: where data sets live; :func:`data_root` unless given.
         download: fetch what is not here, if the network allows.

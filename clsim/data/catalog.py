@@ -2,15 +2,141 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
-from clsim.data import cifar
-from clsim.data.images import DataSet
-from clsim.errors import DataMissing
+from clsim.data import data_root, folder
+from clsim.data.augment import Resize
+from clsim.data.cache import cache_folders
+from clsim.data.entries import ENTRIES, Entry
+from clsim.data.images import DataSet, Images
+from clsim.errors import DataMissing, UserError
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a data set stands.
+
+    Attributes:
+        name: as scenarios name it.
+        where: its folder, present or not; None if it has none.
+        present: whether it can be used without a download.
+        size: bytes on disk.
+        checked: what :func:`verify` found in order; empty if it was not asked.
+        fault: what is wrong with it; None if nothing is known to be.
+        how: how to get it.
+    """
+
+    name: str
+    where: Path | None
+    present: bool
+    size: int
+    how: str
+    checked: str = ""
+    fault: str | None = None
 
 
 def load(name: str, *, image_size: int | None, root: Path, download: bool) -> DataSet:
     """See :func:`clsim.data.load`."""
-    if not cifar.is_here(name, root):
-        raise DataMissing(f"{name} is not here", where=str(root))
-    return cifar.load(name, root)
+    if name.startswith("folder:"):
+        path = Path(name.removeprefix("folder:")).expanduser()
+        return folder.load(path, image_size, cache_folders(root), name)
+    entry = _find(name)
+    if entry.load is None:
+        raise UserError(f"{name} holds no images", fix=f"data sets: {_names(loadable=True)}, folder:PATH")
+    if not entry.is_here(root):
+        if not download or entry.fetch is None:
+            raise DataMissing(f"{name} is not here", where=str(entry.where(root)), fix=entry.how)
+        _fetch(entry, root)
+    return _sized(entry.load(root, image_size), image_size)
+
+
+def status(names: Iterable[str] = (), root: Path | None = None) -> list[Status]:
+    """Where the named data sets stand, or all; by file names and sizes only, so it takes no time."""
+    return [_status(entry, root or data_root()) for entry in _chosen(names)]
+
+
+def fetch(names: Iterable[str], root: Path | None = None) -> list[Status]:
+    """Download the named data sets where they are missing or altered.
+
+    Raises:
+        DataMissing: the first that could not be fetched: no network, no public address, a full disk.
+    """
+    root = root or data_root()
+    chosen = _chosen(names)
+    for entry in chosen:
+        if entry.is_here(root) and not _verified(entry, root).fault:
+            continue
+        if entry.fetch is None:
+            raise DataMissing(f"{entry.name} cannot be fetched", where=str(entry.where(root)), fix=entry.how)
+        _fetch(entry, root)
+    return [_status(entry, root) for entry in chosen]
+
+
+def verify(names: Iterable[str] = (), root: Path | None = None) -> list[Status]:
+    """Check the named data sets, or all that are here, against what is known of them.
+
+    Checksums where they are published; otherwise the number of images, every one of which is decoded.
+    """
+    root, names = root or data_root(), tuple(names)
+    return [_verified(entry, root) for entry in _chosen(names) if names or entry.is_here(root)]
+
+
+def _find(name: str) -> Entry:
+    if name in ENTRIES:
+        return ENTRIES[name]
+    near = get_close_matches(name, ENTRIES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"there is no data set {name!r}", fix=f"{hint}data sets: {_names()}, folder:PATH")
+
+
+def _names(*, loadable: bool = False) -> str:
+    return ", ".join(name for name, entry in ENTRIES.items() if entry.load or not loadable)
+
+
+def _chosen(names: Iterable[str]) -> list[Entry]:
+    return [_find(name) for name in names] or list(ENTRIES.values())
+
+
+def _fetch(entry: Entry, root: Path) -> None:
+    if entry.fetch is None:
+        raise DataMissing(f"{entry.name} is not here", where=str(entry.where(root)), fix=entry.how)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        entry.fetch(root)
+    except OSError as error:
+        what = f"{entry.name} is not here and could not be fetched ({error})"
+        raise DataMissing(what, where=str(entry.where(root)), fix=entry.how) from error
+
+
+def _status(entry: Entry, root: Path) -> Status:
+    where = entry.where(root)
+    files = (file for file in where.rglob("*") if file.is_file()) if where and where.is_dir() else ()
+    size = sum(file.stat().st_size for file in files)
+    return Status(entry.name, where, entry.is_here(root), size, entry.how)
+
+
+def _verified(entry: Entry, root: Path) -> Status:
+    state = _status(entry, root)
+    if not state.present:
+        return replace(state, fault="it is not here")
+    try:
+        return replace(state, checked=entry.verify(root))
+    except UserError as error:
+        return replace(state, fault=str(error))
+
+
+def _sized(dataset: DataSet, size: int | None) -> DataSet:
+    """The data set with images of ``size`` x ``size`` pixels, if its loader left them at another size."""
+
+    def sized(images: Images) -> Images:
+        if size is None or images.pixels.shape[-1] == size:
+            return images
+        pixels = images.pixels.new_empty(len(images), 3, size, size)
+        for old, new in zip(images.pixels.split(1024), pixels.split(1024), strict=True):
+            new.copy_(Resize(size)(old))
+        return replace(images, pixels=pixels)
+
+    return replace(dataset, train=sized(dataset.train), test=sized(dataset.test))

@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 PROBE_SECONDS = 2.0
@@ -53,8 +53,8 @@ def connection(url: str) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def download(url: str, path: Path, sha256: str) -> None:
-    """Fetch a small text file with Unix line ends; it appears whole and with this hash, or not at all.
+def fetch_file(url: str, path: Path, sha256: str) -> None:
+    """Download a small text file with Unix line ends; it appears whole and with this hash, or not at all.
 
     Raises:
         OSError: the network or the disk failed, or the content has another hash.
@@ -63,11 +63,6 @@ def download(url: str, path: Path, sha256: str) -> None:
         content = bytes(answer.read()).replace(b"\r\n", b"\n")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise OSError(f"{url} has changed: its sha256 is not the expected one")
-    write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -77,3 +72,26 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def fetch_archive(url: str, md5: str, root: Path, folder: str) -> None:
+    """Download an archive to ``root`` (unless it is there) and unpack its ``folder``, which appears whole.
+
+    Raises:
+        OSError: the network or the disk failed, or the archive has another md5.
+    """
+    from torchvision.datasets.utils import check_integrity, download_url, extract_archive
+
+    archive = root / PurePosixPath(urlsplit(url).path).name
+    if not check_integrity(archive, md5):
+        with connection(url):
+            try:
+                download_url(url, root, archive.name, md5)
+            except RuntimeError as error:  # torchvision's word for a transfer with another md5
+                raise OSError(f"{url}: {error}") from error
+    with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as work:
+        # The md5 vouches for the paths inside.
+        extract_archive(archive, Path(work) / "new")
+        if (root / folder).exists():
+            (root / folder).rename(Path(work) / "old")
+        (Path(work) / "new" / folder).rename(root / folder)

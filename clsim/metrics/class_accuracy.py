@@ -25,6 +25,7 @@ class ClassCounts:
         Example:
             >>> ClassCounts(torch.tensor([3, 0]), torch.tensor([4, 4])).accuracy([0])
             0.75
+
         """
         chosen = slice(None) if classes is None else torch.tensor(sorted(classes), dtype=torch.long)
         total = int(self.total[chosen].sum())
@@ -45,6 +46,7 @@ def count_correct(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor,
 
     Returns:
         ``correct`` and ``total``, ``(classes,)`` int64 each.
+
     """
     correct = torch.zeros(classes, dtype=torch.long, device=labels.device)
     total = torch.zeros_like(correct)
@@ -61,13 +63,16 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
 
     Args:
         classes: number of class ids of the data set.
+
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
         self._sums: tuple[Tensor, Tensor] | None = None
-        self.counts = ClassCounts(torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long))
+        self.counts = ClassCounts(
+            torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long)
+        )
 
     def result(self) -> ClassCounts:
         """Counts of the last finished evaluation."""

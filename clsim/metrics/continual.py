@@ -14,6 +14,7 @@ def average_accuracy(accuracies: Sequence[float]) -> float:
     Example:
         >>> average_accuracy([0.8, 0.6])
         0.7
+
     """
     return sum(accuracies) / len(accuracies)
 
@@ -27,6 +28,7 @@ def average_accuracy_weighted(accuracies: Sequence[float], images: Sequence[int]
     Args:
         accuracies: :math:`A_t` over all classes seen by session ``t``.
         images: :math:`n_t`, test images behind each.
+
     """
     return sum(a * n for a, n in zip(accuracies, images, strict=True)) / sum(images)
 
@@ -57,6 +59,7 @@ def forgetting_by_session(matrix: Matrix, reference: Literal["best", "first"] = 
 
     Raises:
         ValueError: a row is shorter than its number asks, or the reference is neither of the two.
+
     """
     if reference not in ("best", "first"):
         raise ValueError(f"reference must be 'best' or 'first'; got {reference!r}")
@@ -74,6 +77,7 @@ def forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> 
     Example:
         >>> forgetting([[0.9], [0.8, 0.5], [0.85, 0.6, 0.7]], "best")  # (0.9 - 0.85 + 0.5 - 0.6) / 2
         -0.025000000000000022
+
     """
     lost = forgetting_by_session(matrix, reference)
     return sum(lost) / len(lost) if lost else None
@@ -81,5 +85,9 @@ def forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> 
 
 def average_forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> float | None:
     """Mean of the forgetting over all pairs of a session and an earlier one (CPE-CLIP's AvgForgetting)."""
-    lost = [value for rows in range(2, len(matrix) + 1) for value in forgetting_by_session(matrix[:rows], reference)]
+    lost = [
+        value
+        for rows in range(2, len(matrix) + 1)
+        for value in forgetting_by_session(matrix[:rows], reference)
+    ]
     return sum(lost) / len(lost) if lost else None

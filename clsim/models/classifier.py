@@ -18,6 +18,7 @@ class LinearClassifier(nn.Module):
     Args:
         backbone: images in [0, 1] to ``(B, backbone.num_features)``.
         classes: number of class ids.
+
     """
 
     def __init__(self, backbone: nn.Module, classes: int) -> None:

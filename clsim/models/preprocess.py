@@ -19,6 +19,7 @@ class Preprocess(nn.Module):
     Example:
         >>> Preprocess([0.5] * 3, [0.5] * 3, 8)(torch.ones(2, 3, 4, 4)).shape
         torch.Size([2, 3, 8, 8])
+
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], image_size: int | None = None) -> None:

@@ -34,6 +34,7 @@ def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptM
         ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
 
     Source: ``CoLeLib/models/clip_models.py`` of the authors' code.
+
     """
     length = prompts.shape[1]
     present = length if mode == "replace" else length * layer
@@ -59,6 +60,7 @@ class PromptedCLIP(nn.Module):
         text_mode, vision_mode: what a deeper layer does with the prompts of the one below, see :func:`deepen`.
         template: class text, ``[]`` standing for the name.
         text_prompts, vision_prompts: switch a tower's prompts off.
+
     """
 
     LOGIT_SCALE = 100.0
@@ -104,7 +106,9 @@ class PromptedCLIP(nn.Module):
         self.register_buffer("tokens", tokens[:, : int(tokens.argmax(dim=1).max()) + 1], persistent=False)
         longest = text.positional_embedding.shape[0] - (prompts if text_prompts else 0)
         if self.tokens.shape[1] > longest:
-            raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
+            raise ValueError(
+                f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit"
+            )
         self.scored_classes: Tensor | None = None
         self._text_cache: tuple[tuple[Any, ...], Tensor] | None = None
 
@@ -116,10 +120,18 @@ class PromptedCLIP(nn.Module):
 
         Raises:
             UserError: the model cannot take such prompts.
+
         """
-        normalisation = {"mean": clip.mean, "std": clip.std, "image_size": clip.image_size}
         try:
-            return cls(clip.model, clip.tokenizer, class_names, **normalisation, **settings)
+            return cls(
+                clip.model,
+                clip.tokenizer,
+                class_names,
+                mean=clip.mean,
+                std=clip.std,
+                image_size=clip.image_size,
+                **settings,
+            )
         except ValueError as error:
             raise UserError(str(error), where=f"model {clip.name}") from error
 
@@ -134,6 +146,7 @@ class PromptedCLIP(nn.Module):
 
         Args:
             classes: class ids, or ``None`` for all.
+
         """
         self.scored_classes = classes
 
@@ -209,10 +222,13 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     Raises:
         ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
             tower is not read off at its end token.
+
     """
     model: Any = clip
     vision = model.visual
-    plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
+    plain = all(
+        hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj")
+    )
     if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
         raise ValueError(
             "prompts need an image tower that is a vision transformer with a class token "
@@ -221,7 +237,9 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     text = getattr(model, "text", model)
     pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
     if pooling not in ("argmax", "eos"):
-        raise ValueError(f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}")
+        raise ValueError(
+            f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}"
+        )
     return text, vision
 
 

@@ -23,6 +23,7 @@ class CompactTokenizer:
     Args:
         words: the tokens kept beside the bytes, as open_clip spells them (``red</w>``).
         context_length: ids of a text, the two marks included; a longer text is cut.
+
     """
 
     def __init__(self, words: Sequence[str], context_length: int = 77) -> None:

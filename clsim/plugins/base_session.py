@@ -12,6 +12,7 @@ class BaseSession(SupervisedPlugin[Any]):
 
     Args:
         epochs, train_mb_size: of session 0; every later session has the strategy's own.
+
     """
 
     def __init__(self, *, epochs: int, train_mb_size: int) -> None:

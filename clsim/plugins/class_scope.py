@@ -23,6 +23,7 @@ class ClassScope(SupervisedPlugin[Any]):
     Args:
         training: classes in the loss.
         evaluation: classes among which a test image is sorted.
+
     """
 
     def __init__(self, training: Scope = "current", evaluation: Scope = "seen") -> None:

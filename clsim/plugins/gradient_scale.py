@@ -20,6 +20,7 @@ def new_class_fraction(new: Collection[int], seen: Collection[int]) -> float:
     Example:
         >>> round(new_class_fraction(range(60, 65), range(65)), 4)
         0.0769
+
     """
     return len(new) / len(seen)
 

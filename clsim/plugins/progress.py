@@ -27,6 +27,7 @@ class Progress(SupervisedPlugin[Any]):
     Args:
         listener: is told.
         interval: seconds between two reports.
+
     """
 
     def __init__(self, listener: Listener, interval: float = 0.2) -> None:

@@ -26,6 +26,7 @@ def warmup_cosine(step: int, *, max_lr: float, min_lr: float, warmup: int, cycle
     Example:
         >>> [round(warmup_cosine(k, max_lr=0.1, min_lr=0.001, warmup=50, cycle=200), 5) for k in range(3)]
         [0.001, 0.00298, 0.00496]
+
     """
     step %= cycle
     if step < warmup:
@@ -39,10 +40,17 @@ class WarmupCosine(SupervisedPlugin[Any]):
     Args:
         every: ``epoch`` (as CPE-CLIP publishes it) or ``step``.
         max_lr, min_lr, warmup, cycle: see :func:`warmup_cosine`.
+
     """
 
     def __init__(
-        self, *, max_lr: float, min_lr: float, warmup: int, cycle: int, every: Literal["epoch", "step"] = "epoch"
+        self,
+        *,
+        max_lr: float,
+        min_lr: float,
+        warmup: int,
+        cycle: int,
+        every: Literal["epoch", "step"] = "epoch",
     ) -> None:
         super().__init__()
         self.settings = {"max_lr": max_lr, "min_lr": min_lr, "warmup": warmup, "cycle": cycle}

@@ -30,7 +30,7 @@ class ClipRecipe(BaseModel):
     text_width: PositiveInt = 128
     text_layers: PositiveInt = 4
     embed_dim: PositiveInt = Field(128, description="of the joint space")
-    vocabulary: int = Field(1024, ge=514, description="text tokens, 514 of them bytes and marks")
+    vocabulary: int = Field(1024, ge=514, description="text tokens at most, 514 of them bytes and marks")
     context_length: int = Field(32, ge=4, description="tokens of a text at most")
     images: PositiveInt = Field(50_000, description="pairs an epoch")
     epochs: PositiveInt = 10
@@ -38,8 +38,9 @@ class ClipRecipe(BaseModel):
     lr: PositiveFloat = Field(1e-3, description="the peak, after the warm-up")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps")
     weight_decay: float = Field(0.1, ge=0)
+    precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
-    shipped: str | None = Field(None, description="weights of this recipe that travel in the package, by name")
+    shipped: str | None = Field(None, description="weights of this recipe in the package, by name")
 
     @model_validator(mode="after")
     def _fits(self) -> ClipRecipe:
@@ -48,7 +49,7 @@ class ClipRecipe(BaseModel):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
         if self.text_width % self.head_width:
-            raise ValueError(f"text_width {self.text_width} is no multiple of width / heads = {self.head_width}")
+            raise ValueError(f"text_width {self.text_width} is no multiple of width / heads, {self.head_width}")
         return self
 
     @property
@@ -69,8 +70,8 @@ class ClipRecipe(BaseModel):
         text = json.dumps({"trainer": TRAINER, **fields}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def architecture(self) -> dict[str, Any]:
-        """The open_clip model configuration (keyword arguments of ``open_clip.model.CLIP``)."""
+    def architecture(self, vocabulary: int) -> dict[str, Any]:
+        """The keyword arguments of ``open_clip.model.CLIP``, for so many text tokens."""
         return {
             "embed_dim": self.embed_dim,
             "quick_gelu": False,
@@ -83,7 +84,7 @@ class ClipRecipe(BaseModel):
             },
             "text_cfg": {
                 "context_length": self.context_length,
-                "vocab_size": self.vocabulary,
+                "vocab_size": vocabulary,
                 "width": self.text_width,
                 "heads": self.text_width // self.head_width,
                 "layers": self.text_layers,

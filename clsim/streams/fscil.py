@@ -40,6 +40,7 @@ def fscil(
 
     Raises:
         UserError: the classes do not divide up, a class has too few images, or the standard lists do not fit.
+
     """
     count = len(dataset.train.class_names)
     order = arrival_order(count, class_order)
@@ -53,7 +54,9 @@ def fscil(
             )
         sessions = left // ways
     elif base_classes + ways * sessions > count:
-        raise UserError(f"{base_classes} + {sessions} x {ways} classes asked of {dataset.name}, which has {count}")
+        raise UserError(
+            f"{base_classes} + {sessions} x {ways} classes asked of {dataset.name}, which has {count}"
+        )
     ends = [base_classes + ways * session for session in range(sessions + 1)]
     blocks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     if isinstance(splits, str):
@@ -77,18 +80,22 @@ def arrival_order(count: int, class_order: str | Mapping[str, int] | Sequence[in
     return order
 
 
-def _check_lists(dataset: DataSet, indices: Sequence[torch.Tensor], blocks: Sequence[Sequence[int]], shots: int) -> None:
+def _check_lists(
+    dataset: DataSet, indices: Sequence[torch.Tensor], blocks: Sequence[Sequence[int]], shots: int
+) -> None:
     """The lists of the field fix their classes and shots; a scenario that says otherwise is wrong."""
     remedy = "use `splits: {draw: SEED}` for other settings than the published protocol"
     if len(indices) != len(blocks):
         raise UserError(
-            f"the standard lists of {dataset.name} have {len(indices)} sessions, the scenario {len(blocks)}", fix=remedy
+            f"the standard lists of {dataset.name} have {len(indices)} sessions, the scenario {len(blocks)}",
+            fix=remedy,
         )
     for session, (index, block) in enumerate(zip(indices, blocks, strict=True)):
         found, counts = dataset.train.labels[index].unique(return_counts=True)
         if set(found.tolist()) != set(block):
             raise UserError(
-                f"session {session} of the standard lists of {dataset.name} has other classes than the scenario", fix=remedy
+                f"session {session} of the standard lists of {dataset.name} has other classes than the scenario",
+                fix=remedy,
             )
         if session and bool((counts != shots).any()):
             raise UserError(

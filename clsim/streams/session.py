@@ -56,7 +56,12 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
     """
 
     def __init__(
-        self, view: ResidentView, session: int, classes: Iterable[int], previous: Iterable[int], every: Iterable[int]
+        self,
+        view: ResidentView,
+        session: int,
+        classes: Iterable[int],
+        previous: Iterable[int],
+        every: Iterable[int],
     ) -> None:
         # The only one of Avalanche's constructors whose items all its strategies accept: (x, y, t) with
         # targets and task labels attached. Its public sibling forgets the targets.
@@ -71,7 +76,9 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         self.future_classes = set(every) - self.classes_seen_so_far
 
 
-def sessions_from_views(views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]) -> list[Session]:
+def sessions_from_views(
+    views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]
+) -> list[Session]:
     """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``."""
     every = [label for block in class_blocks for label in block]
     sessions, seen = [], set[int]()

@@ -20,9 +20,12 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         class_blocks: the classes new in every session.
         test_stream: session ``t`` holds the test images of the classes new in session ``t``, so that
             ``test_stream[: t + 1]`` are those of all classes seen by then.
+
     """
 
-    def __init__(self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]) -> None:
+    def __init__(
+        self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]
+    ) -> None:
         self.dataset = dataset
         self.class_blocks = tuple(tuple(block) for block in class_blocks)
         labels = dataset.test.labels

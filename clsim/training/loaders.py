@@ -17,6 +17,7 @@ class ResidentBatches:
         view: the images; they must lie where the batches are wanted.
         batch_size: images a batch; the last one may be smaller.
         order: draws the order of every pass; ``None`` keeps the order of the view.
+
     """
 
     def __init__(self, view: ResidentView, batch_size: int, order: torch.Generator | None = None) -> None:

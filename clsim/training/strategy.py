@@ -47,6 +47,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     Attributes:
         images_trained: images that went through training batches in the present or last session.
+
     """
 
     def __init__(
@@ -208,7 +209,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def _listeners(self, callbacks: Sequence[str]) -> Callable[..., None]:
         """Finds out once an epoch who listens to what; an idle evaluation plugin costs more than a small step."""
         listening = {
-            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)] for name in callbacks
+            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)]
+            for name in callbacks
         }
 
         def fire(name: str, **kwargs: Any) -> None:
@@ -228,7 +230,12 @@ _TRAINING_CALLBACKS = (
     "after_update",
     "after_training_iteration",
 )
-_EVALUATION_CALLBACKS = ("before_eval_iteration", "before_eval_forward", "after_eval_forward", "after_eval_iteration")
+_EVALUATION_CALLBACKS = (
+    "before_eval_iteration",
+    "before_eval_forward",
+    "after_eval_forward",
+    "after_eval_iteration",
+)
 
 
 def _listens(plugin: Any, callback: str) -> bool:

@@ -18,7 +18,11 @@ MATRIX = [[0.9], [0.8, 0.5], [0.85, 0.6, 0.7]]
 
 @pytest.mark.parametrize(
     ("row", "base", "ways", "unweighted", "weighted", "drop"),
-    [(CIFAR, 60, 5, 83.42, 83.08, 7.31), (MINI, 60, 5, 86.13, 85.73, 7.46), (CUB, 100, 10, 70.79, 69.64, 16.98)],
+    [
+        (CIFAR, 60, 5, 83.42, 83.08, 7.31),
+        (MINI, 60, 5, 86.13, 85.73, 7.46),
+        (CUB, 100, 10, 70.79, 69.64, 16.98),
+    ],
 )
 def test_both_averages_and_the_drop_of_published_rows(row, base, ways, unweighted, weighted, drop):
     seen = [base + ways * session for session in range(len(row))]

@@ -44,7 +44,9 @@ def test_published_sizes_of_vit_b_16():
     open_clip = pytest.importorskip("open_clip")
     with torch.device("meta"):
         clip = open_clip.model.CLIP(**{**open_clip.get_model_config("ViT-B-16")})
-    model = PromptedCLIP(clip, lambda texts: torch.ones(1, 5).long(), ["x"], mean=[0.5] * 3, std=[0.5] * 3, image_size=224)
+    model = PromptedCLIP(
+        clip, lambda texts: torch.ones(1, 5).long(), ["x"], mean=[0.5] * 3, std=[0.5] * 3, image_size=224
+    )
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 406_272
     bound = (6 / (1024 + 6144)) ** 0.5
     assert 0.99 * bound < model.prompts.abs().max() <= bound
@@ -58,7 +60,11 @@ def test_deepen_puts_prompts_where_each_mode_says():
     prompts = torch.tensor([[[10.0]], [[20.0]], [[30.0]]])  # three layers, one prompt, width one
     state = torch.tensor([[[1.0], [11.0], [2.0]]])  # a token, the output of the prompt, a token
     after_one = {mode: deepen(state, prompts, 1, 1, mode).flatten().tolist() for mode in MODES}
-    assert after_one == {"replace": [1, 20, 2], "accumulate": [1, 11, 20, 2], "accumulate_same": [1, 10, 20, 2]}
+    assert after_one == {
+        "replace": [1, 20, 2],
+        "accumulate": [1, 11, 20, 2],
+        "accumulate_same": [1, 10, 20, 2],
+    }
     grown = torch.tensor([[[1.0], [11.0], [21.0], [2.0]]])
     assert deepen(grown, prompts, 2, 1, "accumulate").flatten().tolist() == [1, 11, 21, 30, 2]
     assert deepen(grown, prompts, 2, 1, "accumulate_same").flatten().tolist() == [1, 10, 20, 30, 2]
@@ -70,7 +76,9 @@ def test_without_prompts_it_is_plain_open_clip():
     expected = clip.encode_image(model.preprocess(pixels), normalize=True)
     torch.testing.assert_close(model.encode_image(pixels), expected, atol=1e-5, rtol=0)
     tokens = tiny_clip().tokenizer([f"{name}." for name in NAMES])
-    torch.testing.assert_close(model.encode_classes(), clip.encode_text(tokens, normalize=True), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        model.encode_classes(), clip.encode_text(tokens, normalize=True), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -115,7 +123,10 @@ def test_scoring_some_classes_leaves_their_logits_and_gradients_as_they_were():
     labels = torch.tensor([2, 3, 3, 2])
     torch.nn.functional.cross_entropy(some, labels).backward()
     torch.nn.functional.cross_entropy(full[:, classes], labels - 2).backward()
-    for ours, expected in ((part.prompts, whole.prompts), (part.prompt_projection.weight, whole.prompt_projection.weight)):
+    for ours, expected in (
+        (part.prompts, whole.prompts),
+        (part.prompt_projection.weight, whole.prompt_projection.weight),
+    ):
         torch.testing.assert_close(ours.grad, expected.grad, atol=1e-10, rtol=0)
         assert ours.grad.abs().max() > 0
 
@@ -152,7 +163,8 @@ def test_every_combination_of_modes_runs_backwards():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"), [({"depth": 4}, "depth must be 1 to 3"), ({"prompts": 0}, "prompts"), ({"prompts": 9}, "tokens")]
+    ("settings", "said"),
+    [({"depth": 4}, "depth must be 1 to 3"), ({"prompts": 0}, "prompts"), ({"prompts": 9}, "tokens")],
 )
 def test_settings_that_do_not_fit_are_the_users_error(settings, said):
     with pytest.raises(UserError, match=said):

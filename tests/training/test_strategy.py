@@ -31,7 +31,9 @@ def stream():
 
 def strategy(**settings) -> Strategy:
     torch.manual_seed(0)
-    return Strategy(**{"model": TinyModel(), "optimizer": SGD, "train_mb_size": 20, "train_epochs": 3, **settings})
+    return Strategy(
+        **{"model": TinyModel(), "optimizer": SGD, "train_mb_size": 20, "train_epochs": 3, **settings}
+    )
 
 
 class Calls(SupervisedPlugin):
@@ -74,7 +76,12 @@ def test_callbacks_come_in_avalanches_order():
 
 @pytest.mark.parametrize(
     "plugin",
-    [lambda: ReplayPlugin(mem_size=30), lambda: LwFPlugin(alpha=1, temperature=2), lambda: EWCPlugin(10.0), lambda: AGEMPlugin(2, 5)],
+    [
+        lambda: ReplayPlugin(mem_size=30),
+        lambda: LwFPlugin(alpha=1, temperature=2),
+        lambda: EWCPlugin(10.0),
+        lambda: AGEMPlugin(2, 5),
+    ],
     ids=["replay", "lwf", "ewc", "agem"],
 )
 def test_avalanche_plugins_do_in_it_what_they_do_at_home(plugin):
@@ -171,7 +178,9 @@ def test_only_trainable_parameters_reach_the_optimiser():
     learner = strategy(model=model, optimizer=given)
     learner.train(stream().train_stream[0], eval_streams=[])
     assert learner.optimizer is given
-    assert {id(p) for group in given.param_groups for p in group["params"]} == {id(p) for p in model.linear.parameters()}
+    assert {id(p) for group in given.param_groups for p in group["params"]} == {
+        id(p) for p in model.linear.parameters()
+    }
     assert len(given.state) == 2
 
 
