@@ -1,0 +1,115 @@
+"""Several finished runs on one stream, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clsim.report.figures import DASH, clean, finite, percent, points
+from clsim.report.panels import OURS, sign_style, stand_in_notice
+from clsim.report.plain import aligned, stand_in_line, write_line
+from clsim.report.reporter import Results
+from clsim.report.table import GAP
+
+FIGURES = {
+    "final_accuracy": "final\naccuracy",
+    "average_accuracy": "average\naccuracy",
+    "performance_drop": "drop",
+    "average_forgetting": "forgetting",
+}
+"""Key and heading of each figure, the most important first."""
+LONGEST_NAME = 24
+"""Characters of a strategy's name before it is folded, where the console is narrow."""
+SPREAD = "mean and standard deviation (n - 1) over the seeds"
+
+
+def comparison(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the runs' summaries side by side, and a stand-in's notice last where one ran.
+
+    Args:
+        console: where to; in colour on a terminal, as plain lines elsewhere.
+        rows: ``{"strategy": name, "seeds": [results, ...]}``, one for each strategy; differences are to the
+            first row. Results without a final accuracy (interrupted, failed) show in the number of seeds.
+
+    """
+    if not rows:
+        return
+    finals = [_values(row["seeds"], "final_accuracy") for row in rows]
+    columns: dict[str, list[str]] = {"strategy": [clean(row["strategy"]) for row in rows]}
+    columns["seeds"] = [_counted(len(v), len(row["seeds"])) for v, row in zip(finals, rows, strict=True)]
+    for key, heading in FIGURES.items():
+        columns[heading] = [_figure(_values(row["seeds"], key)) for row in rows]
+    columns["to first\n(points)"] = [DASH, *(points(_gap(v, finals[0])) for v in finals[1:])]
+
+    first = _first_results(rows)
+    scenario, missing = clean(first.get("scenario", "comparison")), first.get("stands_in_for")
+    spread = SPREAD if any(len(v) > 1 for v in finals) else ""
+    if not console.is_terminal:
+        headings = [heading.replace("\n", " ") for heading in columns]
+        table = aligned(headings, list(zip(*columns.values(), strict=True)))
+        for line in (scenario, *table, spread, stand_in_line(scenario, missing)):
+            if line:
+                write_line(console.file, line.replace("±", " +- "))
+        return
+    means = [fmean(v) if v else -1.0 for v in finals]
+    console.print(Text(f"\n{scenario}", "bold"))
+    console.print(_table(columns, means.index(max(means)), console.width))
+    if spread:
+        console.print(Text(spread, "dim"))
+    if missing:
+        console.print(stand_in_notice(scenario, missing))
+
+
+def _table(columns: Mapping[str, Sequence[str]], best: int, width: int) -> Table:
+    """The table without its least important figures where it is wider than `width`; row `best` stands out."""
+    shown = dict(columns)
+    for heading in reversed(FIGURES.values()):
+        names = min(max(map(len, shown["strategy"])), LONGEST_NAME)
+        others = [(h, c) for h, c in shown.items() if h != "strategy"]
+        if names + sum(GAP + max(map(len, [*h.split("\n"), *c])) for h, c in others) > width:
+            del shown[heading]
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    for heading in shown:
+        name = heading == "strategy"
+        grid.add_column(
+            Text(heading, "bold"),
+            justify="left" if name else "right",
+            vertical="bottom",
+            no_wrap=not name,
+            overflow="fold",
+        )
+    *_, last = shown
+    for index, row in enumerate(zip(*shown.values(), strict=True)):
+        cells = [Text(c, sign_style(c) if h == last else "") for h, c in zip(shown, row, strict=True)]
+        grid.add_row(*cells, style=f"bold {OURS}" if index == best else "")
+    return grid
+
+
+def _values(seeds: Sequence[Results], key: str) -> list[float]:
+    known = (finite((results.get("summary") or {}).get(key)) for results in seeds)
+    return [value for value in known if value is not None]
+
+
+def _figure(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return percent(values[0] if values else None)
+    return f"{percent(fmean(values)).rstrip('%')}±{100 * stdev(values):.2f}%"
+
+
+def _counted(done: int, begun: int) -> str:
+    return str(done) if done == begun else f"{done} of {begun}"
+
+
+def _gap(values: Sequence[float], first: Sequence[float]) -> float | None:
+    return fmean(values) - fmean(first) if values and first else None
+
+
+def _first_results(rows: Sequence[Mapping[str, Any]]) -> Results:
+    everything: list[Results] = [results for row in rows for results in row["seeds"]]
+    return next((r for r in everything if r.get("stands_in_for")), everything[0] if everything else {})

@@ -1,0 +1,106 @@
+"""How figures are written for people. No escape codes here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clsim.report.reporter import Record
+
+DASH = "-"
+DEFAULT_FIX = "`clsim data status` shows what is missing and how to get it; --strict refuses a stand-in."
+
+
+def finite(value: object) -> float | None:
+    """`value` as a float, or None where it is no finite number."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def percent(fraction: object) -> str:
+    """0.8783 -> ``87.83%``."""
+    value = finite(fraction)
+    return DASH if value is None else f"{100 * value:.2f}%"
+
+
+def points(difference: object) -> str:
+    """A difference of two fractions in percentage points: 0.0123 -> ``+1.23``."""
+    value = finite(difference)
+    return DASH if value is None else f"{100 * value:+.2f}"
+
+
+def difference(ours: object, theirs: object) -> float | None:
+    """`ours` - `theirs`, or None where one of them is missing."""
+    a, b = finite(ours), finite(theirs)
+    return None if a is None or b is None else a - b
+
+
+def duration(seconds: object) -> str:
+    """0.84 -> ``0.8 s``, 12 -> ``12 s``, 185 -> ``3:05``, 3723 -> ``1:02:03``."""
+    value = finite(seconds)
+    if value is None:
+        return DASH
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def count(value: object) -> str:
+    """406272 -> ``406,272``."""
+    number = finite(value)
+    return DASH if number is None else f"{number:,.0f}"
+
+
+def several(value: int, noun: str) -> str:
+    """``1 class``, ``1,200 images``."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{value:,} {noun if value == 1 else plural}"
+
+
+def clean(text: object) -> str:
+    """Text from a file or a data set on one line, without control characters (an escape code, a newline)."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def class_ids(ids: Sequence[int], limit: int = 8) -> str:
+    """``60 to 64`` for a range, else the first few ids."""
+    if not ids:
+        return ""
+    if len(ids) > 2 and list(ids) == list(range(ids[0], ids[0] + len(ids))):
+        return f"{ids[0]} to {ids[-1]}"
+    return ", ".join(map(str, ids[:limit])) + (", ..." if len(ids) > limit else "")
+
+
+def total_seconds(record: Record) -> float | None:
+    """Seconds of a session, training and evaluation together."""
+    train, evaluation = finite(record.get("train_seconds")), finite(record.get("eval_seconds"))
+    return None if train is None and evaluation is None else (train or 0.0) + (evaluation or 0.0)
+
+
+def images_per_second(record: Record) -> float | None:
+    """Training throughput of a session; None where nothing was trained."""
+    images, seconds = finite(record.get("images_trained")), finite(record.get("train_seconds"))
+    return images / seconds if images and seconds else None
+
+
+def published_at(published: Sequence[float] | None, session: int) -> float | None:
+    """The published accuracy of a session, None beyond the row's end."""
+    return finite(published[session]) if published and 0 <= session < len(published) else None
+
+
+def stand_in_sentences(scenario: str, missing: Mapping[str, Any] | None) -> list[str]:
+    """What is said aloud when a stand-in runs: what, why, the way to the real thing; else nothing."""
+    if not missing:
+        return []
+    return [
+        f"{clean(scenario)} runs in place of {clean(missing.get('scenario'))}.",
+        f"Why: {clean(missing.get('because'))}",
+        f"For the real thing: {clean(missing.get('fix') or DEFAULT_FIX)}",
+    ]

@@ -1,0 +1,154 @@
+"""The table of sessions and the rows of the summary, as text: for the terminal and for plain lines alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from clsim.report.figures import (
+    DASH,
+    count,
+    difference,
+    duration,
+    images_per_second,
+    percent,
+    points,
+    published_at,
+    total_seconds,
+)
+from clsim.report.reporter import Record, Results, RunInfo
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table of sessions.
+
+    Attributes:
+        header: its heading, on two lines.
+        importance: 0 never goes; where the table is too wide the highest goes first.
+        cell: (record, published accuracy of that session) -> text.
+
+    """
+
+    header: tuple[str, str]
+    importance: int
+    cell: Callable[[Record, float | None], str]
+
+    def width(self, cells: Sequence[str]) -> int:
+        """Characters it needs."""
+        return max(map(len, (*self.header, *cells)))
+
+
+def _of(key: str) -> Callable[[Record, float | None], str]:
+    return lambda record, published: percent(record.get(key))
+
+
+def _forgetting(reference: str) -> Callable[[Record, float | None], str]:
+    return lambda record, published: percent((record.get("forgetting") or {}).get(reference))
+
+
+ACCURACY = Column(("", "accuracy"), 0, _of("accuracy"))
+PUBLISHED = Column(("", "published"), 1, lambda record, published: percent(published))
+DIFFERS = Column(
+    ("differs", "(points)"),
+    2,
+    lambda record, published: points(difference(record.get("accuracy"), published)),
+)
+COLUMNS = (
+    Column(("", "session"), 0, lambda record, published: str(record.get("session", DASH))),
+    Column(("", "classes"), 0, lambda record, published: count(record.get("seen_classes"))),
+    ACCURACY,
+    PUBLISHED,
+    DIFFERS,
+    Column(("", "base"), 3, _of("base_accuracy")),
+    Column(("", "novel"), 4, _of("novel_accuracy")),
+    Column(("harmonic", "mean"), 5, _of("harmonic_mean")),
+    Column(("forgetting", "from best"), 6, _forgetting("from_best")),
+    Column(("forgetting", "from first"), 8, _forgetting("from_first")),
+    Column(("", "time"), 7, lambda record, published: duration(total_seconds(record))),
+    Column(("", "images/s"), 9, lambda record, published: count(images_per_second(record))),
+)
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The table of sessions as text: cells row by row, one for each column."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def widths(self) -> list[int]:
+        """Characters of each column."""
+        return [c.width([row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
+
+    @property
+    def width(self) -> int:
+        """Characters of the whole table, gaps included."""
+        return sum(self.widths) + GAP * (len(self.columns) - 1)
+
+    def fitted(self, width: int) -> Sessions:
+        """The same without the least important columns, so that it takes at most `width` characters."""
+        table = self
+        while table.width > width and any(c.importance for c in table.columns):
+            least = max(range(len(table.columns)), key=lambda i: table.columns[i].importance)
+            table = Sessions(
+                tuple(c for i, c in enumerate(table.columns) if i != least),
+                tuple(tuple(x for i, x in enumerate(row) if i != least) for row in table.rows),
+            )
+        return table
+
+    def latest(self, limit: int) -> Sessions:
+        """The same with at most `limit` rows: the first, a row of dots, the latest."""
+        if len(self.rows) <= limit:
+            return self
+        dots = tuple("⋮" for _ in self.columns)
+        return Sessions(self.columns, (self.rows[0], dots, *self.rows[-(limit - 2) :]))
+
+
+def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Sessions:
+    """Every figure of the sessions so far; the published columns only where there is a published row."""
+    columns = tuple(c for c in COLUMNS if published or c not in (PUBLISHED, DIFFERS))
+    rows = []
+    for index, record in enumerate(records):
+        theirs = published_at(published, record.get("session", index))
+        rows.append(tuple(c.cell(record, theirs) for c in columns))
+    return Sessions(columns, tuple(rows))
+
+
+def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, str]]:
+    """Name, our figure, the published one and the difference in points of each figure of the summary.
+
+    The published average and drop are computed from the published row, over the sessions that were run.
+    """
+    summary = results.get("summary") or {}
+    records = results.get("sessions") or []
+    row = [published_at(info.published, r.get("session", i)) for i, r in enumerate(records)]
+    theirs = [v for v in row if v is not None] if None not in row else []
+    published = (
+        {
+            "average_accuracy": fmean(theirs),
+            "final_accuracy": theirs[-1],
+            "performance_drop": theirs[0] - theirs[-1],
+        }
+        if theirs
+        else {}
+    )
+    names = {
+        "average_accuracy": "average accuracy, unweighted",
+        "average_accuracy_weighted": "average accuracy, weighted",
+        "final_accuracy": "final accuracy",
+        "performance_drop": "performance drop",
+        "average_forgetting": "average forgetting",
+    }
+    return [
+        (
+            name,
+            percent(summary.get(key)),
+            percent(published.get(key)),
+            points(difference(summary.get(key), published.get(key))),
+        )
+        for key, name in names.items()
+    ]

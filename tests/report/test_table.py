@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clsim.report.reporter import RunInfo
+from clsim.report.table import sessions_table, summary_rows
+
+Make = Callable[..., Any]
+
+
+def names(table: Any) -> list[str]:
+    return [" ".join(filter(None, column.header)) for column in table.columns]
+
+
+def test_every_figure_of_a_session(results: Make, published: list[float]) -> None:
+    table = sessions_table(results(2)["sessions"], published)
+    assert dict(zip(names(table), table.rows[1], strict=True)) == {
+        "session": "1",
+        "classes": "65",
+        "accuracy": "85.12%",
+        "published": "85.86%",
+        "differs (points)": "-0.74",
+        "base": "89.00%",
+        "novel": "59.00%",
+        "harmonic mean": "70.96%",
+        "forgetting from best": "1.23%",
+        "forgetting from first": "1.11%",
+        "time": "12 s",
+        "images/s": "1,234",
+    }
+
+
+def test_what_the_first_session_lacks_is_a_dash(results: Make) -> None:
+    row = sessions_table(results(1)["sessions"]).rows[0]
+    assert row == ("0", "60", "87.12%", "90.00%", "-", "-", "-", "-", "12 s", "1,234")
+
+
+def test_a_record_of_nones_is_all_dashes() -> None:
+    row = sessions_table([{"session": 3, "accuracy": None, "forgetting": None}], [0.5]).rows[0]
+    assert row == ("3", *["-"] * 11)
+
+
+def test_a_published_row_may_be_shorter_than_the_run(results: Make) -> None:
+    table = sessions_table(results(2)["sessions"], [0.5])
+    assert table.rows[1][3:5] == ("-", "-")
+
+
+@pytest.mark.parametrize("width", [40, 60, 76, 96, 136])
+def test_a_fitted_table_is_no_wider_and_keeps_the_accuracy(results: Make, published: list[float], width: int) -> None:
+    whole = sessions_table(results(9)["sessions"], published)
+    table = whole.fitted(width)
+    assert table.width <= width
+    assert names(table)[:3] == ["session", "classes", "accuracy"]
+    assert (table == whole) == (whole.width <= width)
+
+
+def test_images_per_second_go_first() -> None:
+    whole = sessions_table([{"session": 0}])
+    assert names(whole.fitted(whole.width - 1)) == names(whole)[:-1]
+
+
+def test_latest_keeps_the_first_and_the_last(results: Make) -> None:
+    table = sessions_table(results(31)["sessions"]).latest(5)
+    assert [row[0] for row in table.rows] == ["0", "⋮", "28", "29", "30"]
+    assert len(table.latest(5).rows) == 5
+
+
+def test_the_summary_has_the_published_average_and_drop(
+    results: Make, info: Callable[..., RunInfo], published: list[float]
+) -> None:
+    rows = {name: rest for name, *rest in summary_rows(results(9), info(published=published))}
+    assert rows["average accuracy, unweighted"] == ["79.12%", "83.42%", "-4.30"]
+    assert rows["average accuracy, weighted"] == ["56.78%", "-", "-"]
+    assert rows["final accuracy"] == ["71.12%", "80.52%", "-9.40"]
+    assert rows["performance drop"] == ["16.00%", "7.31%", "+8.69"]
+    assert rows["average forgetting"] == ["3.45%", "-", "-"]
+
+
+def test_a_run_longer_than_the_published_row_has_no_published_summary(
+    results: Make, info: Callable[..., RunInfo]
+) -> None:
+    assert summary_rows(results(3), info(published=[0.9, 0.8]))[0][2:] == ("-", "-")
