@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clsim.config import Scenario, load_scenario
-    from clsim.run import run
+    from clsim.runner import run
     from clsim.store import Results
     from clsim.training import Strategy
 
@@ -21,7 +21,7 @@ _HOMES = {
     "Scenario": "clsim.config",
     "Strategy": "clsim.training",
     "load_scenario": "clsim.config",
-    "run": "clsim.run",
+    "run": "clsim.runner",
 }
 
 

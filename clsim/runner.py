@@ -22,7 +22,6 @@ from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.plugins import Progress
-from clsim.pretraining import resolve_model
 from clsim.recipes import load_strategy
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.store import Results, RunDirectory, manifest, sha256_of
@@ -251,6 +250,8 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     settings = dict(chosen.settings)
     named = settings.get("pretrained")
     if isinstance(named, str) and named in scenario.models:
+        from clsim.pretraining import resolve_model
+
         settings["pretrained"] = str(resolve_model(named, scenario.models[named]))
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)

@@ -28,9 +28,7 @@ def apply(document: Document, overrides: Overrides, options: Mapping[str, object
         if all(path):
             changes.append((path, value, place))
         else:
-            document.problems.append(
-                UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value")
-            )
+            document.problems.append(UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value"))
     given = {name: value for name, value in options.items() if value is not None}
     changes += [((name,), _plain(value), f"--{name} {value}") for name, value in given.items()]
     for change in sorted(changes, key=lambda change: change[0] != ("strategy",)):

@@ -40,9 +40,7 @@ class FscilStream(Block):
 
     kind: Literal["fscil"]
     dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
-    image_size: int | None = Field(
-        default=None, ge=8, le=1024, description="side in pixels; null: the data set's own"
-    )
+    image_size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; null: the data set's own")
     base_classes: int = Field(ge=1, description="classes of the base session")
     ways: int = Field(ge=1, description="new classes in every later session")
     shots: int = Field(ge=1, description="training images of every class in a later session")
@@ -51,9 +49,7 @@ class FscilStream(Block):
         ge=0,
         description="sessions after the base session; as many as use up all classes if null",
     )
-    splits: Literal["standard"] | DrawnSplits = Field(
-        default="standard", description="which images are the few"
-    )
+    splits: Literal["standard"] | DrawnSplits = Field(default="standard", description="which images are the few")
     class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
         default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
     )
@@ -95,9 +91,7 @@ class Scenario(Block):
     models: dict[str, ModelRecipe] = Field(default={}, description="models that must exist first, by recipe")
     evaluation: Evaluation = Field(default=Evaluation(), description="what is measured")
     published: dict[str, Published] = Field(default={}, description="published figures by method")
-    references: list[str] = Field(
-        default=[], description="strategies that run after the main one on the same stream"
-    )
+    references: list[str] = Field(default=[], description="strategies that run after the main one on the same stream")
     seed: Seed = Field(default=0, description="of everything that is random in a run")
     otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
 

@@ -31,9 +31,7 @@ def data_root() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "clsim" / "data"
 
 
-def load(
-    name: str, *, image_size: int | None = None, root: Path | str | None = None, download: bool = True
-) -> DataSet:
+def load(name: str, *, image_size: int | None = None, root: Path | str | None = None, download: bool = True) -> DataSet:
     """Load a data set by name, or any image folder or archive of one as ``folder:PATH``.
 
     Args:

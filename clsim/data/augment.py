@@ -104,9 +104,7 @@ class RandomResizedCrop:
         theta[:, 0, 0], theta[:, 1, 1] = width, height
         theta[:, 0, 2], theta[:, 1, 2] = (2 * x_place - 1) * (1 - width), (2 * y_place - 1) * (1 - height)
         values = _as_float(x)
-        grid = F.affine_grid(theta, [*x.shape[:2], self.size, self.size], align_corners=False).to(
-            values.dtype
-        )
+        grid = F.affine_grid(theta, [*x.shape[:2], self.size, self.size], align_corners=False).to(values.dtype)
         return _as_type_of(x, F.grid_sample(values, grid, padding_mode="border", align_corners=False))
 
 

@@ -10,9 +10,43 @@ from pathlib import Path
 from clsim.data import data_root, folder
 from clsim.data.augment import Resize
 from clsim.data.cache import cache_folders
-from clsim.data.entries import ENTRIES, Entry
+from clsim.data.cifar import CIFAR10, CIFAR100
+from clsim.data.cub200 import CUB200
+from clsim.data.entry import Entry
 from clsim.data.images import DataSet, Images
+from clsim.data.mini_imagenet import MINI_IMAGENET
+from clsim.data.splits import FSCIL_SPLITS
+from clsim.data.tiny_imagenet import TINY_IMAGENET, TINY_IMAGENET_32
 from clsim.errors import DataMissing, UserError
+
+
+def _draw_shapes(root: Path, image_size: int | None) -> DataSet:
+    from clsim.data.shapes import shapes
+
+    return shapes() if image_size is None else shapes(image_size=image_size)
+
+
+SHAPES = Entry(
+    name="shapes",
+    how="nothing to get: it is drawn when it is asked for",
+    where=lambda root: None,
+    is_here=lambda root: True,
+    verify=lambda root: f"drawn, {len(_draw_shapes(root, None).train):,} training images",
+    load=_draw_shapes,
+)
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        SHAPES,
+        CIFAR100,
+        CIFAR10,
+        TINY_IMAGENET,
+        TINY_IMAGENET_32,
+        MINI_IMAGENET,
+        CUB200,
+        FSCIL_SPLITS,
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,25 @@
-"""CIFAR-10 and CIFAR-100 from the official files."""
+"""CIFAR-10 and CIFAR-100 from the official files; CIFAR-10 also from ``cifar10/{train,test}/<class>/*.jpg``."""
 
 from __future__ import annotations
 
 import hashlib
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from clsim.data import folder
+from clsim.data.cache import cache_folders
+from clsim.data.entry import Entry, counted
 from clsim.data.images import DataSet, Images
 from clsim.data.network import fetch_archive
 from clsim.errors import UserError
 
 if TYPE_CHECKING:
-    from torchvision.datasets import CIFAR10
+    import torchvision
 
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 META = {"cifar10": "batches.meta", "cifar100": "meta"}
@@ -43,12 +47,12 @@ def load(name: str, root: Path) -> DataSet:
         UserError: a file is missing or does not have its official md5.
     """
     official = _official(name)
-    folder = root / official.base_folder
-    names = _read(folder / official.meta["filename"], official.meta["md5"])[official.meta["key"]]
+    place = root / official.base_folder
+    names = _read(place / official.meta["filename"], official.meta["md5"])[official.meta["key"]]
     class_names = tuple(str(word).replace("_", " ") for word in names)
 
     def split(files: list[list[str]]) -> Images:
-        entries = [_read(folder / file, md5) for file, md5 in files]
+        entries = [_read(place / file, md5) for file, md5 in files]
         rows = [entry["data"] for entry in entries]
         pixels = torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows)).view(-1, 3, 32, 32)
         labels = [label for entry in entries for label in (entry.get("fine_labels") or entry["labels"])]
@@ -57,11 +61,18 @@ def load(name: str, root: Path) -> DataSet:
     return DataSet(name, train=split(official.train_list), test=split(official.test_list))
 
 
-def _official(name: str) -> type[CIFAR10]:
-    """torchvision's class, which knows file names, checksums and the address."""
-    from torchvision.datasets import CIFAR10, CIFAR100
+def load_cifar10(root: Path, image_size: int | None) -> DataSet:
+    """CIFAR-10 from the official files, else from the folder of images."""
+    if is_here("cifar10", root):
+        return load("cifar10", root)
+    return folder.load(root / "cifar10", image_size, cache_folders(root), "cifar10")
 
-    return {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+
+def _official(name: str) -> type[torchvision.datasets.CIFAR10]:
+    """The class of torchvision, which knows file names, checksums and the address."""
+    from torchvision import datasets
+
+    return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
 
 
 def _read(path: Path, md5: str) -> dict[str, Any]:
@@ -75,3 +86,31 @@ def _read(path: Path, md5: str) -> dict[str, Any]:
         )
     entry: dict[str, Any] = pickle.loads(content, encoding="latin1")  # noqa: S301
     return entry
+
+
+def _verify(name: str, root: Path) -> str:
+    if not is_here(name, root):
+        return counted(load_cifar10(root, None), 50_000, 10_000)
+    load(name, root)
+    return "official md5"
+
+
+CIFAR100 = Entry(
+    name="cifar100",
+    how="`clsim data fetch cifar100`, or copy the official cifar-100-python/ into the data root",
+    where=lambda root: root / FOLDERS["cifar100"],
+    is_here=partial(is_here, "cifar100"),
+    verify=partial(_verify, "cifar100"),
+    load=lambda root, image_size: load("cifar100", root),
+    fetch=partial(fetch, "cifar100"),
+)
+CIFAR10 = Entry(
+    name="cifar10",
+    how="`clsim data fetch cifar10`, or copy the official cifar-10-batches-py/ into the data root, "
+    "or images as cifar10/train/CLASS/*.jpg and cifar10/test/CLASS/*.jpg",
+    where=lambda root: root / (FOLDERS["cifar10"] if is_here("cifar10", root) else "cifar10"),
+    is_here=lambda root: is_here("cifar10", root) or (root / "cifar10").is_dir(),
+    verify=partial(_verify, "cifar10"),
+    load=load_cifar10,
+    fetch=partial(fetch, "cifar10"),
+)

@@ -50,6 +50,8 @@ class ClipRecipe(BaseModel):
             raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
         if self.text_width % self.head_width:
             raise ValueError(f"text_width {self.text_width} is no multiple of width / heads, {self.head_width}")
+        if "shapes" in self.sources and len(self.sources) > 1:
+            raise ValueError("shapes is a world of its own: it mixes with no other data set")
         return self
 
     @property

@@ -63,7 +63,8 @@ class RichReporter:
     def session_ended(self, results: Results) -> None:
         """Replace the live display by the session's panel."""
         self.close()
-        assert self._info is not None, "run_started comes first"
+        if self._info is None:
+            return
         images = self._underway.images if self._underway else None
         height = max(self._console.height - MARGIN, 16)
         panel, self._left_out = session_panel(
@@ -75,7 +76,8 @@ class RichReporter:
     def run_ended(self, results: Results, seconds: float) -> None:
         """Show the summary; a stand-in last of all."""
         self.close()
-        assert self._info is not None, "run_started comes first"
+        if self._info is None:  # it failed before it started
+            return
         self._console.print(
             summary_panel(results, self._info, seconds, width=self._console.width, whole_table=self._left_out)
         )

@@ -131,3 +131,9 @@ def test_the_display_says_when_it_measures() -> None:
     screen = console()
     screen.print(UnderwayDisplay(Underway(0, 5, 25, 0, 0), None))
     assert "measuring" in screen.export_text()
+
+
+def test_a_run_that_fails_before_it_starts_ends_in_silence() -> None:
+    screen = console()
+    RichReporter(screen).run_ended({"status": "failed", "sessions": []}, 0.1)
+    assert printed(screen) == []

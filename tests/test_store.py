@@ -1,0 +1,80 @@
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from clsim.errors import UserError
+from clsim.store import Results, RunDirectory, atomic, manifest
+
+
+def record(accuracy: float) -> dict:
+    return {"accuracy": accuracy}
+
+
+def test_results_sum_up_their_sessions(tmp_path):
+    results = Results("s", "m", 1, tmp_path)
+    assert results.summary() == {}
+    results.sessions = [record(0.9), record(0.6)]
+    results.test_images = [100, 200]
+    results.accuracy_matrix = [[0.9], [0.8, 0.2]]
+    summary = results.summary()
+    assert summary["average_accuracy"] == pytest.approx(0.75)
+    assert summary["average_accuracy_weighted"] == pytest.approx(0.7)
+    assert summary["final_accuracy"] == 0.6
+    assert summary["performance_drop"] == pytest.approx(0.3)
+    assert summary["average_forgetting"] == pytest.approx(0.1)
+    content = results.to_dict()
+    assert content["format"] == 1
+    assert json.loads(json.dumps(content)) == content
+
+
+def test_files_are_whole_or_not_there(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+
+    def broken():
+        with atomic(target) as temporary:
+            temporary.write_text("half")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        broken()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+    with atomic(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_a_run_directory_takes_one_run(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match="another run is writing"):
+        RunDirectory(tmp_path / "run")
+    directory.append_session({"session": 0})
+    directory.append_session({"session": 1})
+    lines = (tmp_path / "run" / "sessions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["session"] for line in lines] == [0, 1]
+    directory.save_weights("last", {"w": torch.ones(2, 2).T})
+    assert load_file(tmp_path / "run" / "checkpoints" / "last.safetensors")["w"].sum() == 4
+    directory.close()
+    with pytest.raises(UserError, match="already holds a run"):
+        RunDirectory(tmp_path / "run")
+
+
+def test_a_file_or_a_forbidden_place_is_the_users_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="not a directory"):
+        RunDirectory(tmp_path / "file")
+    with pytest.raises(UserError, match="cannot write"):
+        RunDirectory(tmp_path / "file" / "below")
+
+
+def test_the_manifest_names_versions_hashes_and_commit():
+    content = manifest(seed=3, device="cpu", hashes={"data": "ab"}, settings={"precision": "fp32"})
+    assert content["packages"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert content["hashes"] == {"data": "ab"}
+    assert content["seed"] == 3
+    assert content["precision"] == "fp32"
+    json.dumps(content)
