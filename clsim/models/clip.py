@@ -1,0 +1,286 @@
+"""open_clip models from a name and a tag, from a local checkpoint, or from clsim's own single file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.convert import convert_state_dict
+from open_clip.model import CLIP
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from clsim.errors import UserError, WeightsMissing
+from clsim.models.tokenizer import CompactTokenizer
+
+FORMAT = "clsim-clip/1"
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True)
+class LoadedClip:
+    """A frozen CLIP and all that its inputs need.
+
+    Attributes:
+        model: open_clip's module, in evaluation mode, without gradients.
+        tokenizer: texts to int64 [n, L].
+        mean, std: of the normalisation, per channel, for images in [0, 1].
+        image_size: side of the square images, in pixels.
+        name: of the architecture and its weights.
+        sha256: of the weights, the same from whatever file they came.
+
+    """
+
+    model: nn.Module
+    tokenizer: Callable[[list[str]], Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_size: int
+    name: str
+    sha256: str
+
+
+def load_clip(
+    backbone: str, pretrained: str | Path | None, *, device: str = "cpu", quick_gelu: bool | None = None
+) -> LoadedClip:
+    """Loads a CLIP.
+
+    Args:
+        backbone: open_clip's name of the architecture; not looked at for a file in clsim's own format,
+            which carries it.
+        pretrained: one of open_clip's tags for the backbone, or a checkpoint (.safetensors, or a pickle of
+            plain tensors), or None for random weights.
+        device: where the model goes.
+        quick_gelu: the activation the weights were trained with. Told by the tag where there is one; else by
+            an ``open_clip_config.json`` beside the checkpoint; else the backbone's own (``...-quickgelu``).
+
+    Raises:
+        UserError: no such backbone, tag or file; a file that is damaged or not safe to read; weights of
+            another shape.
+        WeightsMissing: the tag's weights are not on this machine and could not be fetched.
+
+    """
+    if pretrained is not None and _is_path(str(pretrained)):
+        path = Path(pretrained).expanduser()
+        state, metadata = read_weights(path)
+        if metadata.get("format") == FORMAT:
+            return _own(path, state, metadata, device)
+        return _checkpoint(backbone, path, state, device, quick_gelu)
+    return _tagged(backbone, None if pretrained is None else str(pretrained), device, quick_gelu)
+
+
+def save_clip(
+    path: Path,
+    model: nn.Module,
+    tokenizer: CompactTokenizer,
+    *,
+    architecture: Mapping[str, Any],
+    mean: Sequence[float],
+    std: Sequence[float],
+    name: str,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Writes clsim's own format: one safetensors file that holds model, vocabulary and normalisation.
+
+    Args:
+        path: of the file; written whole or not at all.
+        model: an ``open_clip.model.CLIP``.
+        tokenizer: its tokenizer.
+        architecture: the keyword arguments that make the model.
+        mean, std: of the image normalisation.
+        name: what the model is called.
+        dtype: of the stored weights; they are float32 again when loaded.
+
+    """
+    metadata = {
+        "format": FORMAT,
+        "name": name,
+        "architecture": json.dumps(architecture),
+        "words": json.dumps(tokenizer.words, ensure_ascii=False),
+        "preprocessing": json.dumps({"mean": list(mean), "std": list(std)}),
+    }
+    state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(state, partial, metadata)
+    partial.replace(path)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a checkpoint and its metadata (empty for a pickle); never runs code from the file.
+
+    Raises:
+        UserError: missing, damaged, no table of tensors, or a pickle of more than tensors.
+
+    """
+    where = str(path)
+    if not path.is_file():
+        raise UserError("there is no such checkpoint", where=where, fix="Check strategy.pretrained.")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = dict(file.metadata() or {})
+            return load_file(path), metadata
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise UserError(f"the checkpoint is damaged or not safetensors ({error})", where=where) from error
+    except pickle.UnpicklingError as error:
+        fix = "Only tensors are read. Save the model's state_dict(), best with safetensors.torch.save_file."
+        raise UserError("the checkpoint holds more than tensors, or is damaged", where=where, fix=fix) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        fix = "Save the model's state_dict() with safetensors.torch.save_file."
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"the checkpoint cannot be read ({first})", where=where, fix=fix) from error
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError("the checkpoint is no table of tensors", where=where, fix="Save the model's state_dict().")
+    return {key.removeprefix("module."): value for key, value in state.items()}, {}
+
+
+def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Text features [n, E], not normalised, of open_clip's CLIP, computed up to the longest text only.
+
+    Exact: attention is causal and the features are read at the end mark, so what follows is never seen.
+
+    Args:
+        model: an ``open_clip.model.CLIP`` that pools at the end mark.
+        tokens: int64 [n, L].
+
+    """
+    clip: Any = model
+    length = int(tokens.argmax(dim=1).max()) + 1
+    tokens = tokens[:, :length]
+    state = clip.token_embedding(tokens) + clip.positional_embedding[:length]
+    state = clip.transformer(state, attn_mask=clip.attn_mask[:length, :length])
+    ends = state[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)]
+    features: Tensor = clip.ln_final(ends) @ clip.text_projection
+    return features
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Of names, shapes and float32 values, whatever file or type they were stored in."""
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(f"{key}{tuple(value.shape)}".encode())
+        digest.update(memoryview(value.detach().cpu().float().contiguous().numpy()).cast("B"))
+    return digest.hexdigest()
+
+
+def _is_path(pretrained: str) -> bool:
+    return "/" in pretrained or pretrained.endswith(SUFFIXES) or Path(pretrained).is_file()
+
+
+def _frozen(model: nn.Module, device: str) -> nn.Module:
+    return model.requires_grad_(False).eval().to(device)
+
+
+def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device: str) -> LoadedClip:
+    try:
+        architecture = json.loads(metadata["architecture"])
+        preprocessing = json.loads(metadata["preprocessing"])
+        model = CLIP(**architecture)
+        tokenizer = CompactTokenizer(json.loads(metadata["words"]), architecture["text_cfg"]["context_length"])
+        image_size = int(architecture["vision_cfg"]["image_size"])
+        mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the checkpoint's metadata are damaged ({error})", where=str(path)) from error
+    _fill(model, state, path, metadata.get("name", path.stem))
+    return LoadedClip(
+        model=_frozen(model, device),
+        tokenizer=tokenizer,
+        mean=mean,
+        std=std,
+        image_size=image_size,
+        name=metadata.get("name", path.stem),
+        sha256=weights_sha256(model),
+    )
+
+
+def _checkpoint(
+    backbone: str, path: Path, state: dict[str, Tensor], device: str, quick_gelu: bool | None
+) -> LoadedClip:
+    if quick_gelu is None:
+        config = path.with_name("open_clip_config.json")
+        if config.is_file():
+            quick_gelu = bool(json.loads(config.read_text())["model_cfg"].get("quick_gelu", False))
+    model = _bare(backbone, bool(quick_gelu))
+    _fill(model, convert_state_dict(model, state), path, backbone)
+    return _open_clip(model, backbone, f"{backbone} ({path.name})", device)
+
+
+def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None) -> LoadedClip:
+    if tag is None:
+        return _open_clip(_bare(backbone, bool(quick_gelu)), backbone, f"{backbone} (random)", device)
+    _check_backbone(backbone)
+    tags = open_clip.list_pretrained_tags_by_model(backbone)
+    if tag not in tags:
+        near = difflib.get_close_matches(tag, tags, n=1)
+        fix = f"Did you mean {near[0]}?" if near else f"Tags: {', '.join(tags) or 'none'}."
+        raise UserError(f"open_clip has no weights {tag!r} for {backbone}, and no such file exists", fix=fix)
+    config = open_clip.get_pretrained_cfg(backbone, tag)
+    force = bool(config.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
+    try:
+        model = open_clip.create_model(backbone, pretrained=tag, force_quick_gelu=force)
+    except (RuntimeError, OSError, ImportError) as error:
+        raise WeightsMissing(
+            f"the weights {backbone}/{tag} are not on this machine and could not be fetched",
+            fix="Give a local checkpoint: --set strategy.pretrained=PATH",
+        ) from error
+    return _open_clip(model, backbone, f"{backbone}/{tag}", device)
+
+
+def _open_clip(model: nn.Module, backbone: str, name: str, device: str) -> LoadedClip:
+    preprocessing = open_clip.get_model_preprocess_cfg(model)
+    size = preprocessing["size"]
+    return LoadedClip(
+        model=_frozen(model, device),
+        tokenizer=open_clip.get_tokenizer(backbone),
+        mean=tuple(preprocessing["mean"]),
+        std=tuple(preprocessing["std"]),
+        image_size=int(size[0] if isinstance(size, (tuple, list)) else size),
+        name=name,
+        sha256=weights_sha256(model),
+    )
+
+
+def _check_backbone(backbone: str) -> None:
+    known = open_clip.list_models()
+    if backbone not in known:
+        near = difflib.get_close_matches(backbone, known, n=1)
+        fix = f"Did you mean {near[0]}?" if near else "Names: `clsim list models`."
+        raise UserError(f"open_clip has no model {backbone!r}", fix=fix)
+
+
+def _bare(backbone: str, quick_gelu: bool) -> nn.Module:
+    _check_backbone(backbone)
+    model: nn.Module = open_clip.create_model(backbone, pretrained=None, force_quick_gelu=quick_gelu)
+    return model
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> None:
+    """Loads the weights, or says which of them do not fit."""
+    wanted = model.state_dict()
+    problems = [f"{key} is missing" for key in wanted if key not in state]
+    problems += [f"{key} has no place" for key in state if key not in wanted]
+    problems = [
+        f"{key} is {list(state[key].shape)}, not {list(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ] + problems
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(
+            f"the checkpoint does not fit {name}: {'; '.join(problems[:3])}{more}",
+            where=str(path),
+            fix="Set strategy.backbone to the architecture the weights were trained with.",
+        )
+    model.load_state_dict(state)

@@ -1,0 +1,103 @@
+"""Contrastive language-image pre-training of a small open_clip model (arXiv 2103.00020, figure 3)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from open_clip.model import CLIP
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clsim.models.clip import encode_texts
+from clsim.models.tokenizer import CompactTokenizer
+from clsim.pretraining.corpora import Corpus
+from clsim.pretraining.recipe import ClipRecipe
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+MAX_LOGIT_SCALE = math.log(100)
+
+Progress = Callable[[int, int, float, float], None]
+"""Called as ``progress(step, steps, loss, pairs_per_second)``, about once a second."""
+
+
+def contrastive_loss(logits: Tensor, same: Tensor) -> Tensor:
+    """Each image must find its caption among the batch's, and each caption its image.
+
+    Args:
+        logits: ``(B, B)``, images by captions, scaled.
+        same: bool ``(B, B)``, pairs that fit as well as the true ones; those off the diagonal are left out.
+
+    Returns:
+        The mean of the two cross-entropies, a scalar.
+    """
+    others = same & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    logits = logits.masked_fill(others, -math.inf)
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def interchangeable(tokens: Tensor, topics: Tensor) -> Tensor:
+    """Bool ``(B, B)``: which captions fit which images, by equal texts or equal topics (-1 equals none)."""
+    _, text = tokens.unique(dim=0, return_inverse=True)
+    told: Tensor = text[:, None] == text[None]
+    return told | ((topics[:, None] == topics[None]) & (topics[:, None] >= 0))
+
+
+def learning_rate(step: int, steps: int, recipe: ClipRecipe) -> float:
+    """Linear warm-up, then a cosine down to zero."""
+    warmup = max(1, round(recipe.warmup * steps))
+    if step < warmup:
+        return recipe.lr * (step + 1) / warmup
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def train(
+    recipe: ClipRecipe, corpus: Corpus, *, device: str = "cpu", progress: Progress | None = None
+) -> tuple[nn.Module, CompactTokenizer]:
+    """Makes the model of a recipe; the global random generators are left as they were.
+
+    Returns:
+        An ``open_clip.model.CLIP`` in evaluation mode, and its tokenizer.
+    """
+    tokenizer = CompactTokenizer.from_texts(corpus.texts(), recipe.vocabulary, recipe.context_length)
+    architecture = recipe.architecture(len(tokenizer))
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = CLIP(**architecture).to(device)
+    optimizer = _optimizer(model, recipe)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
+    steps, step, started, reported = recipe.epochs * corpus.steps(), 0, time.monotonic(), 0.0
+    for epoch in range(recipe.epochs):
+        for pairs in corpus.epoch(epoch):
+            tokens = tokenizer(pairs.captions).to(device)
+            images = (pairs.pixels.to(device).float() / 255 - mean) / std
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, steps, recipe)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                seen, told = model.encode_image(images), encode_texts(model, tokens)
+            seen, told = F.normalize(seen.float(), dim=-1), F.normalize(told.float(), dim=-1)
+            logits = model.logit_scale.exp() * seen @ told.T
+            loss = contrastive_loss(logits, interchangeable(tokens, pairs.topics.to(device)))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+            step += 1
+            elapsed = time.monotonic() - started
+            if progress is not None and (elapsed - reported > 1 or step == steps):
+                reported = elapsed
+                progress(step, steps, float(loss.detach()), step * recipe.batch_size / elapsed)
+    return model.eval(), tokenizer
+
+
+def _optimizer(model: nn.Module, recipe: ClipRecipe) -> torch.optim.Optimizer:
+    """AdamW; gains, biases and the scale do not decay."""
+    decay = [p for p in model.parameters() if p.ndim >= 2]
+    rest = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), eps=1e-6)

@@ -1,0 +1,125 @@
+"""The corpora that a recipe can name: where image-caption pairs come from, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from clsim.data import data_root, flickr8k, load
+from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
+from clsim.data.captions import Pairs, shapes_pairs
+from clsim.pretraining.recipe import ClipRecipe
+
+PHOTO_TEMPLATES = ("a photo of a [].", "a picture of a [].", "a small photo of the [].", "a [].", "[].", "[]")
+
+
+class Corpus(Protocol):
+    """Where the pairs come from."""
+
+    def texts(self) -> Iterable[str]:
+        """Texts that the vocabulary is made of."""
+        ...
+
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        ...
+
+    def epoch(self, index: int) -> Iterator[Pairs]:
+        """The pairs of one epoch in whole batches, the same for the same recipe and index."""
+        ...
+
+
+def make_corpus(recipe: ClipRecipe) -> Corpus:
+    """The corpus of a recipe.
+
+    Raises:
+        DataMissing: a data set that it names is not here.
+    """
+    return ShapesCorpus(recipe) if recipe.sources == ("shapes",) else PhotoCorpus.of(recipe)
+
+
+class ShapesCorpus:
+    """Pictures of the embedded world, fresh ones in every epoch."""
+
+    def __init__(self, recipe: ClipRecipe) -> None:
+        self._recipe = recipe
+
+    def texts(self) -> Iterator[str]:
+        """The captions of some pictures: every word is common, so a few thousand name them all."""
+        for pairs in self._draw(4096, 1024, index=999):
+            yield from pairs.captions
+
+    def steps(self) -> int:
+        """Whole batches only."""
+        return self._recipe.images // self._recipe.batch_size
+
+    def epoch(self, index: int) -> Iterator[Pairs]:
+        """New pictures and captions."""
+        batch = self._recipe.batch_size
+        return self._draw(self.steps() * batch, batch, index)
+
+    def _draw(self, count: int, batch: int, index: int) -> Iterator[Pairs]:
+        # Far from the seeds of the stream's own pictures, so that no scene occurs in both.
+        seed = 1_000_003 + 1000 * self._recipe.seed + index
+        return shapes_pairs(count, seed=seed, image_size=self._recipe.image_size, batch=batch)
+
+
+class PhotoCorpus:
+    """Photographs with one caption drawn for each in every epoch, cropped and mirrored at random.
+
+    Args:
+        recipe: gives seed and sizes; more ``images`` than there are photographs means all of them.
+        pixels: uint8 [N, 3, H, W].
+        captions: for every photograph, the texts to draw from.
+        topics: int64 [N]; photographs of one topic (not -1) may be told by each other's captions.
+    """
+
+    def __init__(
+        self, recipe: ClipRecipe, pixels: Tensor, captions: tuple[tuple[str, ...], ...], topics: Tensor
+    ) -> None:
+        self._recipe = recipe
+        self._pixels, self._captions, self._topics = pixels, captions, topics
+        self._augment = Compose(RandomCrop(recipe.image_size // 8), HorizontalFlip())
+
+    @classmethod
+    def of(cls, recipe: ClipRecipe) -> PhotoCorpus:
+        """Loads what the recipe names: Tiny-ImageNet told by class names, Flickr8k without its test part."""
+        pixels: list[Tensor] = []
+        captions: list[tuple[str, ...]] = []
+        topics: list[Tensor] = []
+        for source in recipe.sources:
+            if source == "flickr8k":
+                photographs = flickr8k.load(("train", "dev"), data_root(), recipe.image_size)
+                pixels.append(photographs.pixels)
+                captions += photographs.captions
+                topics.append(torch.full((len(photographs.pixels),), -1))
+            else:
+                images = load(source, image_size=recipe.image_size).train
+                told = [tuple(t.replace("[]", name) for t in PHOTO_TEMPLATES) for name in images.class_names]
+                pixels.append(images.pixels)
+                captions += [told[label] for label in images.labels.tolist()]
+                topics.append(images.labels)
+        return cls(recipe, torch.cat(pixels), tuple(captions), torch.cat(topics))
+
+    def texts(self) -> Iterator[str]:
+        """All captions; those of a class once for each of its images."""
+        for options in self._captions:
+            yield from options
+
+    def steps(self) -> int:
+        """Whole batches only."""
+        return min(self._recipe.images, len(self._pixels)) // self._recipe.batch_size
+
+    def epoch(self, index: int) -> Iterator[Pairs]:
+        """A new order, new captions, new crops."""
+        generator = torch.Generator().manual_seed(1000 * self._recipe.seed + index)
+        batch = self._recipe.batch_size
+        order = torch.randperm(len(self._pixels), generator=generator)[: self.steps() * batch]
+        for rows in order.split(batch):
+            draws = torch.rand(batch, generator=generator).tolist()
+            options = [self._captions[row] for row in rows.tolist()]
+            captions = tuple(texts[int(draw * len(texts))] for texts, draw in zip(options, draws, strict=True))
+            yield Pairs(self._augment(self._pixels[rows], generator), captions, self._topics[rows])

@@ -1,0 +1,152 @@
+"""Where pre-trained models are kept: by the hash of their recipe, each with a manifest; made when missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from clsim.errors import UserError
+from clsim.pretraining.recipe import ClipRecipe
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+def models_root() -> Path:
+    """Where models live: ``$CLSIM_MODELS``, else ``~/.cache/clsim/models``."""
+    given = os.environ.get("CLSIM_MODELS")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "clsim" / "models"
+
+
+def resolve_model(
+    name: str, recipe: ClipRecipe, *, root: Path | None = None, device: str = "cpu", remake: bool = False
+) -> Path:
+    """The weights of a recipe: those that travel in the package, those made earlier, or new ones.
+
+    Args:
+        name: what the scenario calls the model; for messages and the manifest.
+        recipe: what it is.
+        root: where models live; :func:`models_root` unless given.
+        device: where a missing model is trained.
+        remake: train even if the weights are there.
+
+    Raises:
+        UserError: the weights were altered since they were made, or cannot be written.
+        DataMissing: they must be made, and what they learn from is not here.
+    """
+    root = root or models_root()
+    shipped = [ASSETS / f"{recipe.shipped}.safetensors"] if recipe.shipped else []
+    path = root / f"{recipe.hash}.safetensors"
+    if not remake:
+        for candidate in [*shipped, path]:
+            if _made_by(candidate, recipe):
+                return candidate
+    return make_model(name, recipe, path, device=device)
+
+
+def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu") -> Path:
+    """Trains the model of a recipe; leaves the weights at ``path`` and the manifest beside them, as ``.json``.
+
+    Raises:
+        UserError: see :func:`resolve_model`.
+        DataMissing: likewise.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Before the training, not after it.
+        (path.parent / f".{path.name}.writable").touch()
+        (path.parent / f".{path.name}.writable").unlink()
+    except OSError as error:
+        raise UserError(f"models cannot be kept here ({error.strerror})", where=str(path.parent)) from error
+
+    from clsim.models.clip import save_clip, weights_sha256
+    from clsim.pretraining import contrastive
+    from clsim.pretraining.corpora import make_corpus
+
+    corpus = make_corpus(recipe)
+    started = time.time()
+    losses: list[float] = []
+    model, tokenizer = contrastive.train(
+        recipe, corpus, device=device, progress=lambda *state: losses.append(_tell(name, *state))
+    )
+    try:
+        save_clip(
+            path,
+            model,
+            tokenizer,
+            architecture=recipe.architecture(len(tokenizer)),
+            mean=contrastive.MEAN,
+            std=contrastive.STD,
+            name=name,
+        )
+        manifest = {
+            "format": 1,
+            "name": name,
+            "recipe": recipe.model_dump(mode="json", exclude={"shipped"}),
+            "recipe_hash": recipe.hash,
+            "sha256": _sha256(path),
+            "weights_sha256": weights_sha256(model),
+            "seed": recipe.seed,
+            "final_loss": losses[-1],
+            "seconds": round(time.time() - started, 1),
+            "device": device,
+            "versions": _versions(),
+        }
+        _write(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"the model could not be written ({error.strerror})", where=str(path)) from error
+    return path
+
+
+def _made_by(path: Path, recipe: ClipRecipe) -> bool:
+    """Whether weights and manifest are there and belong to the recipe.
+
+    Raises:
+        UserError: the weights are not those the manifest describes.
+    """
+    manifest = path.with_suffix(".json")
+    if not (path.is_file() and manifest.is_file()):
+        return False
+    try:
+        noted: dict[str, Any] = json.loads(manifest.read_text())
+        if noted["recipe_hash"] != recipe.hash:
+            return False
+        intact = noted["sha256"] == _sha256(path)
+    except (ValueError, KeyError) as error:
+        raise UserError(f"the manifest is damaged ({error})", where=str(manifest), fix="Remove it.") from error
+    if not intact:
+        fix = "Remove the file; it will be made again."
+        raise UserError("the weights are not those their manifest describes", where=str(path), fix=fix)
+    return True
+
+
+def _tell(name: str, step: int, steps: int, loss: float, pairs_per_second: float) -> float:
+    """One line on the terminal that is written over, or one line in twenty seconds; gives back the loss."""
+    text = f"pre-training {name}: step {step} of {steps}, loss {loss:.3f}, {pairs_per_second:.0f} pairs/s"
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text} " + ("\n" if step == steps else ""))
+    elif step == steps or step % 200 == 0:
+        sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+    return loss
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: metadata.version(name) for name in ("torch", "open_clip_torch", "safetensors")}
+    return {"python": platform.python_version(), **packages}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
