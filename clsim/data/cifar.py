@@ -62,7 +62,7 @@ def load(name: str, root: Path) -> DataSet:
 
 
 def load_cifar10(root: Path, image_size: int | None) -> DataSet:
-    """CIFAR-10 from the official files, else from the folder of images."""
+    """CIFAR-10 from the official files, else from the folder of images, whose bytes may be lossy copies."""
     if is_here("cifar10", root):
         return load("cifar10", root)
     return folder.load(root / "cifar10", image_size, cache_folders(root), "cifar10")
@@ -72,7 +72,9 @@ def _official(name: str) -> type[torchvision.datasets.CIFAR10]:
     """The class of torchvision, which knows file names, checksums and the address."""
     from torchvision import datasets
 
-    return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    known: dict[str, type[torchvision.datasets.CIFAR10]]
+    known = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}
+    return known[name]
 
 
 def _read(path: Path, md5: str) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""Arrays that took long to make, kept on disk whole or not at all, and memory-mapped when read again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from clsim.data.decode import Pixels
+
+log = logging.getLogger(__name__)
+
+
+def cache_folders(root: Path) -> tuple[Path, ...]:
+    """Where to look for kept arrays, and to keep them: beside the data; where that is read-only, at home."""
+    return root / ".cache", Path.home() / ".cache" / "clsim" / "arrays"
+
+
+def cached(key: str, make: Callable[[], Pixels], folders: Sequence[Path]) -> Pixels:
+    """The array kept under ``key``, or else the one that ``make`` returns, kept for the next time.
+
+    The result is mapped copy-on-write: what is written to it never reaches the disk. If no folder takes it
+    (read-only, full), the array is returned from memory and the log says so.
+    """
+    for folder in folders:
+        try:
+            return _map(folder / f"{key}.npy")
+        except (OSError, ValueError):  # not there, or not a whole array
+            continue
+    array = make()
+    problems = []
+    for folder in folders:
+        try:
+            return _keep(array, folder / f"{key}.npy")
+        except OSError as error:
+            problems.append(f"{folder}: {error.strerror or error}")
+    log.warning("decoded images could not be kept on disk and will be decoded again (%s)", "; ".join(problems))
+    return array
+
+
+def _map(path: Path) -> Pixels:
+    array: Pixels = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
+def _keep(array: Pixels, path: Path) -> Pixels:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return _map(path)

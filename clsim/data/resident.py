@@ -1,0 +1,41 @@
+"""From image files to one tensor: decoded once, kept on disk, memory-mapped the next time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from clsim.data.cache import cached
+from clsim.data.decode import decode
+from clsim.data.images import Images
+from clsim.data.sources import Source, digest
+from clsim.errors import UserError
+
+DECODER = 1
+"""Part of every key; another number makes all kept tensors stale."""
+
+
+def resident(
+    source: Source,
+    files: Sequence[str],
+    labels: Sequence[int],
+    class_names: tuple[str, ...],
+    name: str,
+    image_size: int | None,
+    cache: Sequence[Path],
+) -> Images:
+    """The images of ``files`` (paths within ``source``) in this order.
+
+    Raises:
+        UserError: a file is missing or no whole image, or, without ``image_size``, the images differ in size.
+    """
+    missing = [file for file in files if file not in source.stamps]
+    if missing:
+        what = f"{len(missing)} images of {name} are missing, the first is {missing[0]}"
+        raise UserError(what, where=str(source.path))
+    stamps = [(file, source.stamps[file]) for file in files]
+    key = digest(DECODER, str(source.path.resolve()), image_size, stamps)
+    pixels = cached(key, lambda: decode(source.read(files), len(files), image_size), cache)
+    return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names, name, tuple(files))

@@ -1,0 +1,169 @@
+"""Image files in a folder or in a .tar or .zip archive, seen in one way; nothing is ever unpacked to disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+
+from clsim.data.cache import cached
+from clsim.data.decode import Encoded, Pixels
+from clsim.errors import UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+MAX_FILE_BYTES = 256 * 2**20
+"""A larger member of an archive is no image, but a mistake or an attack."""
+MAX_TOTAL_BYTES = 512 * 2**30
+
+
+Entry = TypeVar("Entry")
+
+
+class Source(ABC):
+    """The image files below one place.
+
+    Attributes:
+        path: the folder or archive.
+        stamps: for every image, by its path relative to ``path`` (``/`` between parts, sorted): a text that
+            changes when the file does.
+    """
+
+    def __init__(self, path: Path, stamps: Mapping[str, str]) -> None:
+        self.path = path
+        self.stamps = dict(sorted(stamps.items()))
+
+    @abstractmethod
+    def read(self, files: Sequence[str]) -> Iterator[Encoded]:
+        """The content of these files, in any order; ``position`` is the one in ``files``."""
+
+
+class Folder(Source):
+    """Images in a folder and the folders below it; hidden ones are left out."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, dict(_walk(path)))
+
+    def read(self, files: Sequence[str]) -> Iterator[Encoded]:
+        """Paths only: whoever decodes opens them."""
+        for i, file in enumerate(files):
+            path = f"{self.path}/{file}"
+            yield Encoded(i, path, path)
+
+
+class Archive(Source):
+    """Images in an archive, read straight from it.
+
+    Args:
+        path: of the archive; its suffix says of what kind it is.
+        cache: folders that keep the list of members; finding it means reading a whole compressed archive.
+
+    Raises:
+        UserError: it is broken, holds a path that leads out of it, or is larger than any set of images.
+    """
+
+    def __init__(self, path: Path, cache: Sequence[Path]) -> None:
+        super().__init__(path, {})
+        stat = path.stat()
+        stamp = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+
+        def names() -> Pixels:
+            listed = sorted({name for name, _ in self._members(()) if _is_image(name)})
+            return np.frombuffer(json.dumps(listed).encode(), np.uint8)
+
+        listed = json.loads(cached(digest("members", stamp), names, cache).tobytes())
+        self.stamps = dict.fromkeys(listed, stamp)
+
+    def read(self, files: Sequence[str]) -> Iterator[Encoded]:
+        """The content of these files in the order of the archive: a compressed one has no other."""
+        wanted = {name: i for i, name in enumerate(files)}
+        for name, content in self._members(wanted):
+            if name in wanted:
+                yield Encoded(wanted.pop(name), f"{self.path}/{name}", content)
+
+    def _members(self, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
+        """Every regular file of the archive, with its content where it is wanted."""
+        try:
+            if self.path.suffix.lower() == ".zip":
+                with zipfile.ZipFile(self.path) as zipped:
+                    entries = ((info.filename, info.file_size, info) for info in zipped.infolist())
+                    for name, info in self._checked(entries):
+                        yield name, zipped.read(info) if name in wanted else b""
+            else:
+                with tarfile.open(self.path) as tar:
+                    members = ((member.name, member.size, member) for member in tar if member.isfile())
+                    for name, member in self._checked(members):
+                        file = tar.extractfile(member) if name in wanted else None
+                        yield name, file.read() if file else b""
+        except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+            raise UserError(f"this archive cannot be read ({error})", where=str(self.path)) from error
+        except (RuntimeError, NotImplementedError) as error:  # zip: encrypted, or an unknown compression
+            raise UserError(f"this archive cannot be read ({error})", where=str(self.path)) from error
+
+    def _checked(self, entries: Iterable[tuple[str, int, Entry]]) -> Iterator[tuple[str, Entry]]:
+        """The entries with their paths tidied; an unsafe path or size stops before its content is read."""
+        total = 0
+        for raw, size, entry in entries:
+            path = PurePosixPath(raw)
+            if path.is_absolute() or ".." in path.parts or "\\" in raw:
+                raise UserError(f"a path in this archive leads out of it: {raw!r}", where=str(self.path))
+            total += size
+            if size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
+                raise UserError(f"the archive is too large, at {raw!r} ({size:,} bytes)", where=str(self.path))
+            yield path.as_posix(), entry
+
+
+def open_source(path: Path, cache: Sequence[Path] = ()) -> Source:
+    """The images of a folder or of an archive.
+
+    Raises:
+        UserError: there is nothing at ``path``, or no image in it, or it is neither folder nor archive.
+    """
+    if path.is_dir():
+        source: Source = Folder(path)
+    elif path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        source = Archive(path, cache)
+    else:
+        what = "this is neither a folder nor an archive" if path.exists() else "there is no such folder or archive"
+        raise UserError(what, where=str(path), fix=f"archives end in {', '.join(ARCHIVE_SUFFIXES)}")
+    if not source.stamps:
+        raise UserError("there are no images here", where=str(path), fix=f"images end in {', '.join(IMAGE_SUFFIXES)}")
+    return source
+
+
+def digest(*parts: object) -> str:
+    """A key for the cache: equal parts, equal key."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                # A link to a folder above would never end.
+                if not entry.name.startswith(".") and not (entry.is_symlink() and _leads_up(entry)):
+                    yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
+            elif _is_image(entry.name):
+                # A link to nowhere is listed too: whoever decodes it names it.
+                stat = entry.stat(follow_symlinks=entry.is_file())
+                yield prefix + entry.name, f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _leads_up(link: os.DirEntry[str]) -> bool:
+    place = Path(link.path)
+    return place.parent.resolve().is_relative_to(place.resolve())
+
+
+def _is_image(path: str) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+    return path.lower().endswith(IMAGE_SUFFIXES) and not hidden
