@@ -1,0 +1,178 @@
+"""The command line and nothing else. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT, leave
+
+app = typer.Typer(
+    help="What happens to a vision model that keeps learning: what does it forget, what stays compatible?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, without the time it takes to import rich
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Topic = Literal["scenarios", "strategies", "datasets", "models", "metrics"]
+Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a value; may be repeated.")]
+
+
+def main() -> None:
+    """Entry point: exit 0 done, 2 wrong input, 1 failed, 130 interrupted; never a traceback unasked."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
+    try:
+        app()
+        code = DONE
+    except SystemExit as left:  # help, wrong usage and Ctrl-C are typer's
+        code = left.code if isinstance(left.code, int) else DONE
+        if code == INTERRUPTED:
+            leave(KeyboardInterrupt())
+    except BaseException as error:
+        code = leave(error)
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """Flush here, where a full disk or a reader that has left can still be told in one line."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or leave(error)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"clsim {version('clsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["CLSIM_DEBUG"] = "1"
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name or path of a scenario.")],
+    strategy: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="Another strategy.")] = None,
+    set_: Changes = [],  # noqa: B006  (typer copies it)
+    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run for every seed.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's files go.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+) -> None:
+    """Run a scenario: train, measure and report, session by session."""
+    from clsim.config import load_scenario
+    from clsim.errors import UserError
+    from clsim.series import read_seeds, run_series
+
+    if quiet and json:
+        raise UserError("--quiet and --json exclude each other")
+    if seed is not None and seeds is not None:
+        raise UserError("--seed and --seeds exclude each other")
+    numbers = read_seeds(seeds.split(",")) if seeds is not None else []
+    # Loaded here too, so that a mistake shows before torch is imported.
+    loaded = load_scenario(scenario, set_, strategy=strategy, seed=seed)
+    run_series(
+        loaded,
+        strategy=strategy,
+        overrides=set_,
+        seeds=numbers or [loaded.seed],
+        device=device,
+        out=out,
+        strict=strict,
+        mode="json" if json else "quiet" if quiet else "auto",
+    )
+
+
+@app.command()
+def validate(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
+) -> None:
+    """Check scenarios without training: every error at once, with file and line."""
+    verdicts = [_is_valid(name) for name in scenarios]
+    if not all(verdicts):
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _is_valid(name: str) -> bool:
+    from clsim.config import load_scenario
+    from clsim.errors import UserError
+
+    try:
+        scenario = load_scenario(name)
+    except UserError as error:
+        leave(error)
+        return False
+    sessions = f"{scenario.sessions} sessions" if scenario.sessions else "sessions as the data allow"
+    typer.echo(f"{scenario.path}: ok ({scenario.stream.dataset}, {sessions}, {scenario.strategy})")
+    return True
+
+
+@app.command("list")
+def list_(topic: Annotated[Topic | None, typer.Argument(help="Everything if omitted.")] = None) -> None:
+    """List scenarios, strategies, datasets, models or metrics."""
+    from clsim.inventory import show
+
+    show(topic)
+
+
+@app.command()
+def data(
+    action: Annotated[Literal["status", "fetch", "verify"], typer.Argument()] = "status",
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="All if omitted.")] = None,
+) -> None:
+    """Say which data sets are here, fetch them or verify them."""
+    from clsim.inventory import show_data
+
+    if not show_data(action, names or []):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pretrain(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
+    remake: Annotated[bool, typer.Option("--remake", help="Train even what is there.")] = False,
+) -> None:
+    """Make the models that scenarios need, ahead of a run; each writes weights and a manifest."""
+    from clsim.config import load_scenario
+
+    loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
+    from clsim.pretraining.store import resolve_model
+    from clsim.runner import resolve_device
+
+    place = resolve_device(device)
+    for scenario in loaded:
+        for name, recipe in scenario.models.items():
+            weights = resolve_model(name, recipe, device=place, remake=remake)
+            typer.echo(f"{scenario.name}: {name}: {weights}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenarios, with which editors complete them."""
+    from json import dumps
+
+    from clsim.config import Scenario
+
+    typer.echo(dumps(Scenario.json_schema(), indent=1))

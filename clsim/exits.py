@@ -1,0 +1,65 @@
+"""How the command line ends: every exception as an exit code and a message, a traceback only on request."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from typing import NamedTuple
+
+from clsim.errors import UserError, UserErrors
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Ending(NamedTuple):
+    """An exit code and what to say."""
+
+    code: int
+    message: str
+
+
+def ending(error: BaseException) -> Ending:
+    """What an exception means to the user: wrong input (2), a failed run (1) or an interruption (130)."""
+    if isinstance(error, UserErrors):
+        return Ending(WRONG_INPUT, f"{error}\n{error.what}")
+    if isinstance(error, UserError):
+        return Ending(WRONG_INPUT, str(error) if error.where else f"clsim: {error}")
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(INTERRUPTED, "clsim: interrupted; what was written before is whole")
+    if isinstance(error, BrokenPipeError):
+        return Ending(FAILED, "")
+    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
+        return Ending(WRONG_INPUT, f"clsim: {_file(error)}{error.strerror}")
+    # Libraries in other languages tell of a full disk only by their text.
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if full or "No space left on device" in str(error):
+        return Ending(FAILED, f"clsim: {_file(error)}no space left on the disk")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Ending(FAILED, f"clsim: out of memory; a smaller batch needs less ({_first_line(error)})")
+    hint = "  CLSIM_DEBUG=1 shows the traceback"
+    if isinstance(error, OSError):
+        return Ending(FAILED, f"clsim: {_file(error)}{error.strerror or _first_line(error)}\n{hint}")
+    return Ending(FAILED, f"clsim: failed: {type(error).__name__}: {_first_line(error)}\n{hint}")
+
+
+def leave(error: BaseException) -> int:
+    """Say how it ended, on standard error; the exit code."""
+    if os.environ.get("CLSIM_DEBUG", "0") not in ("", "0") and not isinstance(error, BrokenPipeError):
+        traceback.print_exception(error)
+    code, message = ending(error)
+    if message:
+        print(message, file=sys.stderr)
+    return code
+
+
+def _file(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    return f"{name}: " if name else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]

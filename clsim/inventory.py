@@ -1,0 +1,121 @@
+"""What there is to name in a scenario or on the command line: the tables of ``clsim list``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from clsim.config import Scenario, load_scenario
+from clsim.config.signatures import read_signature
+from clsim.data.facts import FACTS
+from clsim.errors import UserError
+from clsim.recipes import list_scenarios, list_strategies
+
+Rows = Iterator[Sequence[str]]
+
+
+def show(topic: str | None) -> None:
+    """Print the table of a topic, or all of them."""
+    for name, (headings, rows) in TOPICS.items():
+        if topic is None and not sys.stdout.isatty():
+            print(f"# {name}")
+        if topic in (None, name):
+            print_table(name, headings, list(rows()))
+
+
+def show_data(action: str, names: Sequence[str]) -> bool:
+    """Print where data sets stand, after fetching or verifying them if asked to; whether all is well with them.
+
+    Raises:
+        UserError: a name is unknown, or one cannot be fetched.
+    """
+    from clsim.data import catalog
+
+    states = {"status": catalog.status, "fetch": catalog.fetch, "verify": catalog.verify}[action](names)
+    rows = []
+    for state in states:
+        verdict = "altered" if state.present and state.fault else "here" if state.present else "not here"
+        size = f"{state.size / 1e6:,.0f} MB" if state.size else ""
+        rows.append((state.name, verdict, size, state.fault or state.checked or ("" if state.present else state.how)))
+    print_table("data sets", ("name", "", "size", ""), rows)
+    return not any(state.fault for state in states)
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; elsewhere one line a row, tab-separated, without title and headings."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from clsim.report.console import make_console
+
+    table = Table(*headings, title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    make_console().print(table)
+
+
+def _scenarios() -> Rows:
+    for name, path in list_scenarios().items():
+        scenario, broken = _loaded(path)
+        yield name, scenario.description if scenario else broken, scenario.strategy if scenario else "", str(path)
+
+
+def _strategies() -> Rows:
+    for name, path in list_strategies().items():
+        yield name, _description(path), str(path)
+
+
+def _datasets() -> Rows:
+    for name, facts in FACTS.items():
+        size = f"{facts.image_size} px"
+        yield name, str(facts.classes), str(facts.train_per_class), size, facts.description
+    yield "folder:PATH", "?", "?", "?", "a folder or an archive of images, one folder a class"
+
+
+def _models() -> Rows:
+    for name, path in list_scenarios().items():
+        scenario, _ = _loaded(path)
+        for model, recipe in scenario.models.items() if scenario else ():
+            yield model, f"{recipe.kind} on {', '.join(recipe.sources)}", name
+    yield (
+        "any ViT of open_clip",
+        "as backbone, with one of its tags or a path as pretrained",
+        "cpe_clip, zero_shot",
+    )
+    yield "any model of timm", "as backbone, trained from scratch", "stationary, fine_tune"
+
+
+def _metrics() -> Rows:
+    metrics = import_module("clsim.metrics")
+    for name in metrics.__all__:
+        yield name, (getattr(metrics, name).__doc__ or "").strip().splitlines()[0]
+
+
+def _loaded(path: Path) -> tuple[Scenario | None, str]:
+    try:
+        return load_scenario(path), ""
+    except UserError as error:
+        return None, f"(cannot be used: {str(error).splitlines()[0]})"
+
+
+def _description(strategy: Path) -> str:
+    try:
+        return read_signature(strategy).description
+    except UserError as error:
+        return f"(cannot be used: {str(error).splitlines()[0]})"
+
+
+TOPICS: Mapping[str, tuple[Sequence[str], Callable[[], Rows]]] = {
+    "scenarios": (("name", "what it is", "strategy", "file"), _scenarios),
+    "strategies": (("name", "what it is", "file"), _strategies),
+    "datasets": (("name", "classes", "training images a class", "side", "what it is"), _datasets),
+    "models": (("name", "what it is", "used by"), _models),
+    "metrics": (("name", "what it is"), _metrics),
+}

@@ -1,0 +1,144 @@
+"""Several runs of one scenario: every seed and every reference, side by side at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from clsim.config import Scenario, load_scenario
+from clsim.config.scenario import strategy_name
+from clsim.config.signatures import read_signature
+from clsim.errors import DataMissing, UserError, WeightsMissing
+from clsim.recipes import find_strategy
+from clsim.report.console import Mode, make_console, make_reporter
+
+if TYPE_CHECKING:
+    from clsim.store import Results
+
+
+class Entry(NamedTuple):
+    """One strategy of a series, to run with every seed."""
+
+    scenario: str
+    strategy: str | None
+    overrides: Sequence[str]
+    out: Path | None
+    strict: bool
+
+
+def run_series(
+    scenario: Scenario,
+    *,
+    seeds: Sequence[int],
+    strategy: str | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    out: Path | None = None,
+    strict: bool = False,
+    mode: Mode = "auto",
+) -> list[list[Results]]:
+    """Run a scenario's strategy with every seed, then its references, then print the comparison.
+
+    References run only where no other strategy was asked for: they belong to the scenario's own experiment. One
+    whose weights are missing is left out, aloud.
+
+    Args:
+        scenario: loaded with these same changes, so that mistakes show before torch is imported.
+        seeds: of the runs, in their order.
+        strategy: another strategy than the scenario's own.
+        overrides: ``key.sub=value``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+        out: directory of a single run; of several, ``out/seed<seed>``, and ``out/<reference>`` for references.
+        strict: refuse rather than run a stand-in.
+        mode: how to report.
+
+    Returns:
+        The results by strategy, then by seed.
+    """
+
+    def every_seed(entry: Entry) -> list[Results]:
+        return [_run(entry, seed, several=len(seeds) > 1, device=device, mode=mode) for seed in seeds]
+
+    finished = [every_seed(Entry(str(scenario.path), strategy, overrides, out, strict))]
+    by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
+    for entry in () if by_hand else reference_entries(scenario, finished[0][0], overrides, out):
+        try:
+            finished.append(every_seed(entry))
+        except (DataMissing, WeightsMissing) as missing:
+            print(f"the reference {entry.strategy} is left out: {missing.what}", file=sys.stderr)
+    if mode != "json" and sum(map(len, finished)) > 1:
+        _compare(finished)
+    return finished
+
+
+def reference_entries(
+    scenario: Scenario, first: Results, overrides: Sequence[str], out: Path | None
+) -> Iterator[Entry]:
+    """The references to run after `first`, on the stream that `first` had: the stand-in's where one ran.
+
+    They take over the settings changed by hand that they have too (weights, for instance); so all learn alike.
+    """
+    stand_in = scenario.otherwise if first.stands_in_for else None
+    ran = load_scenario(stand_in) if stand_in else scenario
+    for reference in ran.references:
+        if strategy_name(reference) == first.strategy:
+            continue
+        settings = read_signature(find_strategy(reference)).settings
+        shared = [
+            change
+            for change in overrides
+            if (_key(change).startswith("strategy.") and _key(change).removeprefix("strategy.") in settings)
+            or not (stand_in or _key(change).startswith("strategy."))
+        ]
+        folder = out / strategy_name(reference) if out else None
+        yield Entry(stand_in or str(scenario.path), reference, shared, folder, strict=True)
+
+
+def read_seeds(texts: Sequence[str]) -> list[int]:
+    """Seeds from the command line.
+
+    Raises:
+        UserError: one is no whole number in range, or appears twice.
+    """
+    seeds: list[int] = []
+    for text in map(str.strip, texts):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 2**32):
+            raise UserError(f"'{text}' is not a seed", where="--seeds", fix="whole numbers from 0 to 4294967295")
+        if int(text) in seeds:
+            raise UserError(f"the seed {text} appears twice", where="--seeds")
+        seeds.append(int(text))
+    return seeds
+
+
+def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> Results:
+    from clsim.runner import run
+
+    reporter = make_reporter(mode)
+    try:
+        return run(
+            entry.scenario,
+            entry.strategy,
+            overrides=list(entry.overrides),
+            seed=seed,
+            device=device,
+            out=entry.out / f"seed{seed}" if entry.out and several else entry.out,
+            strict=entry.strict,
+            reporter=reporter,
+        )
+    finally:
+        reporter.close()
+
+
+def _key(change: str) -> str:
+    return change.partition("=")[0].strip()
+
+
+def _compare(finished: list[list[Results]]) -> None:
+    from clsim.report.comparison import comparison
+
+    rows: list[dict[str, Any]] = [
+        {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
+    ]
+    comparison(make_console(), rows)
