@@ -49,7 +49,7 @@ def build(
         backbone: an open_clip model whose image tower is a ViT.
         pretrained: an open_clip tag, the path of a checkpoint, an entry of the scenario's models, or null.
         prompts: prompt tokens a layer.
-        depth: layers that get prompts, counted from the first.
+        depth: layers that get prompts, counted from the first; all of a tower that has fewer.
         text_mode: what a deeper layer of the text tower does with the prompts of the one below.
         vision_mode: the same for the image tower.
         template: text of a class, [] standing for its name.

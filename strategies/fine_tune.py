@@ -9,7 +9,8 @@ from typing import Literal
 from torch.optim import SGD
 
 from clsim import Strategy
-from clsim.models import ClipImageTower, LinearClassifier, load_clip, make_backbone
+from clsim.models import ClipImageTower, LinearClassifier, load_clip
+from clsim.models.backbones import make_backbone
 from clsim.plugins import BaseSession, ClassScope
 from clsim.streams import Stream
 

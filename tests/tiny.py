@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -64,3 +66,23 @@ def tiny_clip(layers: int = 3, size: int = 8, seed: int = 0) -> LoadedClip:
         )
     model = model.requires_grad_(False).eval()
     return LoadedClip(model, tiny_tokenizer, (0.5,) * 3, (0.5,) * 3, size, "tiny", "0" * 64)
+
+
+def save_tiny_clip(path: Path) -> str:
+    """A checkpoint of a small random CLIP in clsim's own format, whose tokenizer knows any text."""
+    from open_clip.model import CLIP
+
+    from clsim.models import save_clip
+    from clsim.models.tokenizer import CompactTokenizer
+
+    tokenizer = CompactTokenizer([], 32)
+    architecture = {
+        "embed_dim": 12,
+        "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 24, "layers": 3, "head_width": 8},
+        "text_cfg": {"context_length": 32, "vocab_size": len(tokenizer), "width": 16, "heads": 2, "layers": 3},
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CLIP(**architecture)
+    save_clip(path, model, tokenizer, architecture=architecture, mean=(0.5,) * 3, std=(0.5,) * 3, name="tiny")
+    return str(path)

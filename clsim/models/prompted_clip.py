@@ -56,7 +56,8 @@ class PromptedCLIP(nn.Module):
         tokenizer: class texts to token ids ``(n, context)``.
         class_names: one name for every class id of the stream.
         mean, std, image_size: the image normalisation the model was trained with.
-        prompts, depth: prompt tokens a layer, and number of layers that get some.
+        prompts, depth: prompt tokens a layer, and number of layers that get some, counted from the first; a
+            tower with fewer layers has them in all.
         text_mode, vision_mode: what a deeper layer does with the prompts of the one below, see :func:`deepen`.
         template: class text, ``[]`` standing for the name.
         text_prompts, vision_prompts: switch a tower's prompts off.
@@ -88,11 +89,9 @@ class PromptedCLIP(nn.Module):
         self.vision_mode: PromptMode = vision_mode
         self.text_prompts, self.vision_prompts = text_prompts, vision_prompts
         text, vision = towers(clip)
-        layers = min(len(text.transformer.resblocks), len(vision.transformer.resblocks))
-        if not 1 <= depth <= layers:
-            raise ValueError(f"depth must be 1 to {layers}, the layers of the shallower tower; got {depth}")
-        if prompts < 1:
-            raise ValueError(f"prompts must be at least 1; got {prompts}")
+        if depth < 1 or prompts < 1:
+            raise ValueError(f"depth and prompts must be at least 1; got {depth} and {prompts}")
+        depth = min(depth, max(len(text.transformer.resblocks), len(vision.transformer.resblocks)))
         text_width = text.positional_embedding.shape[1]
         vision_width = vision.positional_embedding.shape[1]
         # Xavier on the three-dimensional tensor, as published: fan-in and fan-out are those of PyTorch's rule
@@ -188,7 +187,8 @@ class PromptedCLIP(nn.Module):
                 state = deepen(state, self.prompts, layer, 1, self.text_mode)
             state = block(state, attn_mask=causal_mask(state.shape[1], state.device))
         if self.text_prompts:
-            end = end + (length if self.text_mode == "replace" else length * len(self.prompts))
+            prompted = min(len(self.prompts), len(text.transformer.resblocks))
+            end = end + (length if self.text_mode == "replace" else length * prompted)
         pooled = text.ln_final(state[torch.arange(len(state), device=state.device), end])
         projection = text.text_projection
         if projection is not None:

@@ -164,11 +164,26 @@ def test_every_combination_of_modes_runs_backwards():
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"depth": 4}, "depth must be 1 to 3"), ({"prompts": 0}, "prompts"), ({"prompts": 9}, "tokens")],
+    [({"depth": 0}, "depth"), ({"prompts": 0}, "prompts"), ({"prompts": 9}, "tokens")],
 )
 def test_settings_that_do_not_fit_are_the_users_error(settings, said):
     with pytest.raises(UserError, match=said):
         prompted(**settings)
+
+
+def test_a_tower_with_fewer_layers_than_the_depth_has_prompts_in_all():
+    assert prompted(depth=12).prompts.shape[0] == 3
+    uneven = tiny_clip()
+    del uneven.model.transformer.resblocks[2]
+    for mode in MODES:
+        model = PromptedCLIP.from_clip(uneven, NAMES, depth=12, text_mode=mode)
+        assert model.prompts.shape[0] == 3
+        counts = lengths(model.clip.transformer.resblocks)
+        features = model.encode_classes()
+        words = model.tokens.shape[1]
+        assert counts == [words + 2, words + (2 if mode == "replace" else 4)]
+        # Two texts that differ in their last word only must differ: the end token is read, not another.
+        assert (features[0] - features[2]).abs().max() > 1e-4
 
 
 def test_other_image_towers_are_refused():
