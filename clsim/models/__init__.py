@@ -3,5 +3,15 @@
 from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.prompted_clip import PromptedCLIP
+from clsim.models.simplex import SimplexClassifier, dsimplex
 
-__all__ = ["ClipImageTower", "LinearClassifier", "LoadedClip", "PromptedCLIP", "load_clip", "save_clip"]
+__all__ = [
+    "ClipImageTower",
+    "LinearClassifier",
+    "LoadedClip",
+    "PromptedCLIP",
+    "SimplexClassifier",
+    "dsimplex",
+    "load_clip",
+    "save_clip",
+]

@@ -1,0 +1,66 @@
+"""The d-simplex: a classifier fixed before anything is learnt, with room for classes to come."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def dsimplex(vertices: int) -> Tensor:
+    r"""Vertices of a regular simplex around the origin.
+
+    The ``n = K - 1`` vectors of the standard basis and :math:`\frac{1 - \sqrt{1 + n}}{n} \mathbf 1` are as far
+    from one another as can be; less their mean, and scaled to length 1, any two of them have cosine
+    :math:`-1 / (K - 1)`.
+
+    Args:
+        vertices: how many, ``K``, at least 2.
+
+    Returns:
+        ``(K, K - 1)``, unit rows that sum to 0.
+
+    Raises:
+        ValueError: fewer than 2 vertices.
+
+    Source: IAM-CL2R (arXiv 2405.02581), ``src/iamcl2r/models/__init__.py`` of the authors' code.
+
+    Example:
+        >>> dsimplex(3) @ dsimplex(3).T
+        tensor([[ 1.0000, -0.5000, -0.5000],
+                [-0.5000,  1.0000, -0.5000],
+                [-0.5000, -0.5000,  1.0000]])
+
+    """
+    if vertices < 2:
+        raise ValueError(f"a simplex has at least 2 vertices, not {vertices}")
+    n = vertices - 1
+    corners = torch.eye(vertices, n, dtype=torch.float64)
+    corners[-1] = (1 - (1 + n) ** 0.5) / n
+    corners -= corners.mean(0)
+    rows: Tensor = corners / corners.norm(dim=1, keepdim=True)
+    return rows.float()
+
+
+class SimplexClassifier(nn.Module):
+    """Logits against vertices that never move: ``w_y . z``, one for every class there may ever be.
+
+    Class ``y`` owns vertex ``K - 1 - y``: local classes use the last vertices, since models that arrive from
+    elsewhere occupy the first.
+
+    Args:
+        vertices: ``K``, the classes there is room for.
+
+    Attributes:
+        weight: ``(K, K - 1)``, row ``y`` is the vertex of class ``y``; a buffer, so nothing can train it.
+
+    """
+
+    def __init__(self, vertices: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", dsimplex(vertices).flip(0), persistent=False)
+
+    weight: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, K - 1)`` to logits ``(B, K)``; column ``y`` belongs to class ``y``."""
+        return features @ self.weight.T
