@@ -1,0 +1,38 @@
+"""Training on small images first: the early epochs cost a fraction and teach nearly as much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from avalanche.training.plugins import SupervisedPlugin
+from torch.nn import functional as F
+
+
+class ProgressiveResize(SupervisedPlugin[Any]):
+    """Shrinks the training images of the base session, less and less as it goes on.
+
+    Args:
+        sizes: side in pixels over equal parts of the epochs; an image that is not larger is left alone, so a
+            last size at least that of the images means full resolution.
+
+    Source: the idea of fast.ai's DAWNBench entry (2018) and of EfficientNetV2 (arXiv 2104.00298), section 4.
+
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self._size = self.sizes[0]
+
+    def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Finds the size of this epoch; sessions after the base session train at full resolution."""
+        epoch, epochs = strategy.clock.train_exp_epochs, strategy.train_epochs
+        first = strategy.experience.current_experience == 0
+        self._size = self.sizes[epoch * len(self.sizes) // epochs] if first else max(self.sizes)
+
+    def before_forward(self, strategy: Any, **kwargs: Any) -> None:
+        """Shrinks the batch, antialiased."""
+        images = strategy.mbatch[0]
+        if self._size < images.shape[-1]:
+            strategy.mbatch[0] = F.interpolate(images, (self._size,) * 2, mode="bilinear", antialias=True)
