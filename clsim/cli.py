@@ -159,7 +159,7 @@ def pretrain(
 
     loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
     from clsim.pretraining.store import resolve_model
-    from clsim.runner import resolve_device
+    from clsim.prepare import resolve_device
 
     place = resolve_device(device)
     for scenario in loaded:

@@ -10,7 +10,8 @@ import clsim
 from clsim.errors import UserError
 from clsim.models import PromptedCLIP
 from clsim.plugins import BaseSession, ClassScope, NewClassGradientScale, WarmupCosine
-from clsim.runner import resolve_device, run
+from clsim.prepare import resolve_device
+from clsim.runner import run
 from clsim.streams import fscil
 from clsim.training import Strategy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -77,7 +78,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             eval_mb_size=eval_mb_size,
             device=device,
             plugins=plugins,
-            evaluator=evaluator or EvaluationPlugin(*metrics, collect_all=False),
+            evaluator=evaluator or _evaluator(metrics),
             **kwargs,
         )
         self.model.to(self.device)
@@ -209,8 +210,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def _listeners(self, callbacks: Sequence[str]) -> Callable[..., None]:
         """Finds out once an epoch who listens to what; an idle evaluation plugin costs more than a small step."""
         listening = {
-            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)]
-            for name in callbacks
+            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)] for name in callbacks
         }
 
         def fire(name: str, **kwargs: Any) -> None:
@@ -252,6 +252,13 @@ def _parts(evaluator: EvaluationPlugin) -> Iterator[Any]:
 def _overrides(part: Any, callback: str, bases: tuple[type, ...]) -> bool:
     own = getattr(type(part), callback, None) or getattr(part, callback, None)
     return own is not None and all(own is not getattr(base, callback, None) for base in bases)
+
+
+def _evaluator(metrics: Sequence[PluginMetric[Any]]) -> EvaluationPlugin:
+    """Metrics without Avalanche's loggers (it warns of their absence) and without its growing history."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return EvaluationPlugin(*metrics, collect_all=False)
 
 
 def _no_optimizer() -> Optimizer:
