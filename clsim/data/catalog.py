@@ -32,7 +32,7 @@ SHAPES = Entry(
     how="nothing to get: it is drawn when it is asked for",
     where=lambda root: None,
     is_here=lambda root: True,
-    verify=lambda root: f"drawn, {len(_draw_shapes(root, None).train):,} training images",
+    verify=lambda root: "nothing to check",
     load=_draw_shapes,
 )
 ENTRIES = {

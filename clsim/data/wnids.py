@@ -13,5 +13,11 @@ def wnid_names(wnids: Iterable[str]) -> tuple[str, ...]:
     from timm.data.imagenet_info import ImageNetInfo
 
     info = ImageNetInfo()
-    names = (info.label_name_to_description(wnid, detailed=False) or wnid for wnid in wnids)
-    return tuple(name.split(",")[0] for name in names)
+
+    def name(wnid: str) -> str:
+        try:
+            return info.label_name_to_description(wnid, detailed=False).split(",")[0]
+        except KeyError:
+            return wnid
+
+    return tuple(map(name, wnids))

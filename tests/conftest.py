@@ -1,0 +1,28 @@
+"""Tests that need real data run where $CLSIM_DATA has it, and are skipped elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``real_data("cifar100", ...)`` unless every data set it names is there."""
+    marker = item.get_closest_marker("real_data")
+    if marker is None:
+        return
+    if "CLSIM_DATA" not in os.environ:
+        pytest.skip("CLSIM_DATA is not set")
+    from clsim.data.catalog import ENTRIES
+
+    missing = [name for name in marker.args if not ENTRIES[name].is_here(Path(os.environ["CLSIM_DATA"]))]
+    if missing:
+        pytest.skip(f"CLSIM_DATA does not hold {', '.join(missing)}")
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """The real data; only for tests marked ``real_data``."""
+    return Path(os.environ["CLSIM_DATA"])

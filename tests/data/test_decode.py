@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from clsim.data.decode import Encoded, decode
+from clsim.errors import UserError, UserErrors
+
+
+def files(*paths):
+    return [Encoded(i, str(path), str(path)) for i, path in enumerate(paths)]
+
+
+def test_images_land_at_their_positions_whatever_the_order(tmp_path, save):
+    paths = [save(tmp_path / f"{i}.png", i) for i in range(200)]
+    pixels = decode(reversed(files(*paths)), 200, None)
+    assert pixels.shape == (200, 3, 8, 8) and pixels.dtype == np.uint8
+    assert pixels[:, 0, 0, 0].tolist() == list(range(200))
+
+
+def test_channels_are_red_green_blue(tmp_path):
+    rgb = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    assert np.array_equal(decode(files(tmp_path / "a.png"), 1, None)[0], rgb.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (20, 60)])
+def test_the_short_side_is_resized_and_the_centre_cut(tmp_path, size):
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    resized = Image.fromarray(noise).resize((size[0] // 2, size[1] // 2), Image.Resampling.BICUBIC)
+    left, top = (resized.width - 10) // 2, (resized.height - 10) // 2
+    expected = np.asarray(resized.crop((left, top, left + 10, top + 10))).transpose(2, 0, 1)
+    found = decode(files(tmp_path / "a.png"), 1, 10)[0]
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_grey_palette_transparent_and_cmyk_images_become_rgb(tmp_path):
+    for mode in ("L", "P", "RGBA", "CMYK"):
+        Image.new("RGB", (8, 8), (255, 255, 255)).convert(mode).save(tmp_path / f"{mode}.tiff")
+    pixels = decode(files(*sorted(tmp_path.glob("*.tiff"))), 4, None)
+    assert (pixels == 255).all()
+
+
+def test_content_in_memory_is_decoded_like_a_file(tmp_path, save):
+    path = save(tmp_path / "a.png", 77)
+    assert (decode([Encoded(0, "a", path.read_bytes())], 1, None) == 77).all()
+
+
+def test_a_broken_image_is_named(tmp_path, save):
+    good, short, text = save(tmp_path / "good.png", 1), tmp_path / "short.jpg", tmp_path / "text.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(short)
+    short.write_bytes(short.read_bytes()[:700])
+    with pytest.raises(UserError, match=r"short\.jpg: this is not a whole image"):
+        decode(files(good, short), 2, 8)
+    text.write_text("no image")
+    with pytest.raises(UserErrors) as raised:
+        decode(files(good, text, short), 3, 8)
+    assert {error.where for error in raised.value.errors} == {str(text), str(short)}
+    with pytest.raises(UserError, match=r"text\.jpg"):
+        decode(files(text, good), 2, None)
+
+
+def test_without_a_size_all_images_must_be_squares_of_one_size(tmp_path, save):
+    first, other = save(tmp_path / "a.png"), save(tmp_path / "b.png", size=(9, 9))
+    wide = save(tmp_path / "c.png", size=(9, 8))
+    with pytest.raises(UserError, match=r"b\.png.*9 x 9") as raised:
+        decode(files(first, other), 2, None)
+    assert "image_size" in raised.value.fix
+    with pytest.raises(UserError, match=r"c\.png.*not square"):
+        decode(files(wide), 1, None)

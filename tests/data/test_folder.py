@@ -1,0 +1,92 @@
+import tarfile
+
+import pytest
+import torch
+
+from clsim.data import folder, load
+from clsim.errors import UserError
+
+
+def first_pixels(images):
+    return images.pixels[:, 0, 0, 0].tolist()
+
+
+def test_train_and_test_folders_give_labels_names_and_paths(tmp_path, pets):
+    data = folder.load(pets, None, [tmp_path / "cache"])
+    assert data.class_names == ("big dog", "cat")
+    assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert first_pixels(data.train) == [10, 11, 12, 20, 21, 22]
+    assert data.train.paths[3] == "train/cat/deeper/0.png"
+    assert first_pixels(data.test) == [30, 40]
+    assert data.name == f"folder:{pets}"
+
+
+def test_archive_and_folder_are_the_same_data(tmp_path, pets):
+    with tarfile.open(tmp_path / "pets.tar.gz", "w:gz") as tar:
+        tar.add(pets, "pets")
+    packed = folder.load(tmp_path / "pets.tar.gz", None, [tmp_path / "cache"])
+    loose = folder.load(pets, None, [tmp_path / "cache"])
+    assert (packed.train.sha256, packed.test.sha256) == (loose.train.sha256, loose.test.sha256)
+
+
+def test_the_second_load_decodes_nothing_until_a_file_changes(tmp_path, pets, save, monkeypatch):
+    cache = [tmp_path / "cache"]
+    first = folder.load(pets, 4, cache)
+    with monkeypatch.context() as patch:
+        patch.setattr("clsim.data.resident.decode", None)
+        second = folder.load(pets, 4, cache)
+        with pytest.raises(TypeError):
+            folder.load(pets, 5, cache)
+    assert second.train.sha256 == first.train.sha256
+    save(pets / "train" / "cat" / "deeper" / "0.png", 99, (16, 16))
+    assert first_pixels(folder.load(pets, 4, cache).train)[3] == 99
+
+
+def test_without_a_test_folder_a_fifth_of_every_class_is_set_aside():
+    files = [f"{word}/{i:02d}.jpg" for word in ("cat", "dog") for i in range(10)]
+    train, test = folder.split(files)
+    assert {word: len(chosen) for word, chosen in test.items()} == {"cat": 2, "dog": 2}
+    assert sorted([*train["cat"], *test["cat"]]) == files[:10]
+    assert folder.split(files) == (train, test)
+    before = torch.get_rng_state()
+    folder.split(files)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
+def test_layouts_that_are_recognised(name):
+    files = ["train/a/1.jpg", "train/b/1.jpg", f"{name}/a/2.jpg", f"{name}/b/2.jpg"]
+    expected = {"a": [files[0]], "b": [files[1]]}, {"a": [files[2]], "b": [files[3]]}
+    assert folder.split(files) == expected
+    around = [f"set/inner/{file}" for file in files]
+    assert folder.split(around)[0] == {"a": [around[0]], "b": [around[1]]}
+
+
+def test_a_single_class_is_not_taken_for_a_folder_around_the_data():
+    train, test = folder.split(["cat/1.jpg", "cat/2.jpg"])
+    assert list(train) == list(test) == ["cat"]
+
+
+def test_what_cannot_be_learned_or_tested_is_refused(tmp_path, pets, save):
+    with pytest.raises(UserError, match="no folder of a class"):
+        folder.split(["1.jpg", "cat/2.jpg"])
+    with pytest.raises(UserError, match="'dog' has one image"):
+        folder.split(["cat/1.jpg", "cat/2.jpg", "dog/1.jpg"])
+    save(pets / "test" / "cow" / "0.png")
+    with pytest.raises(UserError, match="'cow' has no train images"):
+        folder.load(pets, None, [tmp_path / "cache"])
+
+
+def test_a_broken_image_is_named_and_nothing_is_kept(tmp_path, pets):
+    broken = pets / "train" / "cat" / "deeper" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    with pytest.raises(UserError) as raised:
+        folder.load(pets, None, [tmp_path / "cache"])
+    assert raised.value.where == str(broken)
+    assert not list(tmp_path.glob("cache/*"))
+
+
+def test_by_name(tmp_path, pets):
+    data = load(f"folder:{pets}", image_size=4, root=tmp_path)
+    assert data.train.pixels.shape == (6, 3, 4, 4)
+    assert list((tmp_path / ".cache").glob("*.npy"))

@@ -1,0 +1,82 @@
+import hashlib
+
+import pytest
+
+from clsim.data import load
+from clsim.data.split_hashes import SHA256
+from clsim.data.splits import standard_sessions
+from clsim.errors import DataMissing, UserError
+
+WNIDS = ("n01532829", "n02074367")
+NAMES = ("house finch", "dugong")
+
+
+def image(wnid, number):
+    return f"{wnid}{number:08d}.png"
+
+
+@pytest.fixture
+def lists(tmp_path, monkeypatch):
+    """Lists of two training and one test image a class, and a session list, pinned."""
+    lines = {
+        "train.txt": [f"MINI-ImageNet/train/{wnid}/{image(wnid, i)}" for wnid in WNIDS for i in (5, 3)],
+        "test.txt": [f"MINI-ImageNet/test/{wnid}/{image(wnid, 9)}" for wnid in WNIDS],
+        "session_1.txt": [f"MINI-ImageNet/train/{WNIDS[1]}/{image(WNIDS[1], 3)}"],
+    }
+    folder = tmp_path / "fscil_splits" / "mini_imagenet"
+    folder.mkdir(parents=True)
+    hashes = {}
+    for name, content in lines.items():
+        text = "".join(f"{line}\n" for line in content).encode()
+        (folder / name).write_bytes(text)
+        hashes[name] = hashlib.sha256(text).hexdigest()
+    monkeypatch.setitem(SHA256, "mini_imagenet", hashes)
+    return folder
+
+
+def save_all(save, place):
+    for k, wnid in enumerate(WNIDS):
+        for i in (3, 5, 9):
+            save(place(wnid, i), 100 * k + i, (84, 84))
+
+
+@pytest.mark.parametrize("folder", ["mini_imagenet/images", "MINI-ImageNet"])
+def test_the_lists_decide_wherever_the_images_lie(folder, tmp_path, lists, save):
+    if folder.endswith("images"):
+        save_all(save, lambda wnid, i: tmp_path / folder / image(wnid, i))
+    else:
+        save_all(save, lambda wnid, i: tmp_path / folder / "all" / wnid / image(wnid, i))
+    data = load("mini_imagenet", root=tmp_path)
+    assert data.class_names == NAMES
+    assert data.train.pixels.shape == (4, 3, 84, 84)
+    assert data.train.pixels[:, 0, 0, 0].tolist() == [5, 3, 105, 103]
+    assert data.train.labels.tolist() == [0, 0, 1, 1]
+    assert data.test.pixels[:, 0, 0, 0].tolist() == [9, 109]
+    assert [session.tolist() for session in standard_sessions(data, tmp_path)] == [[3]]
+
+
+def test_csv_tables_serve_without_lists(tmp_path, save):
+    root = tmp_path / "miniimagenet"
+    save_all(save, lambda wnid, i: root / "images" / image(wnid, i))
+    (root / "split").mkdir()
+    for split, numbers in (("train", (5, 3)), ("test", (9,))):
+        rows = [f"{image(wnid, i)},{wnid}\n" for wnid in WNIDS for i in numbers]
+        (root / "split" / f"{split}.csv").write_text("filename,label\n" + "".join(rows))
+    data = load("mini_imagenet", root=tmp_path)
+    assert data.train.pixels[:, 0, 0, 0].tolist() == [5, 3, 105, 103]
+    assert data.class_names == NAMES
+
+
+def test_neither_lists_nor_tables_nor_images(tmp_path, save):
+    with pytest.raises(DataMissing, match="mini_imagenet is not here"):
+        load("mini_imagenet", root=tmp_path)
+    save_all(save, lambda wnid, i: tmp_path / "mini_imagenet" / image(wnid, i))
+    with pytest.raises(DataMissing, match="lists of mini_imagenet"):
+        load("mini_imagenet", root=tmp_path)
+
+
+def test_an_incomplete_copy_is_refused(tmp_path, lists, save):
+    save_all(save, lambda wnid, i: tmp_path / "mini_imagenet" / image(wnid, i))
+    (tmp_path / "mini_imagenet" / image(WNIDS[0], 9)).unlink()
+    with pytest.raises(UserError, match=f"1 images .*{image(WNIDS[0], 9)}"):
+        load("mini_imagenet", root=tmp_path)
