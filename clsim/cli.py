@@ -158,8 +158,8 @@ def pretrain(
     from clsim.config import load_scenario
 
     loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
-    from clsim.pretraining.store import resolve_model
     from clsim.prepare import resolve_device
+    from clsim.pretraining.store import resolve_model
 
     place = resolve_device(device)
     for scenario in loaded:

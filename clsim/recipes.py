@@ -72,10 +72,12 @@ def load_strategy(path: Path) -> Callable[..., Any]:
     sys.modules[module_name] = module  # pickle and dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path.resolve()]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
         where = f"{path}:{lines[-1]}" if lines else str(path)
         raise UserError(f"cannot be loaded: {type(error).__name__}: {error}", where=where) from error
     build = getattr(module, "build", None)

@@ -130,7 +130,7 @@ class _Strategies:
                     what = f"the setting '{key}' of {name} is missing: {setting.expected}"
                     self.findings.append(Finding(at, what))
                 else:
-                    resolved[key] = setting.default
+                    resolved[key] = setting.check(setting.default)  # in its type: a tuple for a list
                 continue
             try:
                 resolved[key] = setting.check(given[key])

@@ -1,0 +1,36 @@
+"""The facts of data sets against the data sets themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from clsim.data import facts, load
+from clsim.data.catalog import ENTRIES
+from clsim.errors import DataMissing
+
+
+def test_every_data_set_that_can_be_loaded_has_its_facts() -> None:
+    assert set(facts.FACTS) == {name for name, entry in ENTRIES.items() if entry.load}
+
+
+@pytest.mark.parametrize(
+    "name", ["shapes", *(pytest.param(n, marks=pytest.mark.real_data) for n in facts.FACTS if n != "shapes")]
+)
+def test_facts_are_those_of_the_data(name: str) -> None:
+    try:
+        dataset = load(name, download=False)
+    except DataMissing as missing:
+        pytest.skip(missing.what)
+    stated = facts.FACTS[name]
+    assert len(dataset.train.class_names) == stated.classes
+    assert dataset.train.labels.bincount().min() == stated.train_per_class
+    assert dataset.test.labels.bincount().min() == stated.test_per_class
+    assert dataset.train.pixels.shape[-1] == stated.image_size
+
+
+def test_standard_protocols_use_up_their_classes() -> None:
+    for stated in facts.FACTS.values():
+        if stated.standard:
+            base, ways, shots, sessions = stated.standard
+            assert base + ways * sessions == stated.classes
+            assert shots <= stated.train_per_class
