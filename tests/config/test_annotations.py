@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal
 
 import pytest
 
@@ -20,9 +20,9 @@ def node(text: str) -> ast.expr:
         ("int", int),
         ("None", None),
         ("'float'", float),
-        ("str | None", Optional[str]),
-        ("Optional[int]", Optional[int]),
-        ("typing.Union[int, str]", Union[int, str]),
+        ("str | None", str | None),
+        ("Optional[int]", int | None),
+        ("typing.Union[int, str]", int | str),
         ("Literal['a', -1, None]", Literal["a", -1, None]),
         ("list[int]", list[int]),
         ("tuple[int, ...]", tuple[int, ...]),

@@ -130,6 +130,7 @@ def test_json_schema_of_a_setting() -> None:
 
 
 def test_argument_docs() -> None:
-    docs = "Title.\n\nArgs:\n    a: first\n        line two: with a colon\n    b (int): second\n\nReturns:\n    c: not an argument\n"
+    arguments = "Args:\n    a: first\n        line two: with a colon\n    b (int): second\n"
+    docs = f"Title.\n\n{arguments}\nReturns:\n    c: not an argument\n"
     assert argument_docs(docs) == {"a": "first line two: with a colon", "b": "second"}
     assert argument_docs("Title.") == {}
