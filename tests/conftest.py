@@ -22,6 +22,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"CLSIM_DATA does not hold {', '.join(missing)}")
 
 
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test fetches anything, wherever it runs; those of the network itself override this."""
+    monkeypatch.setattr("clsim.data.network.reachable", lambda url: False)
+
+
 @pytest.fixture
 def data_root() -> Path:
     """The real data; only for tests marked ``real_data``."""

@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clsim.data.facts import FACTS
+
 if TYPE_CHECKING:
     from clsim.data.images import DataSet, Images
 
 __all__ = ["NAMES", "DataSet", "Images", "data_root", "load"]
 
 
-NAMES = ("shapes", "cifar100", "cifar10", "tiny_imagenet", "tiny_imagenet32", "mini_imagenet", "cub200")
+NAMES = tuple(FACTS)
 """Data sets that :func:`load` knows by name, beside ``folder:PATH``."""
 
 

@@ -94,13 +94,13 @@ def status(names: Iterable[str] = (), root: Path | None = None) -> list[Status]:
 
 
 def fetch(names: Iterable[str], root: Path | None = None) -> list[Status]:
-    """Download the named data sets where they are missing or altered.
+    """Download the named data sets, or all that have a public address, where they are missing or altered.
 
     Raises:
         DataMissing: the first that could not be fetched: no network, no public address, a full disk.
     """
-    root = root or data_root()
-    chosen = _chosen(names)
+    root, names = root or data_root(), tuple(names)
+    chosen = [entry for entry in _chosen(names) if names or entry.fetch]
     for entry in chosen:
         if entry.is_here(root) and not _verified(entry, root).fault:
             continue

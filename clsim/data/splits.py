@@ -28,7 +28,7 @@ def standard_sessions(dataset: DataSet, root: Path | None = None) -> list[Tensor
     """Indices into ``dataset.train`` for every session of the standard protocol, in the order of the lists.
 
     Raises:
-        DataMissing: the lists are not here.
+        DataMissing: the lists are not here and could not be fetched.
         UserError: the data set has no standard lists, or one is altered or names an image that is not here.
     """
     if dataset.name not in SHA256:
@@ -71,20 +71,26 @@ def draw_sessions(labels: Tensor, class_blocks: Sequence[Sequence[int]], shots: 
     return sessions
 
 
-def read_list(dataset: str, name: str, root: Path | None = None) -> list[str]:
-    """The lines of one standard list.
+def read_list(dataset: str, name: str, root: Path | None = None, *, download: bool = True) -> list[str]:
+    """The lines of one standard list, fetched first if it is not here and ``download`` allows.
 
     Raises:
-        DataMissing: it is not here.
+        DataMissing: it is not here and could not be fetched.
         UserError: it does not have its pinned sha256.
     """
     path = (root or data_root()) / NAME / dataset / name
     if not path.is_file():
-        raise DataMissing(
-            f"the standard few-shot lists of {dataset} are not here",
-            where=str(path),
-            fix=f"`clsim data fetch {NAME}` gets them; `splits: {{draw: SEED}}` draws others",
-        )
+        try:
+            if not download:
+                raise FileNotFoundError("no download asked for")
+            with connection(SOURCE):
+                fetch_file(f"{SOURCE}/{dataset}/{name}", path, SHA256[dataset][name])
+        except OSError as error:
+            raise DataMissing(
+                f"the standard few-shot lists of {dataset} are not here ({error})",
+                where=str(path),
+                fix=f"`clsim data fetch {NAME}` gets them; `splits: {{draw: SEED}}` draws others",
+            ) from error
     content = path.read_bytes().replace(b"\r\n", b"\n")
     if hashlib.sha256(content).hexdigest() != SHA256[dataset][name]:
         raise UserError(
@@ -101,7 +107,7 @@ def faulty_lists(root: Path) -> dict[str, UserError]:
     for dataset, names in SHA256.items():
         for name in names:
             try:
-                read_list(dataset, name, root)
+                read_list(dataset, name, root, download=False)
             except UserError as error:
                 faults[f"{dataset}/{name}"] = error
     return faults

@@ -1,16 +1,13 @@
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from clsim.data import NAMES, catalog, data_root, load
 from clsim.data.catalog import ENTRIES
+from clsim.data.facts import FACTS
 from clsim.errors import DataMissing, UserError
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    monkeypatch.setattr("clsim.data.network.reachable", lambda url: False)
 
 
 def test_names_are_known_without_torch():
@@ -39,7 +36,7 @@ def test_lists_are_no_images():
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"shapes"}))
-def test_what_is_not_here_says_how_to_get_it(name, tmp_path, offline):
+def test_what_is_not_here_says_how_to_get_it(name, tmp_path):
     for download in (True, False):
         with pytest.raises(DataMissing) as raised:
             load(name, root=tmp_path, download=download)
@@ -80,11 +77,18 @@ def test_verify_tells_what_is_wrong(tmp_path, save):
     assert "cub200" not in [state.name for state in catalog.verify(root=tmp_path / "none")]
 
 
-def test_fetch_without_network_or_address_is_data_missing(tmp_path, offline):
+def test_fetch_without_network_or_address_is_data_missing(tmp_path):
     with pytest.raises(DataMissing, match="no network"):
         catalog.fetch(["fscil_splits"], tmp_path)
     with pytest.raises(DataMissing, match="cannot be fetched"):
         catalog.fetch(["mini_imagenet"], tmp_path)
+
+
+def test_fetch_of_everything_leaves_out_what_has_no_address(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(catalog, "_fetch", lambda entry, root: asked.append(entry.name))
+    catalog.fetch((), tmp_path)
+    assert asked == ["cifar100", "cifar10", "tiny_imagenet", "cub200", "fscil_splits"]
 
 
 def test_fetch_replaces_what_is_missing_or_altered_only(tmp_path, monkeypatch):
@@ -106,6 +110,25 @@ def test_fetch_replaces_what_is_missing_or_altered_only(tmp_path, monkeypatch):
         (state,) = catalog.fetch(["fscil_splits"], tmp_path)
         assert state.present
     assert len(fetched) == 2 and fetched[0].endswith("data/index_list/cub200/session_1.txt")
+
+
+@pytest.mark.real_data("cifar100", "cifar10", "tiny_imagenet32")
+@pytest.mark.parametrize("name", ["cifar100", "cifar10", "tiny_imagenet32"])
+def test_the_facts_are_those_of_the_real_data(name, data_root):
+    data, facts = load(name, root=data_root), FACTS[name]
+    assert len(data.class_names) == facts.classes
+    assert int(data.train.labels.bincount().min()) == facts.train_per_class
+    assert int(data.test.labels.bincount().min()) == facts.test_per_class
+    assert data.train.pixels.shape[-2:] == (facts.image_size, facts.image_size)
+
+
+@pytest.mark.real_data("fscil_splits")
+@pytest.mark.parametrize("name", ["cub200", "mini_imagenet"])
+def test_the_facts_are_those_of_the_real_lists(name, data_root):
+    for split, least in (("train", FACTS[name].train_per_class), ("test", FACTS[name].test_per_class)):
+        lines = (data_root / "fscil_splits" / name / f"{split}.txt").read_text().split()
+        counts = Counter(line.split("/")[-2] for line in lines)
+        assert (len(counts), min(counts.values())) == (FACTS[name].classes, least)
 
 
 @pytest.mark.real_data("cifar100", "fscil_splits")

@@ -13,6 +13,11 @@ from clsim.data.network import connection, fetch_archive, fetch_file, reachable
 
 
 @pytest.fixture
+def no_network():
+    """Here the network is this machine."""
+
+
+@pytest.fixture
 def served(tmp_path, monkeypatch):
     """A web server on this machine: the folder it serves, and its address."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):

@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 from pathlib import PurePosixPath
 
@@ -62,8 +63,24 @@ def test_missing_and_altered_lists_are_named(tmp_path):
     assert raised.value.where == str(path) and not isinstance(raised.value, DataMissing)
 
 
+def test_missing_lists_are_fetched_where_the_network_allows(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(url, path, sha256):
+        asked.append((url.rsplit("/", 2)[1:], sha256))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("5\n")
+
+    monkeypatch.setitem(SHA256, "cifar100", {"session_1.txt": hashlib.sha256(b"5\n").hexdigest()})
+    monkeypatch.setattr("clsim.data.network.reachable", lambda url: True)
+    monkeypatch.setattr(splits, "fetch_file", fetch)
+    for _ in range(2):
+        assert standard_sessions(dataset(), tmp_path)[0].tolist() == [5]
+    assert asked == [(["cifar100", "session_1.txt"], SHA256["cifar100"]["session_1.txt"])]
+
+
 def test_windows_line_ends_are_the_same_list(tmp_path, monkeypatch):
-    monkeypatch.setitem(SHA256, "cifar100", {"session_1.txt": splits.hashlib.sha256(b"7\n3\n").hexdigest()})
+    monkeypatch.setitem(SHA256, "cifar100", {"session_1.txt": hashlib.sha256(b"7\n3\n").hexdigest()})
     path = tmp_path / "fscil_splits" / "cifar100" / "session_1.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"7\r\n3\r\n")
