@@ -80,6 +80,14 @@ def _heart(u: Tensor, v: Tensor) -> Tensor:
     return torch.minimum(lobe, wedge)
 
 
+def _arrow(u: Tensor, v: Tensor) -> Tensor:
+    """It points up: a head over a shaft."""
+    a = u.abs()
+    head = torch.maximum((a - (v + 1.05) * 0.95) * 0.725, v + 0.05)
+    shaft = torch.maximum(a - 0.30, (v - 0.45).abs() - 0.52)
+    return torch.minimum(head, shaft)
+
+
 def _crescent(u: Tensor, v: Tensor) -> Tensor:
     return torch.maximum(torch.hypot(u, v) - 0.98, 0.80 - torch.hypot(u - 0.45, v))
 
@@ -93,7 +101,7 @@ SHAPES: dict[str, Field] = {
     "ring": _ring,
     "heart": _heart,
     "crescent": _crescent,
-    "hexagon": _polygon(6, 1.0),
+    "arrow": _arrow,
     "diamond": lambda u, v: (u.abs() / 0.68 + v.abs() / 1.1 - 1.0) * 0.58,
 }
 

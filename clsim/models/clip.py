@@ -14,12 +14,14 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.convert import convert_state_dict
-from open_clip.model import CLIP
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from open_clip.model import CLIP, CustomTextCLIP
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
+from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
 
 FORMAT = "clsim-clip/1"
@@ -208,19 +210,25 @@ def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device:
 def _checkpoint(
     backbone: str, path: Path, state: dict[str, Tensor], device: str, quick_gelu: bool | None
 ) -> LoadedClip:
-    if quick_gelu is None:
-        config = path.with_name("open_clip_config.json")
-        if config.is_file():
-            quick_gelu = bool(json.loads(config.read_text())["model_cfg"].get("quick_gelu", False))
-    model = _bare(backbone, bool(quick_gelu))
+    beside = path.with_name("open_clip_config.json")
+    config: dict[str, Any] = {}
+    if beside.is_file():
+        try:
+            config = json.loads(beside.read_text())
+        except ValueError as error:
+            raise UserError(f"this is not JSON ({error})", where=str(beside)) from error
+    if quick_gelu is None and "model_cfg" in config:
+        quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
+    model = _build(backbone, quick_gelu)
     _fill(model, convert_state_dict(model, state), path, backbone)
-    return _open_clip(model, backbone, f"{backbone} ({path.name})", device)
+    name = f"{backbone} ({path.name})"
+    return _loaded(model, backbone, name, device, config.get("preprocess_cfg", {}))
 
 
 def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None) -> LoadedClip:
     if tag is None:
-        return _open_clip(_bare(backbone, bool(quick_gelu)), backbone, f"{backbone} (random)", device)
-    _check_backbone(backbone)
+        return _loaded(_build(backbone, quick_gelu), backbone, f"{backbone} (random)", device, {})
+    _architecture(backbone)
     tags = open_clip.list_pretrained_tags_by_model(backbone)
     if tag not in tags:
         near = difflib.get_close_matches(tag, tags, n=1)
@@ -229,40 +237,46 @@ def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None
     config = open_clip.get_pretrained_cfg(backbone, tag)
     force = bool(config.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
     try:
-        model = open_clip.create_model(backbone, pretrained=tag, force_quick_gelu=force)
+        with cached_if_unreachable():
+            model = open_clip.create_model(backbone, pretrained=tag, force_quick_gelu=force)
     except (RuntimeError, OSError, ImportError) as error:
         raise WeightsMissing(
             f"the weights {backbone}/{tag} are not on this machine and could not be fetched",
             fix="Give a local checkpoint: --set strategy.pretrained=PATH",
         ) from error
-    return _open_clip(model, backbone, f"{backbone}/{tag}", device)
+    return _loaded(model, backbone, f"{backbone}/{tag}", device, open_clip.get_model_preprocess_cfg(model))
 
 
-def _open_clip(model: nn.Module, backbone: str, name: str, device: str) -> LoadedClip:
-    preprocessing = open_clip.get_model_preprocess_cfg(model)
-    size = preprocessing["size"]
+def _loaded(model: nn.Module, backbone: str, name: str, device: str, preprocessing: Mapping[str, Any]) -> LoadedClip:
+    size: Any = getattr(model, "visual").image_size  # noqa: B009
     return LoadedClip(
         model=_frozen(model, device),
         tokenizer=open_clip.get_tokenizer(backbone),
-        mean=tuple(preprocessing["mean"]),
-        std=tuple(preprocessing["std"]),
-        image_size=int(size[0] if isinstance(size, (tuple, list)) else size),
+        mean=tuple(preprocessing.get("mean", OPENAI_DATASET_MEAN)),
+        std=tuple(preprocessing.get("std", OPENAI_DATASET_STD)),
+        image_size=int(size[0] if isinstance(size, tuple) else size),
         name=name,
         sha256=weights_sha256(model),
     )
 
 
-def _check_backbone(backbone: str) -> None:
-    known = open_clip.list_models()
-    if backbone not in known:
-        near = difflib.get_close_matches(backbone, known, n=1)
+def _architecture(backbone: str) -> dict[str, Any]:
+    config: dict[str, Any] | None = open_clip.get_model_config(backbone)
+    if config is None:
+        near = difflib.get_close_matches(backbone, open_clip.list_models(), n=1)
         fix = f"Did you mean {near[0]}?" if near else "Names: `clsim list models`."
         raise UserError(f"open_clip has no model {backbone!r}", fix=fix)
+    return config
 
 
-def _bare(backbone: str, quick_gelu: bool) -> nn.Module:
-    _check_backbone(backbone)
-    model: nn.Module = open_clip.create_model(backbone, pretrained=None, force_quick_gelu=quick_gelu)
+def _build(backbone: str, quick_gelu: bool | None) -> nn.Module:
+    """The bare model; not by open_clip's factory, which would warn of weights that are still to come."""
+    config = _architecture(backbone)
+    if "multimodal_cfg" in config or "hf_model_name" in config["text_cfg"]:
+        raise UserError(f"{backbone} is not a pair of plain towers", fix="Choose a ViT, such as ViT-B-16.")
+    if quick_gelu is not None:
+        config["quick_gelu"] = quick_gelu
+    model: nn.Module = CustomTextCLIP(**config) if config.pop("custom_text", False) else CLIP(**config)
     return model
 
 

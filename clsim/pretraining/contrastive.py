@@ -17,7 +17,7 @@ from clsim.pretraining.corpora import Corpus
 from clsim.pretraining.recipe import ClipRecipe
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-MAX_LOGIT_SCALE = math.log(100)
+FIRST_SCALE, LAST_SCALE = 1 / 0.07, 100.0
 
 Progress = Callable[[int, int, float, float], None]
 """Called as ``progress(step, steps, loss, pairs_per_second)``, about once a second."""
@@ -54,6 +54,14 @@ def learning_rate(step: int, steps: int, recipe: ClipRecipe) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
+def logit_scale(step: int, steps: int) -> float:
+    """Rises in even ratios from where CLIP's learnt scale begins to where it ends.
+
+    Learnt, it would stay far below in so short a training; what tunes the model afterwards takes 100 for granted.
+    """
+    return float(FIRST_SCALE * (LAST_SCALE / FIRST_SCALE) ** (step / max(1, steps - 1)))
+
+
 def train(
     recipe: ClipRecipe, corpus: Corpus, *, device: str = "cpu", progress: Progress | None = None
 ) -> tuple[nn.Module, CompactTokenizer]:
@@ -67,6 +75,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = CLIP(**architecture).to(device)
+    model.logit_scale.requires_grad_(False)
     optimizer = _optimizer(model, recipe)
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
     steps, step, started, reported = recipe.epochs * corpus.steps(), 0, time.monotonic(), 0.0
@@ -79,25 +88,25 @@ def train(
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 seen, told = model.encode_image(images), encode_texts(model, tokens)
             seen, told = F.normalize(seen.float(), dim=-1), F.normalize(told.float(), dim=-1)
-            logits = model.logit_scale.exp() * seen @ told.T
+            logits = logit_scale(step, steps) * seen @ told.T
             loss = contrastive_loss(logits, interchangeable(tokens, pairs.topics.to(device)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            with torch.no_grad():
-                model.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
             step += 1
             elapsed = time.monotonic() - started
             if progress is not None and (elapsed - reported > 1 or step == steps):
                 reported = elapsed
                 progress(step, steps, float(loss.detach()), step * recipe.batch_size / elapsed)
+    with torch.no_grad():
+        model.logit_scale.fill_(math.log(LAST_SCALE))
     return model.eval(), tokenizer
 
 
 def _optimizer(model: nn.Module, recipe: ClipRecipe) -> torch.optim.Optimizer:
-    """AdamW; gains, biases and the scale do not decay."""
-    decay = [p for p in model.parameters() if p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.ndim < 2]
+    """AdamW; gains and biases do not decay."""
+    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
     groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), eps=1e-6)

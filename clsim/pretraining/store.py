@@ -65,7 +65,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
     except OSError as error:
         raise UserError(f"models cannot be kept here ({error.strerror})", where=str(path.parent)) from error
 
-    from clsim.models.clip import save_clip, weights_sha256
+    from clsim.models.clip import load_clip, save_clip
     from clsim.pretraining import contrastive
     from clsim.pretraining.corpora import make_corpus
 
@@ -91,7 +91,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
             "recipe": recipe.model_dump(mode="json", exclude={"shipped"}),
             "recipe_hash": recipe.hash,
             "sha256": _sha256(path),
-            "weights_sha256": weights_sha256(model),
+            "weights_sha256": load_clip(name, path).sha256,
             "seed": recipe.seed,
             "final_loss": losses[-1],
             "seconds": round(time.time() - started, 1),
