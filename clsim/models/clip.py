@@ -13,8 +13,8 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.convert import convert_state_dict
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from open_clip.convert import convert_state_dict
 from open_clip.model import CLIP, CustomTextCLIP
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import sys
@@ -71,10 +72,8 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
 
     corpus = make_corpus(recipe)
     started = time.time()
-    losses: list[float] = []
-    model, tokenizer = contrastive.train(
-        recipe, corpus, device=device, progress=lambda *state: losses.append(_tell(name, *state))
-    )
+    tell = _Teller(name)
+    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=tell)
     try:
         save_clip(
             path,
@@ -93,7 +92,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
             "sha256": _sha256(path),
             "weights_sha256": load_clip(name, path).sha256,
             "seed": recipe.seed,
-            "final_loss": losses[-1],
+            "final_loss": tell.loss,
             "seconds": round(time.time() - started, 1),
             "device": device,
             "versions": _versions(),
@@ -126,15 +125,23 @@ def _made_by(path: Path, recipe: ClipRecipe) -> bool:
     return True
 
 
-def _tell(name: str, step: int, steps: int, loss: float, pairs_per_second: float) -> float:
-    """One line on the terminal that is written over, or one line in twenty seconds; gives back the loss."""
-    text = f"pre-training {name}: step {step} of {steps}, loss {loss:.3f}, {pairs_per_second:.0f} pairs/s"
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text} " + ("\n" if step == steps else ""))
-    elif step == steps or step % 200 == 0:
-        sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-    return loss
+class _Teller:
+    """Says how far a training is: a line written over on a terminal, elsewhere one in twenty seconds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last = -math.inf
+        self.loss = math.nan
+
+    def __call__(self, step: int, steps: int, loss: float, pairs_per_second: float) -> None:
+        self.loss = loss
+        terminal, now = sys.stderr.isatty(), time.monotonic()
+        if not (terminal or step == steps or now - self._last > 20):
+            return
+        self._last = now
+        text = f"pre-training {self._name}: step {step} of {steps}, loss {loss:.3f}, {pairs_per_second:.0f} pairs/s"
+        sys.stderr.write(f"\r{text} " if terminal and step < steps else f"\r{text}\n" if terminal else f"{text}\n")
+        sys.stderr.flush()
 
 
 def _versions() -> dict[str, str]:

@@ -46,4 +46,4 @@ def test_the_hub_is_asked_only_where_it_answers(monkeypatch, reachable):
     before = constants.HF_HUB_OFFLINE
     with hub.cached_if_unreachable():
         assert bool(constants.HF_HUB_OFFLINE) is (before or not reachable)
-    assert constants.HF_HUB_OFFLINE == before
+    assert before == constants.HF_HUB_OFFLINE
