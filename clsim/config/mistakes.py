@@ -56,7 +56,9 @@ def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding
 
 def unknown_keys(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Finding]:
     """Every key that the schema does not have, with the ones it has."""
-    models = [leaf for leaf in _leaves(annotation) if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
+    # In Python 3.10 list[int] is a type, too.
+    types_ = [leaf for leaf in _leaves(annotation) if isinstance(leaf, type) and get_origin(leaf) is None]
+    models = [leaf for leaf in types_ if issubclass(leaf, BaseModel)]
     if isinstance(value, Mapping) and models:
         model = next((model for model in models if _is_kind(model, value)), models[0])
         for key in value:

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from clsim.config.signatures import read_signature
 from clsim.config.yaml_lines import dump
 from clsim.pretraining.recipe import ModelRecipe
+from clsim.recipes import find_strategy
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range every library in use accepts
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -133,11 +135,22 @@ class Scenario(Block):
         """
         return ChosenStrategy(name, self._files[name], copy.deepcopy(self.strategies[name]))
 
-    def with_strategy(self, name: str) -> Scenario:
-        """The same scenario with another of its strategies selected."""
-        self.chosen(name)
-        texts = {strategy_name(text): text for text in [self.strategy, *self.references]}
-        return self.model_copy(update={"strategy": texts.get(name, name)})
+    def with_strategy(self, name_or_path: str) -> Scenario:
+        """The same scenario with another strategy selected; one it has no settings for runs with its defaults.
+
+        Raises:
+            UserError: there is no such strategy, or a setting of it has no default.
+        """
+        name = strategy_name(name_or_path)
+        if name in self._files:
+            texts = {strategy_name(text): text for text in [*self.references, self.strategy]}
+            return self.model_copy(update={"strategy": texts.get(name, name)})
+        path = find_strategy(name_or_path)
+        settings = read_signature(path).defaults()
+        changes = {"strategy": name_or_path, "strategies": {**self.strategies, name: settings}}
+        other = self.model_copy(update=changes)
+        other._files = {**self._files, name: path}
+        return other
 
     def with_seed(self, seed: int) -> Scenario:
         """The same scenario with another seed."""

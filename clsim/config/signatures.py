@@ -106,6 +106,17 @@ class Signature:
     settings: Mapping[str, Setting]
     description: str = ""
 
+    def defaults(self) -> dict[str, Any]:
+        """Every setting at its default, in its type.
+
+        Raises:
+            UserError: a setting has none.
+        """
+        missing = [name for name, setting in self.settings.items() if setting.default is REQUIRED]
+        if missing:
+            raise UserError(f"these settings have no default: {', '.join(missing)}", where=str(self.path))
+        return {name: setting.check(setting.default) for name, setting in self.settings.items()}
+
 
 def read_signature(path: Path) -> Signature:
     """The settings of the strategy in `path`, from its text.

@@ -98,8 +98,16 @@ def test_copies_change_one_thing(scenario: Path) -> None:
     assert loaded.with_seed(3).seed == 3
     assert loaded.with_strategy("floor").selected_strategy.name == "floor"
     assert loaded.selected_strategy.name == "toy"
-    with pytest.raises(KeyError):
+    Path("strategies/late.py").write_text("def build(stream, *, sizes: tuple[int, int] = (1, 2)): ...")
+    assert loaded.with_strategy("late").selected_strategy.settings == {"sizes": (1, 2)}
+    assert loaded.with_strategy("./strategies/late.py").strategy == "./strategies/late.py"
+    with pytest.raises(UserError, match="there is no strategy 'absent'"):
         loaded.with_strategy("absent")
+    Path("strategies/late.py").write_text("def build(stream, *, epochs: int): ...")
+    with pytest.raises(UserError, match="no default: epochs"):
+        loaded.with_strategy("late")
+    with pytest.raises(KeyError):
+        loaded.chosen("late")
 
 
 def test_sessions_are_counted_where_they_can_be(scenario: Path) -> None:
