@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,9 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
         settings["pretrained"] = str(resolve_model(named, scenario.models[named]))
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)
-    strategy = load_strategy(chosen.path)(stream, device=device, **settings)
+    build = load_strategy(chosen.path)
+    place = {"device": device} if "device" in inspect.signature(build).parameters else {}
+    strategy = build(stream, **place, **settings)
     strategy.eval_mb_size = scenario.evaluation.batch_size
     return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for)
 

@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_the_users_error(settings, said):
         fscil(tiny_dataset(), **{**DRAWN, **settings})
 
 
-@pytest.mark.real_data
+@pytest.mark.real_data("cifar100", "fscil_splits")
 def test_standard_lists_of_cifar100():
     from clsim.data import load
 
