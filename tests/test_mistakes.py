@@ -13,7 +13,7 @@ from tiny import save_tiny_clip, tiny_dataset
 from clsim import cli, store
 
 SCENARIO = """\
-stream: {{kind: fscil, dataset: "folder:{data}", image_size: 8, base_classes: 4, ways: 2, shots: 3, splits: {{draw: 1}}}}
+stream: {{kind: fscil, dataset: "folder:{data}", base_classes: 4, shots: 3, ways: 2, splits: {{draw: 1}}}}
 strategy: zero_shot
 strategies:
   zero_shot: {{pretrained: "{clip}"}}

@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 import torch
@@ -42,7 +41,7 @@ def test_files_are_whole_or_not_there(tmp_path):
     with pytest.raises(OSError, match="full"):
         broken()
     assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
     with atomic(target) as temporary:
         temporary.write_text("new")
     assert target.read_text() == "new"
