@@ -54,9 +54,7 @@ def fscil(
             )
         sessions = left // ways
     elif base_classes + ways * sessions > count:
-        raise UserError(
-            f"{base_classes} + {sessions} x {ways} classes asked of {dataset.name}, which has {count}"
-        )
+        raise UserError(f"{base_classes} + {sessions} x {ways} classes asked of {dataset.name}, which has {count}")
     ends = [base_classes + ways * session for session in range(sessions + 1)]
     blocks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     if isinstance(splits, str):
@@ -99,6 +97,6 @@ def _check_lists(
             )
         if session and bool((counts != shots).any()):
             raise UserError(
-                f"the standard lists of {dataset.name} hold {int(counts[0])} shots a class, the scenario asks for {shots}",
+                f"the standard lists of {dataset.name} hold {int(counts[0])} shots a class, not {shots}",
                 fix=remedy,
             )

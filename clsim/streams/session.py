@@ -76,9 +76,7 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         self.future_classes = set(every) - self.classes_seen_so_far
 
 
-def sessions_from_views(
-    views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]
-) -> list[Session]:
+def sessions_from_views(views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]) -> list[Session]:
     """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``."""
     every = [label for block in class_blocks for label in block]
     sessions, seen = [], set[int]()

@@ -23,9 +23,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
 
     """
 
-    def __init__(
-        self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]
-    ) -> None:
+    def __init__(self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]) -> None:
         self.dataset = dataset
         self.class_blocks = tuple(tuple(block) for block in class_blocks)
         labels = dataset.test.labels
