@@ -18,7 +18,7 @@ from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.plugins import Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
-from clsim.store import Results, RunDirectory, manifest, sha256_of
+from clsim.store import Results, RunDirectory, check_usable, manifest, sha256_of
 from clsim.streams import Stream
 from clsim.training import Strategy
 
@@ -54,6 +54,8 @@ def run(
 
     """
     device = resolve_device(device)
+    if out is not None:
+        check_usable(Path(out))
     if isinstance(scenario, Stream):
         prepared = prepare_given(scenario, strategy, seed)
     else:

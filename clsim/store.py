@@ -102,32 +102,19 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_usable(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = [
-                name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()
-            ]
-            if taken:
-                raise UserError(
-                    f"this directory already holds a run ({taken[0]})",
-                    where=str(path),
-                    fix="choose another --out, or remove the old run",
-                )
             # Exclusive creation is the lock: of two processes one comes second.
             os.close(os.open(path / ".lock", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError as error:
-            if path.is_dir():
-                problem = "another run is writing to this directory"
-                remedy = f"choose another --out; if that run is dead, remove {path / '.lock'}"
-            else:
-                problem, remedy = "this is a file, not a directory", "choose another --out"
-            raise UserError(problem, where=str(path), fix=remedy) from error
-        except OSError as error:
             raise UserError(
-                f"cannot write the run directory: {error.strerror}",
+                "another run is writing to this directory",
                 where=str(path),
-                fix="choose another --out",
+                fix=f"choose another --out; if that run is dead, remove {path / '.lock'}",
             ) from error
+        except OSError as error:
+            raise _unwritable(path, error.strerror) from error
 
     def close(self) -> None:
         """Gives the directory free."""
@@ -159,6 +146,27 @@ class RunDirectory:
             save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary)
 
 
+def check_usable(path: Path) -> None:
+    """Makes sure, before anything is loaded or trained, that a run can go to ``path``; writes nothing.
+
+    Raises:
+        UserError: it is a file, it holds a run already, or it cannot be written.
+    """
+    taken = [name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()]
+    if taken:
+        remedy = "choose another --out, or remove the old run"
+        raise UserError(f"this directory already holds a run ({taken[0]})", where=str(path), fix=remedy)
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise UserError("this is a file, not a directory", where=str(nearest), fix="choose another --out")
+    if not os.access(nearest, os.W_OK):
+        raise _unwritable(path, "no permission")
+
+
+def _unwritable(path: Path, reason: str | None) -> UserError:
+    return UserError(f"cannot write the run directory: {reason}", where=str(path), fix="choose another --out")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well, and is gone otherwise."""
@@ -172,9 +180,7 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def manifest(
-    *, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was made of and on: ``manifest.json``.
 
     Args:

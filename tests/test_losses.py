@@ -26,9 +26,7 @@ def test_masked_loss_equals_the_published_overwriting_with_minus_9999():
     published = logits.detach().clone()
     published[:, :4] = -9999
     published[:, 7:] = -9999
-    torch.testing.assert_close(
-        current_class_cross_entropy(logits, labels, classes), F.cross_entropy(published, labels)
-    )
+    torch.testing.assert_close(current_class_cross_entropy(logits, labels, classes), F.cross_entropy(published, labels))
 
 
 def test_loss_by_hand():

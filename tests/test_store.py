@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from clsim.errors import UserError
-from clsim.store import Results, RunDirectory, atomic, manifest
+from clsim.store import Results, RunDirectory, atomic, check_usable, manifest
 
 
 def record(accuracy: float) -> dict:
@@ -66,8 +67,13 @@ def test_a_file_or_a_forbidden_place_is_the_users_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not a directory"):
         RunDirectory(tmp_path / "file")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="not a directory"):
         RunDirectory(tmp_path / "file" / "below")
+    with pytest.raises(UserError, match="cannot write"):
+        RunDirectory(Path("/proc/run"))
+    assert not (tmp_path / "free").exists()
+    check_usable(tmp_path / "free" / "place")
+    assert not (tmp_path / "free").exists()
 
 
 def test_the_manifest_names_versions_hashes_and_commit():

@@ -70,9 +70,7 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
         super().__init__()
         self.classes = classes
         self._sums: tuple[Tensor, Tensor] | None = None
-        self.counts = ClassCounts(
-            torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long)
-        )
+        self.counts = ClassCounts(torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long))
 
     def result(self) -> ClassCounts:
         """Counts of the last finished evaluation."""

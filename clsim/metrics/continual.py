@@ -85,9 +85,5 @@ def forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> 
 
 def average_forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> float | None:
     """Mean of the forgetting over all pairs of a session and an earlier one (CPE-CLIP's AvgForgetting)."""
-    lost = [
-        value
-        for rows in range(2, len(matrix) + 1)
-        for value in forgetting_by_session(matrix[:rows], reference)
-    ]
+    lost = [value for rows in range(2, len(matrix) + 1) for value in forgetting_by_session(matrix[:rows], reference)]
     return sum(lost) / len(lost) if lost else None

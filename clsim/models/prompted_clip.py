@@ -105,9 +105,7 @@ class PromptedCLIP(nn.Module):
         self.register_buffer("tokens", tokens[:, : int(tokens.argmax(dim=1).max()) + 1], persistent=False)
         longest = text.positional_embedding.shape[0] - (prompts if text_prompts else 0)
         if self.tokens.shape[1] > longest:
-            raise ValueError(
-                f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit"
-            )
+            raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
         self.scored_classes: Tensor | None = None
         self._text_cache: tuple[tuple[Any, ...], Tensor] | None = None
 
@@ -226,9 +224,7 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     """
     model: Any = clip
     vision = model.visual
-    plain = all(
-        hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj")
-    )
+    plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
     if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
         raise ValueError(
             "prompts need an image tower that is a vision transformer with a class token "
@@ -237,9 +233,7 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     text = getattr(model, "text", model)
     pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
     if pooling not in ("argmax", "eos"):
-        raise ValueError(
-            f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}"
-        )
+        raise ValueError(f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}")
     return text, vision
 
 

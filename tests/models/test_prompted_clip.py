@@ -76,9 +76,7 @@ def test_without_prompts_it_is_plain_open_clip():
     expected = clip.encode_image(model.preprocess(pixels), normalize=True)
     torch.testing.assert_close(model.encode_image(pixels), expected, atol=1e-5, rtol=0)
     tokens = tiny_clip().tokenizer([f"{name}." for name in NAMES])
-    torch.testing.assert_close(
-        model.encode_classes(), clip.encode_text(tokens, normalize=True), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(model.encode_classes(), clip.encode_text(tokens, normalize=True), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("mode", MODES)

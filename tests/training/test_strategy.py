@@ -31,9 +31,7 @@ def stream():
 
 def strategy(**settings) -> Strategy:
     torch.manual_seed(0)
-    return Strategy(
-        **{"model": TinyModel(), "optimizer": SGD, "train_mb_size": 20, "train_epochs": 3, **settings}
-    )
+    return Strategy(**{"model": TinyModel(), "optimizer": SGD, "train_mb_size": 20, "train_epochs": 3, **settings})
 
 
 class Calls(SupervisedPlugin):
