@@ -17,6 +17,7 @@ from torch.nn import functional
 from clsim.data.drawing import COLOURS, SHAPES, TEXTURES, Objects, paint
 from clsim.data.images import DataSet, Images
 
+DUSK = (0.10, 0.12, 0.30)  # red, green and blue of the late hour
 CLASS_SEED = 60  # which kinds are the stream's classes: a draw whose first 60 and last 40 both use every word
 KINDS = tuple(itertools.product(range(len(TEXTURES)), range(len(COLOURS)), range(len(SHAPES))))
 
@@ -37,6 +38,7 @@ class Style:
         exposure: standard deviation of the logarithm of the whole image's brightness.
         tint: standard deviation of the logarithm of each channel's gain.
         background: contrast of the blotches behind everything.
+        dusk: how far colours are drawn towards the dim blue of a late hour, least and greatest.
         blur: standard deviation of the lens, in pixels, greatest.
         noise: standard deviation of the sensor, greatest.
     """
@@ -52,17 +54,20 @@ class Style:
     exposure: float
     tint: float
     background: float
+    dusk: tuple[float, float]
     blur: float
     noise: float
 
 
 STUDIO = Style(
     radius=(0.50, 0.85), shift=0.15, turn=15, stretch=1.15, clutter=(0.5, 0.25), clutter_radius=(0.25, 0.45), hue=0.04,
-    lighting=0.15, exposure=0.10, tint=0.03, background=0.10, blur=0.5, noise=0.03,
+    lighting=0.15, exposure=0.10, tint=0.03, background=0.10,
+    dusk=(0.0, 0.0), blur=0.5, noise=0.03,
 )  # fmt: skip
 FIELD = Style(
-    radius=(0.40, 0.75), shift=0.30, turn=25, stretch=1.25, clutter=(0.9, 0.6), clutter_radius=(0.20, 0.35), hue=0.06,
-    lighting=0.40, exposure=0.20, tint=0.08, background=0.30, blur=0.8, noise=0.08,
+    radius=(0.50, 0.85), shift=0.15, turn=15, stretch=1.15, clutter=(0.9, 0.6), clutter_radius=(0.20, 0.35), hue=0.06,
+    lighting=0.25, exposure=0.12, tint=0.04, background=0.30,
+    dusk=(0.3, 0.5), blur=0.8, noise=0.08,
 )  # fmt: skip
 
 
@@ -154,7 +159,11 @@ class Camera:
         slope = angle.cos() * axis[None, None, :] + angle.sin() * axis[None, :, None]
         light = 1 + self._uniform(count, 1, 1, high=style.lighting) * slope
         gain = (self._normal(count, 1, 1, 1) * style.exposure + self._normal(count, 3, 1, 1) * style.tint).exp()
-        canvas = self._soften(canvas * light[:, None] * gain)
+        canvas = canvas * light[:, None] * gain
+        if style.dusk[1] > 0:
+            dusk = self._uniform(count, 1, 1, 1, low=style.dusk[0], high=style.dusk[1])
+            canvas = torch.lerp(canvas, torch.tensor(DUSK)[:, None, None], dusk)
+        canvas = self._soften(canvas)
         sigma = self._uniform(count, 1, 1, 1, high=style.noise)
         return (canvas + self._normal(*canvas.shape) * sigma).clamp(0, 1)
 

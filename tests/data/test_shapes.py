@@ -101,5 +101,19 @@ def test_the_field_is_noisier_than_the_studio():
     assert roughness(FIELD) > 1.5 * roughness(STUDIO)
 
 
+def test_the_field_is_taken_at_dusk():
+    def mean(style):
+        return (
+            Camera(style, 0)
+            .shoot(torch.randint(720, (256,), generator=torch.Generator().manual_seed(0)))
+            .float()
+            .mean((0, 2, 3))
+        )
+
+    studio, field = mean(STUDIO), mean(FIELD)
+    assert (field < studio).all()
+    assert field[2] > 1.15 * field[0]  # bluish
+
+
 def test_all_kinds_have_different_names():
     assert len({kind_name(kind) for kind in range(len(KINDS))}) == len(KINDS) == 720
