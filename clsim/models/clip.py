@@ -113,8 +113,13 @@ def save_clip(
     state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(state, partial, metadata)
-    partial.replace(path)
+    try:
+        save_file(state, partial, metadata)
+        partial.replace(path)
+    except SafetensorError as error:  # safetensors' own word for a full disk
+        raise OSError(str(error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -64,7 +64,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
         (path.parent / f".{path.name}.writable").touch()
         (path.parent / f".{path.name}.writable").unlink()
     except OSError as error:
-        raise UserError(f"models cannot be kept here ({error.strerror})", where=str(path.parent)) from error
+        raise UserError(f"models cannot be kept here ({error.strerror or error})", where=str(path.parent)) from error
 
     from clsim.models.clip import load_clip, save_clip
     from clsim.pretraining import contrastive
@@ -99,7 +99,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
         }
         _write(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
-        raise UserError(f"the model could not be written ({error.strerror})", where=str(path)) from error
+        raise UserError(f"the model could not be written ({error.strerror or error})", where=str(path)) from error
     return path
 
 

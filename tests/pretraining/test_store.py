@@ -87,6 +87,20 @@ def test_a_place_that_cannot_be_written_is_said_before_training(made, tmp_path):
         resolve_model("tiny", recipe, root=tmp_path / "file")
 
 
+def test_a_full_disk_is_said_and_leaves_nothing_behind(made, tmp_path, monkeypatch):
+    from clsim.models import clip
+
+    def full(state, path, metadata):
+        path.write_bytes(b"half")
+        raise clip.SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(clip, "save_file", full)
+    recipe, _ = made
+    with pytest.raises(UserError, match="could not be written .*No space left"):
+        resolve_model("tiny", recipe, root=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_root_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("CLSIM_MODELS", str(tmp_path))
     assert models_root() == tmp_path
