@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,12 @@ import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.convert import convert_state_dict
 from open_clip.model import CLIP, CustomTextCLIP
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
+from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
 
@@ -122,37 +121,6 @@ def save_clip(
         partial.unlink(missing_ok=True)
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a checkpoint and its metadata (empty for a pickle); never runs code from the file.
-
-    Raises:
-        UserError: missing, damaged, no table of tensors, or a pickle of more than tensors.
-
-    """
-    where = str(path)
-    if not path.is_file():
-        raise UserError("there is no such checkpoint", where=where, fix="Check strategy.pretrained.")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                metadata = dict(file.metadata() or {})
-            return load_file(path), metadata
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise UserError(f"the checkpoint is damaged or not safetensors ({error})", where=where) from error
-    except pickle.UnpicklingError as error:
-        fix = "Only tensors are read. Save the model's state_dict(), best with safetensors.torch.save_file."
-        raise UserError("the checkpoint holds more than tensors, or is damaged", where=where, fix=fix) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        fix = "Save the model's state_dict() with safetensors.torch.save_file."
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"the checkpoint cannot be read ({first})", where=where, fix=fix) from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError("the checkpoint is no table of tensors", where=where, fix="Save the model's state_dict().")
-    return {key.removeprefix("module."): value for key, value in state.items()}, {}
-
-
 def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
     """Text features [n, E], not normalised, of open_clip's CLIP, computed up to the longest text only.
 
@@ -173,15 +141,6 @@ def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
     return features
 
 
-def weights_sha256(model: nn.Module) -> str:
-    """Of names, shapes and float32 values, whatever file or type they were stored in."""
-    digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
-        digest.update(f"{key}{tuple(value.shape)}".encode())
-        digest.update(memoryview(value.detach().cpu().float().contiguous().numpy()).cast("B"))
-    return digest.hexdigest()
-
-
 def _is_path(pretrained: str) -> bool:
     return "/" in pretrained or pretrained.endswith(SUFFIXES) or Path(pretrained).is_file()
 
@@ -200,7 +159,7 @@ def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device:
         mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the checkpoint's metadata are damaged ({error})", where=str(path)) from error
-    _fill(model, state, path, metadata.get("name", path.stem))
+    fill(model, state, path, metadata.get("name", path.stem))
     return LoadedClip(
         model=_frozen(model, device),
         tokenizer=tokenizer,
@@ -225,7 +184,7 @@ def _checkpoint(
     if quick_gelu is None and "model_cfg" in config:
         quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
     model = _build(backbone, quick_gelu)
-    _fill(model, convert_state_dict(model, state), path, backbone)
+    fill(model, convert_state_dict(model, state), path, backbone)
     name = f"{backbone} ({path.name})"
     return _loaded(model, backbone, name, device, config.get("preprocess_cfg", {}))
 
@@ -283,23 +242,3 @@ def _build(backbone: str, quick_gelu: bool | None) -> nn.Module:
         config["quick_gelu"] = quick_gelu
     model: nn.Module = CustomTextCLIP(**config) if config.pop("custom_text", False) else CLIP(**config)
     return model
-
-
-def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> None:
-    """Loads the weights, or says which of them do not fit."""
-    wanted = model.state_dict()
-    problems = [f"{key} is missing" for key in wanted if key not in state]
-    problems += [f"{key} has no place" for key in state if key not in wanted]
-    problems = [
-        f"{key} is {list(state[key].shape)}, not {list(value.shape)}"
-        for key, value in wanted.items()
-        if key in state and state[key].shape != value.shape
-    ] + problems
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(
-            f"the checkpoint does not fit {name}: {'; '.join(problems[:3])}{more}",
-            where=str(path),
-            fix="Set strategy.backbone to the architecture the weights were trained with.",
-        )
-    model.load_state_dict(state)

@@ -96,7 +96,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(made, tmp_path, monkeypat
 
     monkeypatch.setattr(clip, "save_file", full)
     recipe, _ = made
-    with pytest.raises(UserError, match="could not be written .*No space left"):
+    with pytest.raises(UserError, match=r"could not be written .*No space left"):
         resolve_model("tiny", recipe, root=tmp_path)
     assert not list(tmp_path.iterdir())
 
