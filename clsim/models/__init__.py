@@ -3,7 +3,7 @@
 from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.prompted_clip import PromptedCLIP
-from clsim.models.simplex import SimplexClassifier, dsimplex
+from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 __all__ = [
     "ClipImageTower",
@@ -11,6 +11,7 @@ __all__ = [
     "LoadedClip",
     "PromptedCLIP",
     "SimplexClassifier",
+    "StationaryClassifier",
     "dsimplex",
     "load_clip",
     "save_clip",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -64,3 +66,35 @@ class SimplexClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``(B, K - 1)`` to logits ``(B, K)``; column ``y`` belongs to class ``y``."""
         return features @ self.weight.T
+
+
+class StationaryClassifier(nn.Module):
+    """A backbone, a linear projection ``P`` and vertices that never move: logits ``W P f(x)``.
+
+    Where an image ought to lie after the projection is settled before anything is learnt, so the features of all
+    sessions live in one space.
+
+    Args:
+        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
+        vertices: classes there is room for, those not seen yet included.
+
+    Attributes:
+        head: the projection and the vertices, features to logits ``(B, K)``.
+
+    """
+
+    def __init__(self, backbone: nn.Module, vertices: int) -> None:
+        super().__init__()
+        width: Any = backbone.num_features
+        self.backbone = backbone
+        self.head = nn.Sequential(nn.Linear(width, vertices - 1, bias=False), SimplexClassifier(vertices))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, K)``; column ``y`` belongs to class ``y``."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Features to store and compare, ``(B, K - 1)``: what the vertices are compared with."""
+        features: Tensor = self.head[0](self.backbone(images))
+        return features

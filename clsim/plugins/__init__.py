@@ -2,8 +2,22 @@
 
 from clsim.plugins.base_session import BaseSession
 from clsim.plugins.class_scope import ClassScope
+from clsim.plugins.feature_replay import FeatureReplay
+from clsim.plugins.freeze_after_base import FreezeAfterBase
 from clsim.plugins.gradient_scale import NewClassGradientScale
+from clsim.plugins.one_cycle import OneCycle
 from clsim.plugins.progress import Progress
+from clsim.plugins.progressive_resize import ProgressiveResize
 from clsim.plugins.warmup_cosine import WarmupCosine
 
-__all__ = ["BaseSession", "ClassScope", "NewClassGradientScale", "Progress", "WarmupCosine"]
+__all__ = [
+    "BaseSession",
+    "ClassScope",
+    "FeatureReplay",
+    "FreezeAfterBase",
+    "NewClassGradientScale",
+    "OneCycle",
+    "Progress",
+    "ProgressiveResize",
+    "WarmupCosine",
+]

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
-from clsim.models.simplex import SimplexClassifier, dsimplex
+from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 
 @pytest.mark.parametrize("vertices", [2, 4, 10, 1024])
@@ -41,3 +42,19 @@ def test_nothing_can_train_or_move_the_vertices():
     classifier = SimplexClassifier(6)
     assert not list(classifier.parameters())
     assert not classifier.weight.requires_grad
+
+
+class Flat(nn.Module):
+    num_features = 12
+
+    def forward(self, images):
+        return images.flatten(1)
+
+
+def test_a_stationary_classifier_projects_features_into_the_space_of_its_vertices():
+    model = StationaryClassifier(Flat(), 10)
+    images = torch.rand(2, 3, 2, 2)
+    projected = images.flatten(1) @ model.head[0].weight.T
+    torch.testing.assert_close(model.embed(images), projected)
+    torch.testing.assert_close(model(images), projected @ dsimplex(10).flip(0).T)
+    assert [name for name, _ in model.named_parameters()] == ["head.0.weight"]
