@@ -25,7 +25,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test fetches anything, wherever it runs; those of the network itself override this."""
-    monkeypatch.setattr("clsim.data.network.reachable", lambda url: False)
+    monkeypatch.setattr("clsim.network.reachable", lambda url: False)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from clsim.data import folder
 from clsim.data.cache import cache_folders
 from clsim.data.entry import Entry, counted
 from clsim.data.images import DataSet, Images
-from clsim.data.network import fetch_archive
 from clsim.errors import UserError
+from clsim.network import fetch_archive
 
 if TYPE_CHECKING:
     import torchvision

@@ -11,10 +11,10 @@ from pathlib import Path
 from clsim.data.cache import cache_folders
 from clsim.data.entry import Entry, counted
 from clsim.data.images import DataSet, Images
-from clsim.data.network import fetch_archive
 from clsim.data.resident import resident
 from clsim.data.sources import open_source
 from clsim.errors import UserError
+from clsim.network import fetch_archive
 
 NAME = "cub200"
 FOLDER = "CUB_200_2011"

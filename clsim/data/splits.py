@@ -16,9 +16,9 @@ from torch import Tensor
 from clsim.data import data_root
 from clsim.data.entry import Entry
 from clsim.data.images import DataSet, Images
-from clsim.data.network import connection, fetch_file
 from clsim.data.split_hashes import SHA256
 from clsim.errors import DataMissing, UserError, UserErrors
+from clsim.network import connection, fetch_file
 
 NAME = "fscil_splits"
 SOURCE = "https://raw.githubusercontent.com/xyutao/fscil/master/data/index_list"

@@ -13,11 +13,11 @@ from pathlib import Path
 from clsim.data.cache import cache_folders
 from clsim.data.entry import Entry, counted
 from clsim.data.images import DataSet
-from clsim.data.network import fetch_archive
 from clsim.data.resident import resident
 from clsim.data.sources import open_source
 from clsim.data.wnids import wnid_names
 from clsim.errors import UserError
+from clsim.network import fetch_archive
 
 FOLDERS = {"tiny_imagenet": "tiny-imagenet-200", "tiny_imagenet32": "tiny_imagenet32"}
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"

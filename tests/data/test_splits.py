@@ -72,7 +72,7 @@ def test_missing_lists_are_fetched_where_the_network_allows(tmp_path, monkeypatc
         path.write_text("5\n")
 
     monkeypatch.setitem(SHA256, "cifar100", {"session_1.txt": hashlib.sha256(b"5\n").hexdigest()})
-    monkeypatch.setattr("clsim.data.network.reachable", lambda url: True)
+    monkeypatch.setattr("clsim.network.reachable", lambda url: True)
     monkeypatch.setattr(splits, "fetch_file", fetch)
     for _ in range(2):
         assert standard_sessions(dataset(), tmp_path)[0].tolist() == [5]

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from clsim.data import network
-from clsim.data.network import connection, fetch_archive, fetch_file, reachable
+from clsim import network
+from clsim.network import connection, fetch_archive, fetch_file, reachable
 
 
 @pytest.fixture
