@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: the workers of xdist share the cores, and threads that spin while waiting would block them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked ``real_data("cifar100", ...)`` unless every data set it names is there."""
