@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,8 @@ def main() -> None:
     """Entry point: exit 0 done, 2 wrong input, 1 failed, 130 interrupted; never a traceback unasked."""
     # Waiting threads sleep rather than spin: where others use the cores too, spinning makes a run ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
+    warnings.filterwarnings("ignore", message="no QP solver", category=UserWarning)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
     try:
         app()

@@ -69,9 +69,11 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     path = out or _default_path(prepared)
     directory = RunDirectory(path)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
+    if prepared.scenario is not None:
+        results.measures_forgetting = prepared.scenario.evaluation.forgetting
     metric = ClassAccuracy(len(stream.class_names))
     strategy.evaluator.metrics.append(metric)
-    started = time.perf_counter()
+    started, threads = time.perf_counter(), torch.get_num_threads()
     try:
         _write_manifest(directory, prepared)
         if reporter is not None:
@@ -88,6 +90,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
                     reporter.session_ended(results.to_dict())
     finally:
         directory.close()
+        torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
         if reporter is not None:
             reporter.run_ended(results.to_dict(), time.perf_counter() - started)
     return results
@@ -112,7 +115,7 @@ def _session(
         "replaced_by": None,
         **accuracy_record(metric.counts, stream.class_blocks[: session + 1]),
         "accuracy_by_session": results.accuracy_matrix[-1],
-        "forgetting": forgetting_record(results.accuracy_matrix),
+        "forgetting": forgetting_record(results.accuracy_matrix) if results.measures_forgetting else None,
         "compatibility": None,
         "service": None,
         "train_seconds": trained - start,

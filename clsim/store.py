@@ -36,6 +36,7 @@ class Results:
     """The figures of one run; all of them fractions, seconds or counts.
 
     Attributes:
+        measures_forgetting: whether the scenario asks for it.
         sessions: one record a session, as ``results.json`` holds them.
         accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
         test_images: test images behind ``accuracy`` of every session.
@@ -49,6 +50,7 @@ class Results:
     path: Path
     status: str = "running"
     stands_in_for: dict[str, str] | None = None
+    measures_forgetting: bool = True
     sessions: list[dict[str, Any]] = field(default_factory=list)
     accuracy_matrix: list[list[float]] = field(default_factory=list)
     test_images: list[int] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Results:
             "average_accuracy_weighted": average_accuracy_weighted(self.accuracies, self.test_images),
             "final_accuracy": self.accuracies[-1],
             "performance_drop": performance_drop(self.accuracies),
-            "average_forgetting": average_forgetting(self.accuracy_matrix),
+            "average_forgetting": average_forgetting(self.accuracy_matrix) if self.measures_forgetting else None,
             "ac": None,
             "am": None,
         }

@@ -1,6 +1,7 @@
 """A user's mistakes, from the command line to the message: never a traceback, and nothing is lost."""
 
 import errno
+import json
 import sys
 from pathlib import Path
 
@@ -197,3 +198,10 @@ def test_misspelt_setting_by_hand(clsim, world):
     code, _, err = clsim("run", world["scenario"], "--set", "strategy.templete=x")
     assert code == 2
     assert "template" in err
+
+
+def test_forgetting_is_left_out_where_the_scenario_does_not_ask_for_it(clsim, world):
+    assert clsim("run", world["scenario"], "--out", "run", "--quiet", "--set", "evaluation.forgetting=false")[0] == 0
+    results = json.loads(Path("run/results.json").read_text())
+    assert [record["forgetting"] for record in results["sessions"]] == [None] * 3
+    assert results["summary"]["average_forgetting"] is None
