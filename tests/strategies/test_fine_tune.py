@@ -28,5 +28,5 @@ def test_it_learns_each_session_and_forgets_the_base(tmp_path):
     (base_before, _), (base_after, new_after) = accuracies
     assert base_before > 0.6
     assert base_after < base_before - 0.3
-    assert new_after > 0.5
+    assert new_after > 0.4  # of 8 classes
     assert all(p.requires_grad for p in strategy.model.backbone.visual.parameters())
