@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,19 +32,18 @@ class Prepared:
     stands_in_for: dict[str, str] | None = None
 
 
-def prepare_given(stream: Stream, strategy: str | Path | Strategy | None, seed: int | None) -> Prepared:
-    """A stream and a strategy composed in Python."""
+def prepare_given(stream: Stream, strategy: object) -> Prepared:
+    """A stream and a strategy composed in Python, which was seeded when it was."""
     if not isinstance(strategy, Strategy):
         raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
-    seed = torch.initial_seed() if seed is None else seed
-    return Prepared(stream.dataset.name, type(strategy).__name__, seed, stream, strategy)
+    return Prepared(stream.dataset.name, type(strategy).__name__, torch.initial_seed(), stream, strategy)
 
 
 def prepare(
     scenario: Scenario | str | Path,
-    strategy: str | Path | Strategy | None,
+    strategy: str | Path | None,
+    overrides: Mapping[str, object] | Sequence[str] | None,
     seed: int | None,
-    overrides: Mapping[str, object] | Sequence[str],
     device: str,
     strict: bool,
 ) -> Prepared:
@@ -53,32 +51,43 @@ def prepare(
     if isinstance(strategy, Strategy):
         raise TypeError("a scenario composes its own strategy; pass a name or a path, or run a stream")
     if isinstance(scenario, Scenario):
+        if overrides:
+            raise TypeError("a loaded scenario is not changed any more; give the overrides to load_scenario")
         scenario = scenario if strategy is None else scenario.with_strategy(str(strategy))
         scenario = scenario if seed is None else scenario.with_seed(seed)
     else:
-        scenario = load_scenario(scenario, _changes(overrides, strategy, seed))
+        scenario = load_scenario(scenario, overrides, strategy=None if strategy is None else str(strategy), seed=seed)
     try:
         return _build(scenario, device)
     except (DataMissing, WeightsMissing) as missing:
         if strict or scenario.otherwise is None:
             raise
-        # The stand-in runs the same strategy, with the settings the user asked for by hand.
-        by_hand = [change for change in _changes(overrides) if change.startswith("strategy.")]
-        stand_in = load_scenario(scenario.otherwise, _changes(by_hand, scenario.strategy, scenario.seed))
-        because = {"scenario": scenario.name, "because": missing.what, "fix": missing.fix or ""}
-        return _build(stand_in, device, because)
+        stand_in, dropped = stand_in_for(scenario)
+        because = missing.what + (f"; it runs without your {', '.join(dropped)}" if dropped else "")
+        return _build(stand_in, device, {"scenario": scenario.name, "because": because, "fix": missing.fix or ""})
 
 
-def _changes(
-    overrides: Mapping[str, object] | Sequence[str],
-    strategy: str | Path | None = None,
-    seed: int | None = None,
-) -> list[str]:
-    """All changes to a scenario as ``key=value``, in YAML."""
-    if isinstance(overrides, Mapping):
-        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
-    chosen = [] if strategy is None else [f"strategy={json.dumps(str(strategy))}"]
-    return [*chosen, *([] if seed is None else [f"seed={seed}"]), *overrides]
+def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
+    """The scenario's stand-in with the same strategy, seed and what else of the changes made by hand fits it.
+
+    Settings of the strategy fit. The stream is the stand-in's own, and so are the weights, unless they lie in a file.
+
+    Returns:
+        The stand-in, and the keys that were changed by hand and do not fit.
+    """
+    written = load_scenario(scenario.path, strategy=scenario.strategy)
+    usual, chosen = written.selected_strategy.settings, scenario.selected_strategy.settings
+    changed = {f"strategy.{key}": value for key, value in chosen.items() if value != usual.get(key)}
+    own_weights = Path(str(chosen.get("pretrained"))).is_file()
+    kept = {key: value for key, value in changed.items() if own_weights or key not in _WEIGHTS}
+    before, after = written.stream.model_dump(), scenario.stream.model_dump()
+    dropped = [key for key in changed if key not in kept]
+    dropped += [f"stream.{key}" for key in after if after[key] != before.get(key)]
+    stand_in = load_scenario(str(scenario.otherwise), kept, strategy=scenario.strategy, seed=scenario.seed)
+    return stand_in, dropped
+
+
+_WEIGHTS = ("strategy.pretrained", "strategy.backbone")
 
 
 def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:
@@ -89,7 +98,7 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     if isinstance(named, str) and named in scenario.models:
         from clsim.pretraining import resolve_model
 
-        settings["pretrained"] = str(resolve_model(named, scenario.models[named]))
+        settings["pretrained"] = str(resolve_model(named, scenario.models[named], device=device))
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)
     build = load_strategy(chosen.path)

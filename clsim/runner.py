@@ -40,8 +40,8 @@ def run(
         scenario: a scenario, its name or path; or a stream, and then ``strategy`` is a :class:`Strategy`.
         strategy: name or path of another strategy than the scenario's own.
         overrides: changes to a scenario that is loaded by name, ``{"stream.shots": 1}`` or ``["stream.shots=1"]``.
-        seed: another seed than the scenario's own.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+        seed: another seed than the scenario's own; a strategy composed in Python was seeded when it was.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``; a strategy composed in Python has its own.
         out: the run directory; ``runs/<scenario>/<strategy>/seed<seed>-<time>`` without it.
         strict: raise if data or weights are missing, rather than run the stand-in.
         reporter: is told of every step.
@@ -57,9 +57,11 @@ def run(
     if out is not None:
         check_usable(Path(out))
     if isinstance(scenario, Stream):
-        prepared = prepare_given(scenario, strategy, seed)
+        if overrides or seed is not None:
+            raise TypeError("a strategy composed in Python has its settings and its seed already")
+        prepared = prepare_given(scenario, strategy)
     else:
-        prepared = prepare(scenario, strategy, seed, overrides or {}, device, strict)
+        prepared = prepare(scenario, strategy, overrides, seed, device, strict)
     return simulate(prepared, out=None if out is None else Path(out), reporter=reporter)
 
 
@@ -73,6 +75,8 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
     metric = ClassAccuracy(len(stream.class_names))
     strategy.evaluator.metrics.append(metric)
+    if strategy.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(strategy.device)
     started, threads = time.perf_counter(), torch.get_num_threads()
     try:
         _write_manifest(directory, prepared)
@@ -106,16 +110,15 @@ def _session(
     trained = _now(strategy)
     strategy.eval(stream.test_stream[: session + 1])
     measured = _now(strategy)
-    results.accuracy_matrix.append(metric.counts.accuracy_by_block(stream.class_blocks[: session + 1]))
-    results.test_images.append(int(metric.counts.total.sum()))
+    matrix = [*results.accuracy_matrix, metric.counts.accuracy_by_block(stream.class_blocks[: session + 1])]
     record = {
         "session": session,
         "new_classes": list(stream.class_blocks[session]),
         "seen_classes": len(experience.classes_seen_so_far),
         "replaced_by": None,
         **accuracy_record(metric.counts, stream.class_blocks[: session + 1]),
-        "accuracy_by_session": results.accuracy_matrix[-1],
-        "forgetting": forgetting_record(results.accuracy_matrix) if results.measures_forgetting else None,
+        "accuracy_by_session": matrix[-1],
+        "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
         "compatibility": None,
         "service": None,
         "train_seconds": trained - start,
@@ -124,7 +127,7 @@ def _session(
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }
-    results.sessions.append(record)
+    results.add(record, matrix[-1], int(metric.counts.total.sum()))
     return record
 
 
@@ -148,7 +151,7 @@ def forgetting_record(matrix: list[list[float]]) -> dict[str, float | None] | No
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the device's own peak on CUDA, the process's resident peak on the CPU."""
+    """Bytes: the run's own peak on CUDA; on the CPU the resident peak of the process so far."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -177,9 +180,9 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
 def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
     dataset = prepared.stream.dataset
     hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
-    weights = getattr(prepared.strategy.model, "weights_sha256", None)
-    if weights is not None:
-        hashes["pre-trained weights"] = weights
+    for module in prepared.strategy.model.modules():
+        if isinstance(weights := getattr(module, "weights_sha256", None), str):
+            hashes["pre-trained weights"] = weights
     if prepared.scenario is not None:
         hashes["strategy file"] = sha256_of(prepared.scenario.selected_strategy.path)
         directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
@@ -211,8 +214,7 @@ def _status(results: Results, directory: RunDirectory) -> Iterator[None]:
         yield
         results.status = "complete"
     except KeyboardInterrupt:
-        results.status = "interrupted"
-        raise
+        raise  # "interrupted", as it stands in the file all along
     except BaseException:
         results.status = "failed"
         raise

@@ -13,6 +13,7 @@ from clsim.config.signatures import read_signature
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.recipes import find_strategy
 from clsim.report.console import Mode, make_console, make_reporter
+from clsim.store import check_usable
 
 if TYPE_CHECKING:
     from clsim.store import Results
@@ -57,6 +58,9 @@ def run_series(
     Returns:
         The results by strategy, then by seed.
     """
+    if out is not None:
+        for folder in _folders(scenario, seeds, out, references=strategy is None):
+            check_usable(folder)
 
     def every_seed(entry: Entry) -> list[Results]:
         return [_run(entry, seed, several=len(seeds) > 1, device=device, mode=mode) for seed in seeds]
@@ -110,6 +114,15 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
             raise UserError(f"the seed {text} appears twice", where="--seeds")
         seeds.append(int(text))
     return seeds
+
+
+def _folders(scenario: Scenario, seeds: Sequence[int], out: Path, *, references: bool) -> list[Path]:
+    """Every directory that the series may write to, looked at before the first run rather than after it."""
+    named = scenario.references if references else []
+    if references and scenario.otherwise:
+        named = [*named, *load_scenario(scenario.otherwise).references]
+    places = [out, *(out / strategy_name(reference) for reference in named)]
+    return [place / f"seed{seed}" for place in places for seed in seeds] if len(seeds) > 1 else places
 
 
 def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> Results:

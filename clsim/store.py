@@ -36,6 +36,7 @@ class Results:
     """The figures of one run; all of them fractions, seconds or counts.
 
     Attributes:
+        status: ``complete`` or ``failed``; until then ``interrupted``, which is what a killed run leaves.
         measures_forgetting: whether the scenario asks for it.
         sessions: one record a session, as ``results.json`` holds them.
         accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
@@ -48,12 +49,18 @@ class Results:
     strategy: str
     seed: int
     path: Path
-    status: str = "running"
+    status: str = "interrupted"
     stands_in_for: dict[str, str] | None = None
     measures_forgetting: bool = True
     sessions: list[dict[str, Any]] = field(default_factory=list)
     accuracy_matrix: list[list[float]] = field(default_factory=list)
     test_images: list[int] = field(default_factory=list)
+
+    def add(self, record: dict[str, Any], accuracies: list[float], test_images: int) -> None:
+        """Adds a session: its record, its row of the accuracy matrix and the number of its test images."""
+        self.sessions.append(record)
+        self.accuracy_matrix.append(accuracies)
+        self.test_images.append(test_images)
 
     @property
     def accuracies(self) -> list[float]:

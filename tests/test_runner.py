@@ -10,7 +10,6 @@ import clsim
 from clsim.errors import UserError
 from clsim.models import PromptedCLIP
 from clsim.plugins import BaseSession, ClassScope, NewClassGradientScale, WarmupCosine
-from clsim.prepare import resolve_device
 from clsim.runner import run
 from clsim.streams import fscil
 from clsim.training import Strategy
@@ -102,7 +101,7 @@ def test_records_agree_with_one_another(tmp_path):
 def test_same_seed_same_bytes_and_another_seed_another_start(tmp_path):
     paths = {}
     for name, seed in {"one": 1, "again": 1, "other": 2}.items():
-        results = run(stream(), prompted(seed), out=tmp_path / name, seed=seed)
+        results = run(stream(), prompted(seed), out=tmp_path / name)
         weights = (tmp_path / name / "checkpoints" / "last.safetensors").read_bytes()
         paths[name] = (without_times(results.to_dict()), weights)
     assert paths["one"] == paths["again"]
@@ -153,10 +152,20 @@ def test_a_used_directory_loses_nothing(tmp_path):
     assert (tmp_path / "run" / "results.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["tpu", "cuda:99", "gpu0", ""])
-def test_an_unknown_device_is_the_users_error(name):
-    with pytest.raises(UserError):
-        resolve_device(name)
+def test_arguments_that_would_be_ignored_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="its seed already"):
+        run(stream(), learner(), seed=3, out=tmp_path / "run")
+    with pytest.raises(TypeError, match="not changed any more"):
+        run(clsim.load_scenario("shapes_fscil"), overrides={"stream.shots": 1})
+    with pytest.raises(TypeError, match="run by a Strategy"):
+        run(stream(), "cpe_clip")
+
+
+def test_the_manifest_hashes_data_and_weights(tmp_path):
+    run(stream(), prompted(0), out=tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["hashes"]["train images"] == tiny_dataset().train.sha256
+    assert manifest["hashes"]["pre-trained weights"] == "0" * 64  # as the tiny CLIP says of itself
 
 
 def test_public_names():

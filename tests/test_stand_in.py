@@ -14,10 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.mark.slow
 def test_main_job_without_data_says_so_first_and_last_and_shows_what_cpe_clip_buys(tmp_path):
     # Names resolve nowhere but here, whatever network there is.
-    offline = "import clsim.network; clsim.network.reachable = lambda *_, **__: False; from clsim.cli import main; main()"
+    offline = (
+        "import clsim.network; clsim.network.reachable = lambda *_, **__: False; from clsim.cli import main; main()"
+    )
     command = [sys.executable, "-c", offline, "run", str(ROOT / "scenarios/cifar_fscil.yaml"), "--out", "runs/one"]
     home = {"HOME": str(tmp_path), "CLSIM_DATA": str(tmp_path / "data"), "CLSIM_MODELS": str(tmp_path / "models")}
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.strip().splitlines()
     for said in ("\n".join(lines[:3]), "\n".join(lines[-3:])):

@@ -29,8 +29,10 @@ REQUIRED = object()  # the default of a setting that has none
 #: The least values of settings that mean the same in every strategy; ``base_epochs`` goes by ``epochs``.
 LEAST: Mapping[str, float] = {
     "epochs": 0, "batch_size": 1, "lr": 0, "momentum": 0, "weight_decay": 0, "warmup": 0, "cycle": 1,
-    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "dropout": 0,
+    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "dropout": 0, "lanes": 1, "vertices": 2, "per_class": 1,
+    "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0,
 }  # fmt: skip
+MOST: Mapping[str, float] = {"share": 1, "smoothing": 1, "replay_weight": 1, "momentum": 1, "dropout": 1}
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,16 @@ class Setting:
     @property
     def least(self) -> float | None:
         """The smallest allowed number, by the name's meaning; None where the name says nothing."""
-        names = [known for known in LEAST if self.name == known or self.name.endswith(f"_{known}")]
-        return LEAST[names[0]] if names else None
+        return self._bound(LEAST)
+
+    @property
+    def most(self) -> float | None:
+        """The greatest allowed number, likewise."""
+        return self._bound(MOST)
+
+    def _bound(self, bounds: Mapping[str, float]) -> float | None:
+        names = [known for known in bounds if self.name == known or self.name.endswith(f"_{known}")]
+        return bounds[names[0]] if names else None
 
     def check(self, value: Any) -> Any:
         """`value` in the setting's type: nothing is coerced, but a whole number may stand for a float.
@@ -76,9 +86,15 @@ class Setting:
             checked = self._adapter().validate_json(json.dumps(value))
         except ValidationError as error:
             raise ValueError(f"expected {self.expected}, got {describe(value)}") from error
-        number = isinstance(checked, (int, float)) and not isinstance(checked, bool)
-        if number and self.least is not None and checked < self.least:
-            raise ValueError(f"must be at least {self.least:g}, got {describe(value)}")
+        if isinstance(checked, (list, tuple)) and not checked and self.least is not None:
+            raise ValueError("must not be empty")
+        for number in checked if isinstance(checked, (list, tuple)) else [checked]:
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                continue
+            if self.least is not None and number < self.least:
+                raise ValueError(f"must be at least {self.least:g}, got {describe(value)}")
+            if self.most is not None and number > self.most:
+                raise ValueError(f"must be at most {self.most:g}, got {describe(value)}")
         return checked
 
     def json_schema(self) -> dict[str, Any]:
@@ -87,6 +103,8 @@ class Setting:
         for branch in schema.get("anyOf", [schema]):
             if self.least is not None and branch.get("type") in ("integer", "number"):
                 branch["minimum"] = self.least
+            if self.most is not None and branch.get("type") in ("integer", "number"):
+                branch["maximum"] = self.most
         if self.default is not REQUIRED:
             schema["default"] = self.default
         if self.description:

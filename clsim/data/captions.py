@@ -87,6 +87,8 @@ def shapes_pairs(
 ) -> Iterator[Pairs]:
     """Fresh pictures of the embedded world, in batches; never of a class that the stream teaches.
 
+    That holds for the main thing in a picture; small things in the background may be of any class.
+
     Args:
         count: pictures in all.
         seed: of pictures and words.

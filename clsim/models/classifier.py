@@ -42,6 +42,7 @@ class ClipImageTower(nn.Module):
         self.preprocess = Preprocess(clip.mean, clip.std, clip.image_size)
         self.visual = visual.requires_grad_(True)
         self.num_features = int(visual.output_dim)
+        self.weights_sha256 = clip.sha256
 
     def forward(self, images: Tensor) -> Tensor:
         """Image features before normalisation."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,7 +203,7 @@ def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None
     config = open_clip.get_pretrained_cfg(backbone, tag)
     force = bool(config.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
     try:
-        with cached_if_unreachable():
+        with cached_if_unreachable(), _silent():
             model = open_clip.create_model(backbone, pretrained=tag, force_quick_gelu=force)
     except (RuntimeError, OSError, ImportError) as error:
         raise WeightsMissing(
@@ -209,6 +211,17 @@ def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None
             fix="Give a local checkpoint: --set strategy.pretrained=PATH",
         ) from error
     return _loaded(model, backbone, f"{backbone}/{tag}", device, open_clip.get_model_preprocess_cfg(model))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without open_clip's own log lines: what went wrong is told once, by the exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _loaded(model: nn.Module, backbone: str, name: str, device: str, preprocessing: Mapping[str, Any]) -> LoadedClip:

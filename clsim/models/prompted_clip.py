@@ -99,6 +99,8 @@ class PromptedCLIP(nn.Module):
         self.prompts = nn.Parameter(nn.init.xavier_uniform_(torch.empty(depth, prompts, text_width)))
         self.prompt_projection = nn.Linear(text_width, vision_width)
         self.preprocess = Preprocess(mean, std, image_size)
+        if "[]" not in template:
+            raise ValueError(f"the template needs [] where the name of the class goes; got {template!r}")
         tokens = tokenizer([template.replace("[]", name) for name in class_names])
         # Exact: attention is causal and the text is read off at its end token, so what stands behind the
         # longest text is never looked at.
@@ -106,6 +108,7 @@ class PromptedCLIP(nn.Module):
         longest = text.positional_embedding.shape[0] - (prompts if text_prompts else 0)
         if self.tokens.shape[1] > longest:
             raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
+        self.weights_sha256: str | None = None
         self.scored_classes: Tensor | None = None
         self._text_cache: tuple[tuple[Any, ...], Tensor] | None = None
 
@@ -120,7 +123,7 @@ class PromptedCLIP(nn.Module):
 
         """
         try:
-            return cls(
+            model = cls(
                 clip.model,
                 clip.tokenizer,
                 class_names,
@@ -131,6 +134,8 @@ class PromptedCLIP(nn.Module):
             )
         except ValueError as error:
             raise UserError(str(error), where=f"model {clip.name}") from error
+        model.weights_sha256 = clip.sha256
+        return model
 
     def train(self, mode: bool = True) -> PromptedCLIP:
         """Sets the mode of the prompts; the frozen CLIP stays in evaluation mode."""

@@ -162,7 +162,12 @@ def test_every_combination_of_modes_runs_backwards():
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"depth": 0}, "depth"), ({"prompts": 0}, "prompts"), ({"prompts": 9}, "tokens")],
+    [
+        ({"depth": 0}, "depth"),
+        ({"prompts": 0}, "prompts"),
+        ({"prompts": 9}, "tokens"),
+        ({"template": "a photo"}, "needs \\[\\]"),
+    ],
 )
 def test_settings_that_do_not_fit_are_the_users_error(settings, said):
     with pytest.raises(UserError, match=said):
