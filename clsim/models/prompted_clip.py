@@ -237,8 +237,11 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
         )
     text = getattr(model, "text", model)
     pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
-    if pooling not in ("argmax", "eos"):
-        raise ValueError(f"prompts need a text tower read off at its end token; this one's pooling is {pooling!r}")
+    if not hasattr(getattr(text, "transformer", None), "resblocks") or pooling not in ("argmax", "eos"):
+        raise ValueError(
+            "prompts need a text tower that is open_clip's own transformer, read off at its end token; "
+            f"this one is a {type(text).__name__} with pooling {pooling!r}"
+        )
     return text, vision
 
 

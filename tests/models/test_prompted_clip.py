@@ -189,6 +189,17 @@ def test_a_tower_with_fewer_layers_than_the_depth_has_prompts_in_all():
         assert (features[0] - features[2]).abs().max() > 1e-4
 
 
+def test_other_text_towers_are_refused():
+    for change in ("pooling", "transformer"):
+        loaded = tiny_clip()
+        if change == "pooling":
+            loaded.model.text_pool_type = "last"
+        else:
+            loaded.model.transformer = torch.nn.Identity()
+        with pytest.raises(UserError, match="text tower"):
+            PromptedCLIP.from_clip(loaded, NAMES)
+
+
 def test_other_image_towers_are_refused():
     loaded = tiny_clip()
     loaded.model.visual.pool_type = "avg"
