@@ -75,8 +75,8 @@ def forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> 
     """Mean of :func:`forgetting_by_session` after the last row; ``None`` for a single session.
 
     Example:
-        >>> forgetting([[0.9], [0.8, 0.5], [0.85, 0.6, 0.7]], "best")  # (0.9 - 0.85 + 0.5 - 0.6) / 2
-        -0.025000000000000022
+        >>> round(forgetting([[0.9], [0.8, 0.5], [0.85, 0.6, 0.7]], "best"), 3)  # (0.9 - 0.85 + 0.5 - 0.6) / 2
+        -0.025
 
     """
     lost = forgetting_by_session(matrix, reference)
