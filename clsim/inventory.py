@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -95,7 +96,8 @@ def _models() -> Rows:
 def _metrics() -> Rows:
     metrics = import_module("clsim.metrics")
     for name in metrics.__all__:
-        yield name, (getattr(metrics, name).__doc__ or "").strip().splitlines()[0]
+        first = (getattr(metrics, name).__doc__ or "").strip().splitlines()[0]
+        yield name, re.sub(r"(:\w+:)?`+", "", first)  # without the marks of the documentation's language
 
 
 def _loaded(path: Path) -> tuple[Scenario | None, str]:
