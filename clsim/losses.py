@@ -22,9 +22,9 @@ def exclude_classes(logits: Tensor, classes: Tensor) -> Tensor:
         ``(B, C)`` with every other column set to :data:`EXCLUDED`; no gradient flows into those.
 
     """
-    kept = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
-    kept[classes] = True
-    return torch.where(kept, logits, logits.new_tensor(EXCLUDED))
+    excluded = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+    excluded[classes] = False
+    return logits.masked_fill(excluded, EXCLUDED)
 
 
 def current_class_cross_entropy(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:

@@ -110,7 +110,8 @@ class PromptedCLIP(nn.Module):
             raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
         self.weights_sha256: str | None = None
         self.scored_classes: Tensor | None = None
-        self._text_cache: tuple[tuple[Any, ...], Tensor] | None = None
+        self._scored_texts: tuple[Tensor, Tensor] | None = None
+        self._kept_features: tuple[tuple[int, int, bool], Tensor] | None = None
 
     tokens: Tensor
 
@@ -151,6 +152,7 @@ class PromptedCLIP(nn.Module):
 
         """
         self.scored_classes = classes
+        self._scored_texts = None
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit image features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""
@@ -173,11 +175,29 @@ class PromptedCLIP(nn.Module):
 
     def encode_classes(self, classes: Tensor | None = None) -> Tensor:
         """Unit text features ``(K, E)`` of the named classes, or of all."""
-        text = towers(self.clip)[0]
+        return self._encode_texts(*self._texts(classes))
+
+    def class_features(self) -> Tensor:
+        """Text features of the scored classes; without gradients they are computed once and kept."""
+        if self._scored_texts is None or self._scored_texts[0].device != self.tokens.device:
+            self._scored_texts, self._kept_features = self._texts(self.scored_classes), None
+        if torch.is_grad_enabled():
+            return self._encode_texts(*self._scored_texts)
+        # A parameter's version moves with every optimiser step and every loaded checkpoint.
+        key = (id(self.prompts), self.prompts._version, torch.is_autocast_enabled(self.prompts.device.type))
+        if self._kept_features is None or self._kept_features[0] != key:
+            self._kept_features = (key, self._encode_texts(*self._scored_texts))
+        return self._kept_features[1]
+
+    def _texts(self, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Token ids and place of the end token of some classes; waits for the device, so once a scope only."""
         tokens = self.tokens if classes is None else self.tokens[classes]
         # Cut again: the texts of a few classes may be shorter than the longest of all.
         end = tokens.argmax(dim=1)
-        tokens = tokens[:, : int(end.max()) + 1]
+        return tokens[:, : int(end.max()) + 1], end
+
+    def _encode_texts(self, tokens: Tensor, end: Tensor) -> Tensor:
+        text = towers(self.clip)[0]
         state = text.token_embedding(tokens)
         length = self.prompts.shape[1]
         if self.text_prompts:
@@ -185,10 +205,13 @@ class PromptedCLIP(nn.Module):
             state = torch.cat([state[:, :1], prompts, state[:, 1:]], dim=1)
         # Positions are added after the prompts went in, so the words of a class move on by their number.
         state = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
+        mask = causal_mask(state.shape[1], state.device)
         for layer, block in enumerate(text.transformer.resblocks):
             if self.text_prompts and 0 < layer < len(self.prompts):
                 state = deepen(state, self.prompts, layer, 1, self.text_mode)
-            state = block(state, attn_mask=causal_mask(state.shape[1], state.device))
+            if len(mask) != state.shape[1]:
+                mask = causal_mask(state.shape[1], state.device)
+            state = block(state, attn_mask=mask)
         if self.text_prompts:
             prompted = min(len(self.prompts), len(text.transformer.resblocks))
             end = end + (length if self.text_mode == "replace" else length * prompted)
@@ -197,18 +220,6 @@ class PromptedCLIP(nn.Module):
         if projection is not None:
             pooled = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
         return F.normalize(pooled, dim=-1)
-
-    def class_features(self) -> Tensor:
-        """Text features of the scored classes; without gradients they are computed once and kept."""
-        if torch.is_grad_enabled():
-            return self.encode_classes(self.scored_classes)
-        scored = None if self.scored_classes is None else tuple(self.scored_classes.tolist())
-        autocast = torch.is_autocast_enabled(self.prompts.device.type)
-        # A parameter's version moves with every optimiser step and every loaded checkpoint.
-        key = (id(self.prompts), self.prompts._version, scored, str(self.prompts.device), autocast)
-        if self._text_cache is None or self._text_cache[0] != key:
-            self._text_cache = (key, self.encode_classes(self.scored_classes))
-        return self._text_cache[1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, C)`` over all classes of the stream; see :meth:`score_only`."""
