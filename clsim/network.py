@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import tempfile
 import threading
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
+
+from clsim.files import atomic
 
 PROBE_SECONDS = 2.0
 STALL_SECONDS = 15.0
@@ -64,14 +65,8 @@ def fetch_file(url: str, path: Path, sha256: str) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise OSError(f"{url} has changed: its sha256 is not the expected one")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic(path, durable=False) as temporary:
+        temporary.write_bytes(content)
 
 
 def fetch_archive(url: str, md5: str, root: Path, folder: str) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from clsim.config import Scenario
+from clsim.files import sha256_of
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.plugins import Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
-from clsim.store import Results, RunDirectory, check_usable, manifest, sha256_of
+from clsim.store import Results, RunDirectory, check_usable, manifest
 from clsim.streams import Stream
 from clsim.training import Strategy
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import metadata
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
+from clsim.files import atomic
 from clsim.metrics import (
     average_accuracy,
     average_accuracy_weighted,
@@ -176,19 +175,6 @@ def _unwritable(path: Path, reason: str | None) -> UserError:
     return UserError(f"cannot write the run directory: {reason}", where=str(path), fix="choose another --out")
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and is gone otherwise."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was made of and on: ``manifest.json``.
 
@@ -212,15 +198,6 @@ def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Map
         "hashes": dict(hashes),
         **settings,
     }
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

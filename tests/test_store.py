@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from clsim.errors import UserError
-from clsim.store import Results, RunDirectory, atomic, check_usable, manifest
+from clsim.store import Results, RunDirectory, check_usable, manifest
 
 
 def record(accuracy: float) -> dict:
@@ -28,24 +28,6 @@ def test_results_sum_up_their_sessions(tmp_path):
     content = results.to_dict()
     assert content["format"] == 1
     assert json.loads(json.dumps(content)) == content
-
-
-def test_files_are_whole_or_not_there(tmp_path):
-    target = tmp_path / "file.txt"
-    target.write_text("old")
-
-    def broken():
-        with atomic(target) as temporary:
-            temporary.write_text("half")
-            raise OSError("the disk is full")
-
-    with pytest.raises(OSError, match="full"):
-        broken()
-    assert target.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
-    with atomic(target) as temporary:
-        temporary.write_text("new")
-    assert target.read_text() == "new"
 
 
 def test_a_run_directory_takes_one_run(tmp_path):

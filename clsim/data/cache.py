@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from clsim.data.decode import Pixels
+from clsim.files import atomic
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +48,6 @@ def _map(path: Path) -> Pixels:
 
 def _keep(array: Pixels, path: Path) -> Pixels:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic(path, durable=False) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
     return _map(path)

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
+from clsim.files import atomic
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
@@ -113,14 +114,11 @@ def save_clip(
     }
     state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     try:
-        save_file(state, partial, metadata)
-        partial.replace(path)
+        with atomic(path) as temporary:
+            save_file(state, temporary, metadata)
     except SafetensorError as error:  # safetensors' own word for a full disk
         raise OSError(str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:

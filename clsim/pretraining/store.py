@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clsim.errors import UserError
+from clsim.files import atomic, sha256_of
 from clsim.pretraining.recipe import ClipRecipe
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -89,7 +89,7 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
             "name": name,
             "recipe": recipe.model_dump(mode="json", exclude={"shipped"}),
             "recipe_hash": recipe.hash,
-            "sha256": _sha256(path),
+            "sha256": sha256_of(path),
             "weights_sha256": load_clip(name, path).sha256,
             "seed": recipe.seed,
             "final_loss": tell.loss,
@@ -97,7 +97,8 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
             "device": device,
             "versions": _versions(),
         }
-        _write(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
+        with atomic(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"the model could not be written ({error.strerror or error})", where=str(path)) from error
     return path
@@ -116,7 +117,7 @@ def _made_by(path: Path, recipe: ClipRecipe) -> bool:
         noted: dict[str, Any] = json.loads(manifest.read_text())
         if noted["recipe_hash"] != recipe.hash:
             return False
-        intact = noted["sha256"] == _sha256(path)
+        intact = noted["sha256"] == sha256_of(path)
     except (ValueError, KeyError) as error:
         raise UserError(f"the manifest is damaged ({error})", where=str(manifest), fix="Remove it.") from error
     if not intact:
@@ -147,13 +148,3 @@ class _Teller:
 def _versions() -> dict[str, str]:
     packages = {name: metadata.version(name) for name in ("torch", "open_clip_torch", "safetensors")}
     return {"python": platform.python_version(), **packages}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
