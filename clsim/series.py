@@ -58,15 +58,15 @@ def run_series(
     Returns:
         The results by strategy, then by seed.
     """
+    by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
     if out is not None:
-        for folder in _folders(scenario, seeds, out, references=strategy is None):
+        for folder in _folders(scenario, seeds, out, references=not by_hand):
             check_usable(folder)
 
     def every_seed(entry: Entry) -> list[Results]:
         return [_run(entry, seed, several=len(seeds) > 1, device=device, mode=mode) for seed in seeds]
 
     finished = [every_seed(Entry(str(scenario.path), strategy, overrides, out, strict))]
-    by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
     for entry in () if by_hand else reference_entries(scenario, finished[0][0], overrides, out):
         try:
             finished.append(every_seed(entry))
@@ -122,7 +122,12 @@ def _folders(scenario: Scenario, seeds: Sequence[int], out: Path, *, references:
     if references and scenario.otherwise:
         named = [*named, *load_scenario(scenario.otherwise).references]
     places = [out, *(out / strategy_name(reference) for reference in named)]
-    return [place / f"seed{seed}" for place in places for seed in seeds] if len(seeds) > 1 else places
+    return [_folder(place, seed, several=len(seeds) > 1) for place in places for seed in seeds]
+
+
+def _folder(out: Path, seed: int, *, several: bool) -> Path:
+    """Where the run of one seed goes."""
+    return out / f"seed{seed}" if several else out
 
 
 def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> Results:
@@ -136,7 +141,7 @@ def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> 
             overrides=list(entry.overrides),
             seed=seed,
             device=device,
-            out=entry.out / f"seed{seed}" if entry.out and several else entry.out,
+            out=_folder(entry.out, seed, several=several) if entry.out else None,
             strict=entry.strict,
             reporter=reporter,
         )
