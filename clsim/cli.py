@@ -169,8 +169,9 @@ def pretrain(
     place = resolve_device(device)
     for scenario in loaded:
         for name, recipe in scenario.models.items():
-            weights = resolve_model(name, recipe, device=place, remake=remake)
-            typer.echo(f"{scenario.name}: {name}: {weights}")
+            for version in recipe.versions():
+                weights = resolve_model(name, version, device=place, remake=remake)
+                typer.echo(f"{scenario.name}: {name}: {weights}")
 
 
 @app.command()

@@ -71,10 +71,10 @@ FIELD = Style(
 )  # fmt: skip
 
 
-def class_kinds(classes: int = 100) -> list[int]:
-    """The indices in `KINDS` of the stream's classes, in the order of their labels."""
+def class_kinds(classes: int = 100, after: int = 0) -> list[int]:
+    """The indices in `KINDS` of the stream's classes, in the order of their labels, without the first so many."""
     order = torch.randperm(len(KINDS), generator=torch.Generator().manual_seed(CLASS_SEED))
-    return list(order[:classes].tolist())
+    return list(order[after : after + classes].tolist())
 
 
 def kind_name(kind: int) -> str:
@@ -180,7 +180,14 @@ class Camera:
 
 
 def shapes(
-    classes: int = 100, train: int = 50, test: int = 20, *, style: Style = FIELD, image_size: int = 32, seed: int = 0
+    classes: int = 100,
+    train: int = 50,
+    test: int = 20,
+    *,
+    style: Style = FIELD,
+    image_size: int = 32,
+    seed: int = 0,
+    after: int = 0,
 ) -> DataSet:
     """The data set ``shapes``: the same bytes for the same arguments on one machine.
 
@@ -190,8 +197,14 @@ def shapes(
         style: the nuisance of the images.
         image_size: height and width in pixels.
         seed: of the pictures; the classes do not depend on it.
+        after: leave out the first so many kinds; after 100 come those that are no class of any stream.
+
+    Raises:
+        ValueError: there are not so many kinds.
     """
-    kinds = class_kinds(classes)
+    kinds = class_kinds(classes, after)
+    if len(kinds) < classes:
+        raise ValueError(f"{classes} kinds after the first {after}: there are {len(KINDS)}")
     names = tuple(map(kind_name, kinds))
 
     def draw(per_class: int, camera: Camera) -> Images:

@@ -51,15 +51,17 @@ class SimplexClassifier(nn.Module):
 
     Args:
         vertices: ``K``, the classes there is room for.
+        from_last: ``False`` gives class ``y`` vertex ``y``, which is how a model is trained elsewhere.
 
     Attributes:
         weight: ``(K, K - 1)``, row ``y`` is the vertex of class ``y``; a buffer, so nothing can train it.
 
     """
 
-    def __init__(self, vertices: int) -> None:
+    def __init__(self, vertices: int, *, from_last: bool = True) -> None:
         super().__init__()
-        self.register_buffer("weight", dsimplex(vertices).flip(0), persistent=False)
+        rows = dsimplex(vertices)
+        self.register_buffer("weight", rows.flip(0) if from_last else rows, persistent=False)
 
     weight: Tensor
 

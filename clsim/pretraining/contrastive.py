@@ -14,13 +14,14 @@ from torch.nn import functional as F
 from clsim.models.clip import encode_texts
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.pretraining.corpora import Corpus
+from clsim.pretraining.partial import Partial
 from clsim.pretraining.recipe import ClipRecipe
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 FIRST_SCALE, LAST_SCALE = 1 / 0.07, 100.0
 
 Progress = Callable[[int, int, float, float], None]
-"""Called as ``progress(step, steps, loss, pairs_per_second)``, about once a second."""
+"""Called as ``progress(step, steps, loss, images_per_second)``, about once a second."""
 
 
 def contrastive_loss(logits: Tensor, same: Tensor) -> Tensor:
@@ -63,7 +64,12 @@ def logit_scale(step: int, steps: int) -> float:
 
 
 def train(
-    recipe: ClipRecipe, corpus: Corpus, *, device: str = "cpu", progress: Progress | None = None
+    recipe: ClipRecipe,
+    corpus: Corpus,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    unfinished: Partial | None = None,
 ) -> tuple[nn.Module, CompactTokenizer]:
     """Makes the model of a recipe; the global random generators are left as they were.
 
@@ -78,8 +84,10 @@ def train(
     model.logit_scale.requires_grad_(False)
     optimizer = _optimizer(model, recipe)
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
-    steps, step, started, reported = recipe.epochs * corpus.steps(), 0, time.monotonic(), 0.0
-    for epoch in range(recipe.epochs):
+    steps, started, reported = recipe.epochs * corpus.steps(), time.monotonic(), 0.0
+    done = unfinished.restore(model, optimizer) if unfinished else 0
+    first = step = done * corpus.steps()
+    for epoch in range(done, recipe.epochs):
         for pairs in corpus.epoch(epoch):
             tokens = tokenizer(pairs.captions).to(device)
             images = (pairs.pixels.to(device).float() / 255 - mean) / std
@@ -98,7 +106,9 @@ def train(
             elapsed = time.monotonic() - started
             if progress is not None and (elapsed - reported > 1 or step == steps):
                 reported = elapsed
-                progress(step, steps, float(loss.detach()), step * recipe.batch_size / elapsed)
+                progress(step, steps, float(loss.detach()), (step - first) * recipe.batch_size / elapsed)
+        if unfinished:
+            unfinished.save(epoch + 1, model, optimizer)
     with torch.no_grad():
         model.logit_scale.fill_(math.log(LAST_SCALE))
     return model.eval(), tokenizer

@@ -10,11 +10,15 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
 from clsim.files import atomic, sha256_of
-from clsim.pretraining.recipe import ClipRecipe
+from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
+
+if TYPE_CHECKING:
+    from clsim.pretraining.contrastive import Progress
+    from clsim.pretraining.partial import Partial
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -26,13 +30,13 @@ def models_root() -> Path:
 
 
 def resolve_model(
-    name: str, recipe: ClipRecipe, *, root: Path | None = None, device: str = "cpu", remake: bool = False
+    name: str, recipe: Trainable, *, root: Path | None = None, device: str = "cpu", remake: bool = False
 ) -> Path:
     """The weights of a recipe: those that travel in the package, those made earlier, or new ones.
 
     Args:
         name: what the scenario calls the model; for messages and the manifest.
-        recipe: what it is.
+        recipe: what it is; of a classifier, with its head.
         root: where models live; :func:`models_root` unless given.
         device: where a missing model is trained.
         remake: train even if the weights are there.
@@ -51,8 +55,10 @@ def resolve_model(
     return make_model(name, recipe, path, device=device)
 
 
-def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu") -> Path:
+def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu") -> Path:
     """Trains the model of a recipe; leaves the weights at ``path`` and the manifest beside them, as ``.json``.
+
+    A training that was cut short goes on from its last whole epoch.
 
     Raises:
         UserError: see :func:`resolve_model`.
@@ -66,31 +72,21 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
     except OSError as error:
         raise UserError(f"models cannot be kept here ({error.strerror or error})", where=str(path.parent)) from error
 
-    from clsim.models.clip import load_clip, save_clip
-    from clsim.pretraining import contrastive
-    from clsim.pretraining.corpora import make_corpus
+    from clsim.pretraining.partial import Partial
 
-    corpus = make_corpus(recipe)
-    started = time.time()
-    tell = _Teller(name)
-    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=tell)
+    started, tell, unfinished = time.time(), _Teller(name), Partial(path)
     try:
-        save_clip(
-            path,
-            model,
-            tokenizer,
-            architecture=recipe.architecture(len(tokenizer)),
-            mean=contrastive.MEAN,
-            std=contrastive.STD,
-            name=name,
-        )
+        if isinstance(recipe, ClipRecipe):
+            found = _make_clip(name, recipe, path, device, tell, unfinished)
+        else:
+            found = _make_classifier(name, recipe, path, device, tell, unfinished)
         manifest = {
             "format": 1,
             "name": name,
             "recipe": recipe.model_dump(mode="json", exclude={"shipped"}),
             "recipe_hash": recipe.hash,
             "sha256": sha256_of(path),
-            "weights_sha256": load_clip(name, path).sha256,
+            **found,
             "seed": recipe.seed,
             "final_loss": tell.loss,
             "seconds": round(time.time() - started, 1),
@@ -101,10 +97,45 @@ def make_model(name: str, recipe: ClipRecipe, path: Path, *, device: str = "cpu"
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"the model could not be written ({error.strerror or error})", where=str(path)) from error
+    unfinished.discard()
     return path
 
 
-def _made_by(path: Path, recipe: ClipRecipe) -> bool:
+def _make_clip(
+    name: str, recipe: ClipRecipe, path: Path, device: str, tell: Progress, unfinished: Partial
+) -> dict[str, Any]:
+    from clsim.models.clip import load_clip, save_clip
+    from clsim.pretraining import contrastive
+    from clsim.pretraining.corpora import make_corpus
+
+    corpus = make_corpus(recipe)
+    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=tell, unfinished=unfinished)
+    save_clip(
+        path,
+        model,
+        tokenizer,
+        architecture=recipe.architecture(len(tokenizer)),
+        mean=contrastive.MEAN,
+        std=contrastive.STD,
+        name=name,
+    )
+    return {"weights_sha256": load_clip(name, path).sha256}
+
+
+def _make_classifier(
+    name: str, recipe: ClassifierRecipe, path: Path, device: str, tell: Progress, unfinished: Partial
+) -> dict[str, Any]:
+    from clsim.models.arrival import load_arrival, save_classifier
+    from clsim.pretraining import supervised
+
+    data = supervised.recipe_images(recipe)
+    made = supervised.train(recipe, data, device=device, progress=tell, unfinished=unfinished)
+    assert recipe.head is not None
+    save_classifier(path, made.backbone, architecture=recipe.backbone, name=name, head=recipe.head, top=made.top)
+    return {"weights_sha256": load_arrival(name, path).sha256, "accuracy": made.accuracy}
+
+
+def _made_by(path: Path, recipe: Trainable) -> bool:
     """Whether weights and manifest are there and belong to the recipe.
 
     Raises:
@@ -140,7 +171,7 @@ class _Teller:
         if not (terminal or step == steps or now - self._last > 20):
             return
         self._last = now
-        text = f"pre-training {self._name}: step {step} of {steps}, loss {loss:.3f}, {pairs_per_second:.0f} pairs/s"
+        text = f"pre-training {self._name}: step {step} of {steps}, loss {loss:.3f}, {pairs_per_second:.0f} images/s"
         sys.stderr.write(f"\r{text} " if terminal and step < steps else f"\r{text}\n" if terminal else f"{text}\n")
         sys.stderr.flush()
 

@@ -1,0 +1,154 @@
+"""A model that arrives from elsewhere, and the files it arrives in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from clsim.errors import UserError, WeightsMissing
+from clsim.files import atomic
+from clsim.models.backbones import SMALL_RESNETS, make_backbone
+from clsim.models.checkpoints import fill, read_weights, weights_sha256
+from clsim.models.classifier import ClipImageTower
+from clsim.models.clip import FORMAT as CLIP_FORMAT
+from clsim.models.clip import load_clip
+from clsim.models.hub import cached_if_unreachable
+
+FORMAT = "clsim-classifier/1"
+CLASSIFIER_KEYS = re.compile(r"(fc|head|classifier|head\.fc)\.(weight|bias)")
+"""How the usual libraries name the classifier on top of a backbone, which does not travel with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """A trained backbone, and its way into a d-simplex if it was trained with one.
+
+    Args:
+        name: what it is called in scenarios and results.
+        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
+        projection: ``(K - 1, num_features)``, features to the space of a simplex of K vertices; ``None`` for a
+            model that knows of no simplex.
+
+    """
+
+    name: str
+    backbone: nn.Module
+    projection: Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """Length of its feature vectors."""
+        width: Any = self.backbone.num_features
+        return int(width)
+
+    @property
+    def sha256(self) -> str:
+        """Of the backbone's weights."""
+        return weights_sha256(self.backbone)
+
+
+def save_classifier(
+    path: Path, backbone: nn.Module, *, architecture: str, name: str, head: Literal["simplex", "learnable"], top: Tensor
+) -> None:
+    """Writes clsim's own format: one safetensors file with the backbone and what stands on it.
+
+    Matrices are kept in half precision; gains, biases and running averages, which may be large, in float32.
+
+    Args:
+        path: of the file; written whole or not at all.
+        backbone: made by :func:`~clsim.models.backbones.make_backbone`.
+        architecture: the name it was made by.
+        name: what the model is called.
+        head: ``simplex`` or ``learnable``.
+        top: ``(K - 1, D)``, the projection into the simplex; or ``(N, D)``, the learnt classifier.
+
+    Raises:
+        OSError: the file could not be written.
+
+    """
+    state = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
+    state["projection" if head == "simplex" else "classifier"] = top
+    stored = {
+        key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous() for key, value in state.items()
+    }
+    metadata = {"format": FORMAT, "name": name, "backbone": architecture, "head": head}
+    try:
+        with atomic(path) as temporary:
+            save_file(stored, temporary, metadata)
+    except SafetensorError as error:  # safetensors' own word for a full disk
+        raise OSError(str(error)) from error
+
+
+def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
+    """A model from a file.
+
+    Args:
+        name: what the scenario calls it.
+        path: clsim's own classifier or CLIP; or the state dict of a backbone, with or without its classifier.
+        backbone: the architecture, for a state dict.
+
+    Raises:
+        UserError: no such file, a damaged one, or weights that do not fit the architecture.
+
+    """
+    state, metadata = read_weights(path)
+    if metadata.get("format") == CLIP_FORMAT:
+        return Arrival(name, ClipImageTower(load_clip(name, path)))
+    if metadata.get("format") == FORMAT:
+        return _own(name, path, state, metadata)
+    if backbone is None:
+        fix = f"Set models.{name}.backbone to the architecture the weights were trained with."
+        raise UserError(f"the checkpoint of {name} does not say what architecture it is of", where=str(path), fix=fix)
+    network = make_backbone(backbone)
+    bare = {key: value for key, value in state.items() if not CLASSIFIER_KEYS.fullmatch(key)}
+    target = network if any(key.startswith("body.") for key in bare) else network.body
+    fill(target, bare, path, backbone)
+    return Arrival(name, network)
+
+
+def timm_arrival(name: str, model: str, *, pretrained: bool = True) -> Arrival:
+    """A timm model, or one of clsim's small networks with random weights.
+
+    Raises:
+        UserError: there is no such model.
+        WeightsMissing: its weights are not here and cannot be fetched.
+
+    """
+    if pretrained and model not in SMALL_RESNETS and timm.is_model(model):
+        try:
+            with cached_if_unreachable():
+                return Arrival(name, make_backbone(model, pretrained=True))
+        except (OSError, RuntimeError, ValueError) as error:
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WeightsMissing(
+                f"the weights of timm's {model} are not on this machine and could not be fetched ({first})",
+                fix=f"Run once with a network, or name a file: models.{name}: {{kind: checkpoint, path: ...}}.",
+            ) from error
+    return Arrival(name, make_backbone(model, pretrained=pretrained))
+
+
+def open_clip_arrival(name: str, model: str, pretrained: str | None, device: str = "cpu") -> Arrival:
+    """The image tower of a CLIP, see :func:`~clsim.models.clip.load_clip`."""
+    return Arrival(name, ClipImageTower(load_clip(model, pretrained, device=device)))
+
+
+def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Arrival:
+    architecture = metadata.get("backbone", "")
+    network = make_backbone(architecture)
+    own = {key.removeprefix("backbone."): value.float() for key, value in state.items() if key.startswith("backbone.")}
+    counters = {key: value for key, value in network.state_dict().items() if not value.is_floating_point()}
+    own.update({key: state[f"backbone.{key}"] for key in counters if f"backbone.{key}" in state})
+    fill(network, own, path, architecture)
+    projection = state.get("projection")
+    if projection is not None and (projection.ndim != 2 or projection.shape[1] != network.num_features):
+        raise UserError(f"the projection of {name} does not fit its backbone", where=str(path))
+    return Arrival(name, network, None if projection is None else projection.to(torch.float32))
