@@ -1,8 +1,19 @@
 """Metrics: pure functions first, then the Avalanche metric plugins that hold their state.
 
-The functions here need no torch; the plugins are imported from their own files.
+Importing the functions here needs no torch: those that take features import it when they are called. The plugins are
+imported from their own files.
 """
 
+from clsim.metrics.backfill import BackfillCurve, backfill_curve, best_first_order, random_order
+from clsim.metrics.compatibility import (
+    average_compatibility,
+    average_multimodel_accuracy,
+    average_multimodel_accuracy_curve,
+    backward_compatibility,
+    constraints_satisfied,
+    gain_over_first,
+    update_gain,
+)
 from clsim.metrics.continual import (
     average_accuracy,
     average_accuracy_weighted,
@@ -12,13 +23,42 @@ from clsim.metrics.continual import (
     harmonic_mean,
     performance_drop,
 )
+from clsim.metrics.flips import flip_rates
+from clsim.metrics.retrieval import (
+    class_means,
+    cmc,
+    match_ranks,
+    mean_average_precision,
+    nearest_class_mean_accuracy,
+    nearest_class_mean_correct,
+    nearest_correct,
+)
 
 __all__ = [
+    "BackfillCurve",
     "average_accuracy",
     "average_accuracy_weighted",
+    "average_compatibility",
     "average_forgetting",
+    "average_multimodel_accuracy",
+    "average_multimodel_accuracy_curve",
+    "backfill_curve",
+    "backward_compatibility",
+    "best_first_order",
+    "class_means",
+    "cmc",
+    "constraints_satisfied",
+    "flip_rates",
     "forgetting",
     "forgetting_by_session",
+    "gain_over_first",
     "harmonic_mean",
+    "match_ranks",
+    "mean_average_precision",
+    "nearest_class_mean_accuracy",
+    "nearest_class_mean_correct",
+    "nearest_correct",
     "performance_drop",
+    "random_order",
+    "update_gain",
 ]

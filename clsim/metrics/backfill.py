@@ -1,0 +1,200 @@
+"""How search improves while a gallery is re-indexed, item by item, and in which order that is best done.
+
+Imports torch where it computes, not where it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from clsim.metrics.retrieval import nearest_class_mean_accuracy
+from clsim.metrics.similarity import check_features, similarity_blocks, unit_rows
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+Criterion = Literal["cmc@1", "nearest_class_mean"]
+
+
+@dataclass(frozen=True)
+class BackfillCurve:
+    """Search accuracy against the share of items re-indexed, all as fractions; from nothing to everything."""
+
+    fractions: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+    @property
+    def area(self) -> float:
+        r"""Area under the curve by trapezoids: mean accuracy if re-indexing goes at an even pace.
+
+        Source: FastFill's backfilling metric, the expectation over a uniform share.
+
+        Example:
+            >>> BackfillCurve((0.0, 0.5, 1.0), (0.5, 0.75, 0.75)).area
+            0.6875
+
+        """
+        points = list(zip(self.fractions, self.accuracy, strict=True))
+        return sum((b - a) * (low + high) / 2 for (a, low), (b, high) in pairwise(points))
+
+
+def backfill_curve(
+    query: Tensor,
+    query_labels: Tensor,
+    stored: Tensor,
+    fresh: Tensor,
+    gallery_labels: Tensor,
+    order: Tensor,
+    steps: int = 10,
+    criterion: Criterion = "cmc@1",
+    *,
+    exclude_self: bool | Tensor = False,
+    chunk: int | None = None,
+) -> BackfillCurve:
+    r"""Search accuracy while the stored features of a gallery give way to fresh ones.
+
+    At step ``s`` of ``S`` the first :math:`\lfloor s M / S \rfloor` items of ``order`` are fresh and all others
+    stored. For ``cmc@1`` every point comes from the same two matrix products: a query's best match is the greater
+    of a maximum over fresh items up to the cut and one over stored items from there on.
+
+    Args:
+        query: features by the present model, ``(Q, D)``.
+        query_labels: class ids ``(Q,)``.
+        stored: gallery as it was enrolled, ``(N, D)``.
+        fresh: the same items by the present model, ``(N, D)``.
+        gallery_labels: class ids ``(N,)``.
+        order: indices of the items to re-index, ``(M,)``, first to last, none twice; usually all ``N``. Others stay
+            as they are stored, and fractions are of ``M``.
+        steps: points of the curve after the first; with fewer items than that, one for every item.
+        criterion: what counts as right: the nearest item, or the nearest mean of a class.
+        exclude_self: where queries are gallery items, keeps each from finding itself, see
+            :func:`~clsim.metrics.retrieval.match_ranks`; for ``cmc@1`` only.
+        chunk: queries at a time; by default as many as need 64 MiB of similarities to either gallery.
+
+    Raises:
+        ValueError: sizes do not fit together, there is nothing to re-index, ``order`` repeats an item or leaves the
+            gallery, or the criterion is neither of the two or cannot exclude self-matches.
+
+    """
+    import torch
+
+    check_features(stored, gallery_labels, "stored")
+    if fresh.shape != stored.shape:
+        raise ValueError(f"stored {tuple(stored.shape)} and fresh {tuple(fresh.shape)} features are of other items")
+    order = order.to(stored.device)
+    _check_order(order, len(stored))
+    if steps < 1:
+        raise ValueError(f"a backfill curve has at least 1 step; got {steps}")
+    cuts = sorted({step * len(order) // steps for step in range(steps + 1)})
+    if criterion == "cmc@1":
+        both = (
+            similarity_blocks(query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk)
+            for gallery in (stored, fresh)
+        )
+        right = [_right_at_cuts(old, new, same, order, cuts) for (old, same), (new, _) in zip(*both, strict=True)]
+        accuracy = (torch.stack(right).sum(dim=0).double() / len(query)).tolist()
+    elif criterion == "nearest_class_mean":
+        if exclude_self is not False:
+            raise ValueError("a class mean cannot leave out the query itself; use cmc@1")
+        accuracy = [
+            nearest_class_mean_accuracy(query, query_labels, gallery, gallery_labels, chunk=chunk)
+            for gallery in _galleries(unit_rows(stored), unit_rows(fresh), order, cuts)
+        ]
+    else:
+        raise ValueError(f"criterion must be 'cmc@1' or 'nearest_class_mean'; got {criterion!r}")
+    return BackfillCurve(tuple(cut / len(order) for cut in cuts), tuple(accuracy))
+
+
+def random_order(items: int, generator: Generator) -> Tensor:
+    """A random order of re-indexing, ``(N,)``: the curve that any other order has to beat."""
+    import torch
+
+    return torch.randperm(items, generator=generator, device=generator.device)
+
+
+def best_first_order(stored: Tensor, gallery_labels: Tensor, fresh_means: tuple[Tensor, Tensor]) -> Tensor:
+    """Order of re-indexing by need: items that agree least with what the present model makes of their class first.
+
+    Needs no item re-indexed: the means may come from items that the present model enrolled itself.
+
+    Args:
+        stored: gallery as it was enrolled, ``(N, D)``.
+        gallery_labels: class ids ``(N,)``.
+        fresh_means: classes ``(C,)`` and their means by the present model ``(C, D)``, as
+            :func:`~clsim.metrics.retrieval.class_means` returns them. An item of a class that is not among them
+            counts as agreeing neither well nor badly, cosine 0.
+
+    Returns:
+        Indices ``(N,)``; the gallery's order among equals.
+
+    Raises:
+        ValueError: sizes do not fit together, or there are no features.
+
+    Example:
+        >>> import torch
+        >>> stored = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> best_first_order(stored, torch.tensor([4, 4, 4]), (torch.tensor([4]), torch.tensor([[1.0, 0.0]])))
+        tensor([1, 2, 0])
+
+    """
+    classes, means = fresh_means
+    check_features(stored, gallery_labels, "stored")
+    check_features(means, classes, "fresh means")
+    if stored.shape[1] != means.shape[1]:
+        raise ValueError(f"features of {stored.shape[1]} and {means.shape[1]} numbers cannot be compared")
+    own = gallery_labels.to(stored.device)[:, None] == classes.to(stored.device)
+    mean = unit_rows(means.to(stored.device))[own.long().argmax(dim=1)]
+    agreement = (unit_rows(stored) * mean).sum(dim=1).where(own.any(dim=1), 0.0)
+    return agreement.argsort(stable=True)
+
+
+def _check_order(order: Tensor, items: int) -> None:
+    if order.ndim != 1 or not len(order):
+        raise ValueError(f"the order of re-indexing is a row of at least one item; got {tuple(order.shape)}")
+    if int(order.min()) < 0 or int(order.max()) >= items or int(order.bincount().max()) > 1:
+        raise ValueError(f"the order of re-indexing names items 0 to {items - 1}, none of them twice")
+
+
+def _galleries(stored: Tensor, fresh: Tensor, order: Tensor, cuts: list[int]) -> Iterator[Tensor]:
+    """The gallery at every cut."""
+    gallery = stored.clone()
+    for start, end in pairwise([0, *cuts]):
+        items = order[start:end]
+        gallery[items] = fresh[items]
+        yield gallery
+
+
+def _right_at_cuts(stored: Tensor, fresh: Tensor, same: Tensor, order: Tensor, cuts: list[int]) -> Tensor:
+    """Queries whose nearest item is of their class, at every cut, ``(cuts,)``.
+
+    Args:
+        stored: similarities to the stored items, ``(q, N)``.
+        fresh: similarities to the fresh ones, ``(q, N)``.
+        same: items of the query's class, ``(q, N)``.
+        order: items in order of re-indexing, ``(M,)``.
+        cuts: how many of them are fresh, rising from 0 to ``M``.
+
+    """
+    own, other = (_best_at_cuts(stored, fresh, mask, order, cuts) for mask in (same, ~same))
+    return (own > other).sum(dim=0)
+
+
+def _best_at_cuts(stored: Tensor, fresh: Tensor, mask: Tensor, order: Tensor, cuts: list[int]) -> Tensor:
+    """Greatest similarity among masked items at every cut, ``(q, cuts)``; minus infinity without one."""
+    import torch
+
+    nothing = -float("inf")
+    never = torch.ones(stored.shape[1], dtype=torch.bool, device=order.device)
+    never[order] = False
+    stored = stored.where(mask, nothing)
+    fresh = fresh.where(mask, nothing)
+    before = [torch.full_like(stored[:, 0], nothing)]  # over fresh items up to each cut
+    after = [stored.where(never, nothing).amax(dim=1)]  # over stored items from each cut on, last cut first
+    pieces = [order[start:end] for start, end in pairwise(cuts)]
+    for early, late in zip(pieces, reversed(pieces), strict=True):
+        before.append(before[-1].maximum(fresh[:, early].amax(dim=1)))
+        after.append(after[-1].maximum(stored[:, late].amax(dim=1)))
+    return torch.stack(before, dim=1).maximum(torch.stack(after[::-1], dim=1))
