@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,3 +47,74 @@ def current_class_cross_entropy(logits: Tensor, labels: Tensor, classes: Tensor)
 
     """
     return F.cross_entropy(exclude_classes(logits, classes), labels)
+
+
+def higher_order_compatibility(
+    new: Tensor,
+    old: Tensor,
+    labels: Tensor,
+    mu: float = 10.0,
+    same_class: Literal["counted", "excluded"] = "counted",
+) -> Tensor:
+    r"""Keeps new features close to the old ones of the same image, and away from the old ones of other classes.
+
+    With :math:`S_{nm} = \mu \langle \hat u_n, \hat v_m \rangle` for normalised old features :math:`\hat u` and
+    new ones :math:`\hat v`,
+
+    .. math:: L = \frac1B \sum_n \Big[ -S_{nn} + \log \Big(
+        \sum_{m: y_m \ne y_n} e^{S_{nm}} + \#\{m : y_m = y_n\} \Big) \Big]
+
+    Args:
+        new: features of the model in training, ``(B, D)``.
+        old: features of the model it must stay compatible with, ``(B, D)``.
+        labels: class ids ``(B,)``.
+        mu: sharpness :math:`\mu` of the similarity.
+        same_class: ``counted`` is the published loss, in which every image of the same class, the image itself
+            included, adds 1 to the sum (its entry is multiplied by 0 before the exponential). ``excluded`` leaves
+            them out; an image without one of another class in the batch then adds only :math:`-S_{nn}`.
+
+    Returns:
+        A scalar, negative where features agree: the positive pair is not in the denominator.
+
+    Raises:
+        ValueError: ``same_class`` is neither of the two.
+
+    Source: arXiv 2405.02581, equation 4; ``methods/hoc.py`` of the authors' code.
+
+    Example:
+        >>> eye = torch.eye(2)
+        >>> round(float(higher_order_compatibility(eye, eye, torch.tensor([0, 1]))), 4)  # -10 + log(1 + 1)
+        -9.3069
+        >>> round(float(higher_order_compatibility(eye, eye, torch.tensor([0, 1]), same_class="excluded")), 4)
+        -10.0
+
+    """
+    similarity = mu * F.normalize(old, dim=1) @ F.normalize(new, dim=1).T
+    same = labels.unsqueeze(1) == labels.unsqueeze(0)
+    if same_class == "counted":
+        spread = similarity.masked_fill(same, 0.0).logsumexp(1)
+    elif same_class == "excluded":
+        alone = same.all(1)
+        masked = similarity.masked_fill(same & ~alone.unsqueeze(1), -torch.inf)
+        spread = masked.logsumexp(1).masked_fill(alone, 0.0)
+    else:
+        raise ValueError(f"same_class must be 'counted' or 'excluded'; got {same_class!r}")
+    return (spread - similarity.diagonal()).mean()
+
+
+def cosine_distillation(new: Tensor, old: Tensor) -> Tensor:
+    r"""Mean of :math:`1 - \cos(u_n, v_n)` over the batch, 0 for an empty one (CL2R, Biondi et al. 2022).
+
+    Args:
+        new: features of the model in training, ``(B, D)``.
+        old: features of the same images by the model before, ``(B, D)``.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> float(cosine_distillation(torch.eye(2), torch.tensor([[2.0, 0.0], [1.0, 0.0]])))
+        0.5
+
+    """
+    return (1 - F.cosine_similarity(new, old, dim=1)).sum() / max(1, len(new))

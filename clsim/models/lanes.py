@@ -34,6 +34,7 @@ class Lanes(nn.Module):
         super().__init__()
         self.module = module
         self.lanes = lanes
+        self.num_features: Any = getattr(module, "num_features", None)
         # Out of the reach of nn.Module, which would list them among the model's parts.
         self._helpers: dict[str, Any] = {}
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from clsim.models.classifier import FeatureClassifier
+
+if TYPE_CHECKING:
+    from clsim.models.arrival import Arrival
 
 
 def dsimplex(vertices: int) -> Tensor:
@@ -70,33 +75,74 @@ class SimplexClassifier(nn.Module):
         return features @ self.weight.T
 
 
-class StationaryClassifier(nn.Module):
+class StationaryClassifier(FeatureClassifier):
     """A backbone, a linear projection ``P`` and vertices that never move: logits ``W P f(x)``.
 
-    Where an image ought to lie after the projection is settled before anything is learnt, so the features of all
-    sessions live in one space.
+    Where an image ought to lie after the projection is settled before anything is learnt, so the features
+    ``P f(x)`` of all sessions, and of all models that know the same simplex, live in one space.
 
     Args:
         backbone: images in [0, 1] to ``(B, backbone.num_features)``.
         vertices: classes there is room for, those not seen yet included.
 
     Attributes:
-        head: the projection and the vertices, features to logits ``(B, K)``.
+        head: the projection and the vertices, the backbone's output to logits ``(B, K)``.
 
     """
 
     def __init__(self, backbone: nn.Module, vertices: int) -> None:
-        super().__init__()
         width: Any = backbone.num_features
-        self.backbone = backbone
-        self.head = nn.Sequential(nn.Linear(width, vertices - 1, bias=False), SimplexClassifier(vertices))
+        projection = nn.Linear(width, vertices - 1, bias=False)
+        super().__init__(backbone, nn.Sequential(projection, SimplexClassifier(vertices)))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, K)``; column ``y`` belongs to class ``y``."""
-        logits: Tensor = self.head(self.backbone(images))
-        return logits
+    head: nn.Sequential
+
+    @property
+    def projection(self) -> nn.Linear:
+        """``P``."""
+        projection: Any = self.head[0]
+        return projection  # type: ignore[no-any-return]
 
     def embed(self, images: Tensor) -> Tensor:
-        """Features to store and compare, ``(B, K - 1)``: what the vertices are compared with."""
-        features: Tensor = self.head[0](self.backbone(images))
+        """``(B, K - 1)``: what the vertices are compared with."""
+        features: Tensor = self.projection(self.backbone(images))
         return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits ``(B, K)``; column ``y`` belongs to class ``y``."""
+        logits: Tensor = self.head[1](features)
+        return logits
+
+    def fit_projection(self, outputs: Tensor, labels: Tensor, *, ridge: float = 1e-2, length: float = 10.0) -> None:
+        r"""Sends a backbone's outputs to the vertices of their classes as well as a linear map can.
+
+        .. math:: P = Y^\top F (F^\top F + \alpha \tfrac{\operatorname{tr} F^\top F}{D} I)^{-1}
+
+        for a model that was trained without the simplex: ridge regression, in closed form.
+
+        Args:
+            outputs: ``F``, ``(N, D)``.
+            labels: class ids ``(N,)``; row ``n`` of ``Y`` is the vertex of class ``labels[n]`` times ``length``.
+            ridge: :math:`\alpha`, relative to the mean square of the outputs.
+            length: of the features that are aimed at; with a length of 1 the softmax could not be sure of anything.
+
+        """
+        vertices: Any = self.head[1]
+        found = outputs.double()
+        targets = length * vertices.weight[labels].double()
+        gram = found.T @ found
+        gram += ridge * gram.trace() / len(gram) * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        solved = torch.linalg.solve(gram, found.T @ targets)
+        with torch.no_grad():
+            self.projection.weight.copy_(solved.T)
+
+    def _new_head(self, arrival: Arrival) -> bool:
+        """Its own projection if it was trained with this simplex; else an empty one, to be fitted."""
+        old = self.projection
+        fresh = nn.Linear(arrival.width, old.out_features, bias=False).to(old.weight.device)
+        known = arrival.projection is not None and arrival.projection.shape == fresh.weight.shape
+        if known and arrival.projection is not None:
+            with torch.no_grad():
+                fresh.weight.copy_(arrival.projection)
+        self.head[0] = fresh
+        return not known

@@ -3,21 +3,27 @@
 from clsim.plugins.base_session import BaseSession
 from clsim.plugins.class_scope import ClassScope
 from clsim.plugins.feature_replay import FeatureReplay
+from clsim.plugins.feature_teacher import FeatureTeacher
 from clsim.plugins.freeze_after_base import FreezeAfterBase
 from clsim.plugins.gradient_scale import NewClassGradientScale
+from clsim.plugins.model_replacement import ModelReplacement
 from clsim.plugins.one_cycle import OneCycle
 from clsim.plugins.progress import Progress
 from clsim.plugins.progressive_resize import ProgressiveResize
+from clsim.plugins.rehearsal import Rehearsal
 from clsim.plugins.warmup_cosine import WarmupCosine
 
 __all__ = [
     "BaseSession",
     "ClassScope",
     "FeatureReplay",
+    "FeatureTeacher",
     "FreezeAfterBase",
+    "ModelReplacement",
     "NewClassGradientScale",
     "OneCycle",
     "Progress",
     "ProgressiveResize",
+    "Rehearsal",
     "WarmupCosine",
 ]

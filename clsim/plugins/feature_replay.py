@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
-from clsim.training.loaders import ResidentBatches
+from clsim.plugins.session_images import session_batches
 
 
 class TwoPartModel(Protocol):
@@ -132,19 +130,10 @@ class FeatureReplay(SupervisedPlugin[Any]):
         found = []
         low = getattr(strategy, "precision", "fp32") == "bf16"
         with torch.no_grad(), torch.autocast(strategy.device.type, torch.bfloat16, enabled=low):
-            for pixels, labels in _session_batches(strategy):
-                images = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+            for images, labels in session_batches(strategy):
                 found.append((self.model.backbone(images).float(), labels))
         features, labels = (torch.cat(part) for part in zip(*found, strict=True))
         return features, labels
-
-
-def _session_batches(strategy: Any, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-    """The session's images and class ids, from its resident tensor if it has one."""
-    view = getattr(strategy.experience, "resident", None)
-    loader: Any = DataLoader(strategy.experience.dataset, size) if view is None else ResidentBatches(view, size)
-    for pixels, labels, *_ in loader:
-        yield pixels.to(strategy.device), labels.to(strategy.device)
 
 
 def _class_means(features: Tensor, place: Tensor) -> Tensor:

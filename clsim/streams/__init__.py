@@ -1,7 +1,18 @@
 """What arrives over time; each function here returns a :class:`Stream`."""
 
 from clsim.streams.fscil import fscil
+from clsim.streams.incremental import class_incremental
+from clsim.streams.replacement import Replacement, poisson_arrivals, replacement_stream
 from clsim.streams.session import ResidentView, Session
 from clsim.streams.stream import Stream
 
-__all__ = ["ResidentView", "Session", "Stream", "fscil"]
+__all__ = [
+    "Replacement",
+    "ResidentView",
+    "Session",
+    "Stream",
+    "class_incremental",
+    "fscil",
+    "poisson_arrivals",
+    "replacement_stream",
+]

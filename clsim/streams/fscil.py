@@ -9,6 +9,7 @@ import torch
 from clsim.data import DataSet
 from clsim.data.splits import draw_sessions, standard_sessions
 from clsim.errors import UserError
+from clsim.streams.order import ClassOrder, arriving_classes
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
 
@@ -21,7 +22,7 @@ def fscil(
     shots: int,
     sessions: int | None = None,
     splits: str | Mapping[str, int] = "standard",
-    class_order: str | Mapping[str, int] | Sequence[int] | None = None,
+    class_order: ClassOrder = None,
 ) -> Stream:
     """Builds an FSCIL stream.
 
@@ -42,40 +43,13 @@ def fscil(
         UserError: the classes do not divide up, a class has too few images, or the standard lists do not fit.
 
     """
-    count = len(dataset.train.class_names)
-    order = arrival_order(count, class_order)
-    left = count - base_classes
-    if sessions is None:
-        if left < 0 or left % ways:
-            raise UserError(
-                f"{count} classes do not divide into {base_classes} base classes and sessions of {ways}: "
-                f"{max(left, 0) % ways} would be left over",
-                fix="change base_classes or ways, or set sessions to leave the rest out on purpose",
-            )
-        sessions = left // ways
-    elif base_classes + ways * sessions > count:
-        raise UserError(f"{base_classes} + {sessions} x {ways} classes asked of {dataset.name}, which has {count}")
-    ends = [base_classes + ways * session for session in range(sessions + 1)]
-    blocks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
     if isinstance(splits, str):
-        indices = standard_sessions(dataset)[: sessions + 1]
+        indices = standard_sessions(dataset)[: len(blocks)]
         _check_lists(dataset, indices, blocks, shots)
     else:
         indices = draw_sessions(dataset.train.labels, blocks, shots, splits["draw"])
-    return Stream(dataset, blocks, [ResidentView(dataset.train, index) for index in indices])
-
-
-def arrival_order(count: int, class_order: str | Mapping[str, int] | Sequence[int] | None) -> list[int]:
-    """Class ids in order of arrival; a drawn order comes from a generator of its own."""
-    if class_order is None or class_order == "natural":
-        return list(range(count))
-    if isinstance(class_order, Mapping):
-        generator = torch.Generator().manual_seed(class_order["seed"])
-        return [int(label) for label in torch.randperm(count, generator=generator)]
-    order = [int(label) for label in class_order]
-    if sorted(order) != list(range(count)):
-        raise UserError(f"class_order must name each of the {count} classes once, 0 to {count - 1}")
-    return order
+    return Stream(dataset, blocks, [ResidentView(dataset.train, index) for index in indices], few_shot=True)
 
 
 def _check_lists(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from avalanche.benchmarks import DatasetExperience
@@ -15,6 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from clsim.data.images import Images
+
+if TYPE_CHECKING:
+    from clsim.streams.replacement import Replacement
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
     """One experience of a stream.
 
     Besides Avalanche's ``dataset`` of ``(x, y, t)`` items it carries ``resident``, the same images as a
-    :class:`ResidentView`, and the classes' timeline as Avalanche names it.
+    :class:`ResidentView`, the classes' timeline as Avalanche names it, and ``replacements``, the models that
+    arrive before or during its training, by time.
     """
 
     def __init__(
@@ -62,12 +67,14 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         classes: Iterable[int],
         previous: Iterable[int],
         every: Iterable[int],
+        replacements: Iterable[Replacement] = (),
     ) -> None:
         # The only one of Avalanche's constructors whose items all its strategies accept: (x, y, t) with
         # targets and task labels attached. Its public sibling forgets the targets.
         items = _as_taskaware_supervised_classification_dataset(_Items(view), task_labels=0)
         super().__init__(dataset=items, current_experience=session)
         self.resident = view
+        self.replacements = tuple(replacements)
         self.task_labels = [0]
         self.task_label = 0
         self.classes_in_this_experience = set(classes)
@@ -76,11 +83,17 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         self.future_classes = set(every) - self.classes_seen_so_far
 
 
-def sessions_from_views(views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]]) -> list[Session]:
-    """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``."""
+def sessions_from_views(
+    views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]], replacements: Sequence[Replacement] = ()
+) -> list[Session]:
+    """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``.
+
+    Every session carries those of the ``replacements`` that come in it, in the order given.
+    """
     every = [label for block in class_blocks for label in block]
     sessions, seen = [], set[int]()
     for session, (view, block) in enumerate(zip(views, class_blocks, strict=True)):
-        sessions.append(Session(view, session, block, seen, every))
+        arriving = [replacement for replacement in replacements if replacement.session == session]
+        sessions.append(Session(view, session, block, seen, every, arriving))
         seen |= set(block)
     return sessions

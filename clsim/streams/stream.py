@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -10,6 +11,9 @@ from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 
 from clsim.data import DataSet
 from clsim.streams.session import ResidentView, Session, sessions_from_views
+
+if TYPE_CHECKING:
+    from clsim.streams.replacement import Replacement
 
 
 class Stream(CLScenario[EagerCLStream[Session]]):
@@ -20,11 +24,23 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         class_blocks: the classes new in every session.
         test_stream: session ``t`` holds the test images of the classes new in session ``t``, so that
             ``test_stream[: t + 1]`` are those of all classes seen by then.
+        replacements: every model that arrives from elsewhere, by time; also in the sessions of ``train_stream``.
+        few_shot: whether the sessions after the base session bring only a few images of each class.
 
     """
 
-    def __init__(self, dataset: DataSet, class_blocks: Sequence[Sequence[int]], train: Sequence[ResidentView]) -> None:
+    def __init__(
+        self,
+        dataset: DataSet,
+        class_blocks: Sequence[Sequence[int]],
+        train: Sequence[ResidentView],
+        *,
+        replacements: Sequence[Replacement] = (),
+        few_shot: bool = False,
+    ) -> None:
         self.dataset = dataset
+        self.replacements = tuple(replacements)
+        self.few_shot = few_shot
         self.class_blocks = tuple(tuple(block) for block in class_blocks)
         labels = dataset.test.labels
         test = [
@@ -33,7 +49,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         ]
         super().__init__(
             [
-                EagerCLStream("train", sessions_from_views(train, class_blocks)),
+                EagerCLStream("train", sessions_from_views(train, class_blocks, self.replacements)),
                 EagerCLStream("test", sessions_from_views(test, class_blocks)),
             ]
         )

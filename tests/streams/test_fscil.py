@@ -21,6 +21,8 @@ def test_sessions_shots_and_timeline():
     assert stream.train_stream[0].future_classes == {6, 7, 8, 9}
     _, counts = last.resident.labels.unique(return_counts=True)
     assert counts.tolist() == [5, 5]
+    assert stream.few_shot
+    assert stream.replacements == last.replacements == ()
 
 
 def test_items_are_avalanches_x_y_t_of_the_resident_images():

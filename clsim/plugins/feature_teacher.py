@@ -1,0 +1,72 @@
+"""Features are held to those of the model as it was when the session began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor, nn
+
+FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""New features ``(B, D)``, old ones, class ids ``(B,)`` to a scalar."""
+
+
+class FeatureTeacher(SupervisedPlugin[Any]):
+    r"""Turns the loss :math:`L` into :math:`w_1 L + w_2 \ell(v, u, y)`, with the features of model and teacher.
+
+    The teacher is a frozen copy, in evaluation mode, of the model that the session starts from. Where a replacement
+    arrives it is therefore the arrival, and not the model that was fine-tuned before (arXiv 2405.02581). Before the
+    first session there is something to be held to only if a trained model arrived.
+
+    Args:
+        loss: between features, for instance :func:`~clsim.losses.higher_order_compatibility`.
+        weight: :math:`w_2`.
+        own_weight: :math:`w_1`.
+        old_classes_only: compare images of earlier sessions' classes alone, which are the remembered ones.
+
+    """
+
+    def __init__(
+        self, loss: FeatureLoss, *, weight: float, own_weight: float = 1.0, old_classes_only: bool = False
+    ) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weight = weight
+        self.own_weight = own_weight
+        self.old_classes_only = old_classes_only
+        self.teacher: nn.Module | None = None
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Copies the model, which has just been replaced if it is to be."""
+        session = strategy.experience
+        arrived = any(replacement.before_session for replacement in getattr(session, "replacements", ()))
+        self.teacher = _frozen(strategy.model) if session.current_experience > 0 or arrived else None
+
+    def after_replacement(self, strategy: Any) -> None:
+        """The model that arrived in the middle of the session is the teacher of the rest of it."""
+        self.teacher = _frozen(strategy.model)
+
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+        """Adds the loss between features."""
+        if self.teacher is None:
+            return
+        new, labels = strategy.model.features, strategy.mb_y
+        low = getattr(strategy, "precision", "fp32") == "bf16"
+        with torch.no_grad(), torch.autocast(strategy.device.type, torch.bfloat16, enabled=low):
+            old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
+        if self.old_classes_only:
+            current = torch.tensor(sorted(strategy.experience.classes_in_this_experience), device=labels.device)
+            kept = ~torch.isin(labels, current)
+            new, old, labels = new[kept], old[kept], labels[kept]
+        strategy.loss = self.own_weight * strategy.loss + self.weight * self.loss(new.float(), old.float(), labels)
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Its work is done."""
+        self.teacher = None
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    return deepcopy(model).eval().requires_grad_(False)

@@ -1,0 +1,84 @@
+"""Experience replay with a learnable classifier: the baseline "ER" of arXiv 2405.02581.
+
+The whole network goes on learning in every session, from the new images and from twenty remembered ones of each
+earlier class. Its classifier is learnt as well, so that nothing but the images themselves says where the features of
+a class lie: a model that arrives from elsewhere has put them somewhere else, and with it the features stored so far
+are lost for comparison. With ``distillation`` features of remembered images are held to those of the model before,
+which ties the versions of one model together, not those of different models.
+"""
+
+from functools import partial
+from typing import Literal
+
+import torch
+from torch.optim import SGD
+
+from clsim import Strategy
+from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
+from clsim.losses import cosine_distillation
+from clsim.models import LinearClassifier
+from clsim.models.backbones import make_backbone
+from clsim.models.lanes import Lanes
+from clsim.plugins import ClassScope, FeatureTeacher, ModelReplacement, Rehearsal, WarmupCosine
+from clsim.streams import Stream
+
+
+def build(
+    stream: Stream,
+    *,
+    backbone: str = "resnet8x4",
+    head: Literal["learnable", "simplex"] = "learnable",
+    memory: int = 20,
+    distillation: float = 0.0,
+    epochs: int = 70,
+    batch_size: int = 128,
+    lr: float = 0.001,
+    last_lr: float = 1e-5,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    crop_padding: int = 4,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    lanes: int = 2,
+    device: str = "cpu",
+) -> Strategy:
+    """Composes experience replay.
+
+    Args:
+        stream: gives the number of classes.
+        backbone: of the model that is in service until another arrives, with random weights.
+        head: which version of the arriving models: pre-trained with a learnable classifier or with a simplex.
+        memory: remembered images of each class.
+        distillation: weight of the cosine distance to the features of the model before, on remembered images (CL2R: 5).
+        epochs: passes over a session.
+        batch_size: half of it remembered, as soon as there is something to remember.
+        lr: of the first epoch of a session.
+        last_lr: that the cosine falls to in the course of a session.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        crop_padding: pixels by which a random crop may be off.
+        precision: of the forward pass.
+        lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
+        device: where it runs.
+
+    """
+    model = LinearClassifier(Lanes(make_backbone(backbone), lanes), len(stream.class_names), bias=False)
+    rehearsal = Rehearsal(memory)
+    teacher = FeatureTeacher(
+        lambda new, old, labels: cosine_distillation(new, old), weight=distillation, old_classes_only=True
+    )
+    return Strategy(
+        model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),
+        train_mb_size=batch_size,
+        train_epochs=epochs,
+        device=device,
+        plugins=[
+            rehearsal,
+            ModelReplacement(rehearsal, memory_format=torch.channels_last),
+            ClassScope(training="seen", evaluation="seen"),
+            WarmupCosine(max_lr=lr, min_lr=last_lr, warmup=0, cycle=epochs),
+            *([teacher] if distillation else []),
+        ],
+        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
+        precision=precision,
+    )
