@@ -48,7 +48,9 @@ def average_compatibility(matrix: CrossTestMatrix, strict: bool = True) -> float
 
 
 def average_multimodel_accuracy(matrix: CrossTestMatrix) -> float:
-    r"""AM: mean of all self-tests and cross-tests, :math:`\frac{2}{T (T + 1)} \sum_{j \le i} C_{ij}`.
+    r"""AM: mean of all self-tests and cross-tests.
+
+    .. math:: AM = \frac{2}{T (T + 1)} \sum_{j \le i} C_{ij}
 
     A true 0 counts; IAM-CL2R's code leaves it out, which flatters models that fail altogether.
 
@@ -80,7 +82,9 @@ def average_multimodel_accuracy_curve(matrix: CrossTestMatrix) -> list[float]:
 
 
 def backward_compatibility(matrix: CrossTestMatrix) -> float | None:
-    r"""BC: what the last model's queries gain on every old gallery, :math:`\frac{1}{T-1}\sum_{i<T}(C_{Ti} - C_{ii})`.
+    r"""BC: what the last model's queries gain on the old galleries over the models that made these.
+
+    .. math:: BC = \frac{1}{T - 1} \sum_{i < T} (C_{Ti} - C_{ii})
 
     Negative where the old galleries serve the new model worse than they served their own; ``None`` for one model.
 
@@ -95,7 +99,7 @@ def backward_compatibility(matrix: CrossTestMatrix) -> float | None:
 
 
 def gain_over_first(matrix: CrossTestMatrix) -> float | None:
-    """Gain of the last model's queries on the first model's gallery, ``C[T][0] - C[0][0]``; ``None`` for one model.
+    """Gain of the last model's queries on the first gallery, ``C[T][0] - C[0][0]``; ``None`` for a single model.
 
     Raises:
         ValueError: the matrix is empty, or lacks an entry on or below its diagonal.

@@ -1,4 +1,7 @@
-"""What a new model gets wrong that the old one got right, and the reverse."""
+"""What a new model gets wrong that the old one got right, and the reverse.
+
+Imports torch where it computes, not where it is read.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,13 @@ def flip_rates(old_correct: Tensor, new_correct: Tensor) -> tuple[float, float]:
         (0.25, 0.5)
 
     """
+    import torch
+
     if old_correct.ndim != 1 or old_correct.shape != new_correct.shape or not len(old_correct):
         raise ValueError(
             f"flips need two rows of one length: {tuple(old_correct.shape)} and {tuple(new_correct.shape)}"
         )
-    if str(old_correct.dtype) != "torch.bool" or str(new_correct.dtype) != "torch.bool":
+    if not old_correct.dtype == new_correct.dtype == torch.bool:
         raise ValueError("flips are counted on booleans: which queries were answered rightly")
     new_correct, queries = new_correct.to(old_correct.device), len(old_correct)
     return int((old_correct & ~new_correct).sum()) / queries, int((~old_correct & new_correct).sum()) / queries

@@ -35,7 +35,8 @@ def unit_rows(features: Tensor) -> Tensor:
 
     """
     features = features.detach().float()
-    return (features / features.norm(dim=1, keepdim=True).clamp_min(1e-12)).nan_to_num_(nan=0.0)
+    lengths: Tensor = features.norm(dim=1, keepdim=True)
+    return (features / lengths.clamp_min(1e-12)).nan_to_num_(nan=0.0)
 
 
 def cosines(query: Tensor, unit_gallery: Tensor) -> Tensor:

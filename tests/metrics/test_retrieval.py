@@ -1,0 +1,255 @@
+import math
+
+import pytest
+import torch
+
+from clsim.metrics import (
+    class_means,
+    cmc,
+    match_ranks,
+    mean_average_precision,
+    nearest_class_mean_accuracy,
+    nearest_class_mean_correct,
+    nearest_correct,
+)
+from clsim.metrics.retrieval import NO_MATCH
+
+LIMITS = (1, 2, 5, 60)
+
+
+def cosine(a, b):
+    a, b = a.tolist(), b.tolist()
+    return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
+
+
+def plain_search(query, query_labels, gallery, gallery_labels, own=None):
+    """CMC and mAP by a double loop: for each query, whether each item is of its class, most similar item first.
+
+    Among equally similar items those of other classes come first; for the average precision they share a place.
+    """
+    hits, precisions = {limit: 0 for limit in LIMITS}, []
+    for i in range(len(query)):
+        ranked = []
+        for j in range(len(gallery)):
+            if own is None or own[i] != j:
+                ranked.append((-cosine(query[i], gallery[j]), bool(query_labels[i] == gallery_labels[j])))
+        ranked.sort()
+        for limit in LIMITS:
+            hits[limit] += any(same for _, same in ranked[:limit])
+        places = [
+            sum(same for distance, same in ranked if distance <= here)
+            / sum(1 for distance, _ in ranked if distance <= here)
+            for here, relevant in ranked
+            if relevant
+        ]
+        precisions.append(sum(places) / len(places) if places else 0.0)
+    return {limit: count / len(query) for limit, count in hits.items()}, sum(precisions) / len(precisions)
+
+
+def draw(queries, items, width=4, classes=4, seed=0):
+    """Features all around the origin: about half of the similarities are negative."""
+    random = torch.Generator().manual_seed(seed)
+    features = [torch.randn(n, width, generator=random) * torch.rand(n, 1, generator=random) for n in (queries, items)]
+    labels = [torch.randint(classes, (n,), generator=random) for n in (queries, items)]
+    return features[0], labels[0], features[1], labels[1]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, None])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_search_equals_a_plain_double_loop(seed, chunk):
+    sets = draw(20, 31, seed=seed)
+    expected, precision = plain_search(*sets)
+    assert cmc(*sets, k=LIMITS, chunk=chunk) == expected
+    assert 0.1 < expected[1] < expected[2] < expected[5]
+    assert mean_average_precision(*sets, chunk=chunk) == pytest.approx(precision, abs=1e-12)
+    assert float(nearest_correct(*sets, chunk=chunk).double().mean()) == pytest.approx(expected[1])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, None])
+def test_search_of_a_set_in_itself(chunk):
+    features, labels, _, _ = draw(24, 1, classes=5)
+    sets = features, labels, features, labels
+    for exclude, own in ((True, range(24)), (False, None)):
+        expected, precision = plain_search(*sets, own=own)
+        assert cmc(*sets, k=LIMITS, exclude_self=exclude, chunk=chunk) == expected
+        assert mean_average_precision(*sets, exclude_self=exclude, chunk=chunk) == pytest.approx(precision, abs=1e-12)
+    assert cmc(*sets) == {1: 1.0, 5: 1.0}  # each finds itself
+    assert expected[1] == 1.0
+    assert cmc(*sets, exclude_self=True)[1] < 0.7
+
+
+def test_some_queries_are_gallery_items_and_others_are_not():
+    query, labels, gallery, gallery_labels = draw(9, 15)
+    own = torch.tensor([4, -1, 0, -1, 14, 3, -1, 7, 7])
+    known = own >= 0
+    labels[known] = gallery_labels[own[known]]
+    query[known] = gallery[own[known]]
+    sets = query, labels, gallery, gallery_labels
+    expected, precision = plain_search(*sets, own=own.tolist())
+    assert cmc(*sets, k=LIMITS, exclude_self=own, chunk=4) == expected
+    assert mean_average_precision(*sets, exclude_self=own, chunk=4) == pytest.approx(precision, abs=1e-12)
+    assert expected != plain_search(*sets)[0]
+
+
+def test_nothing_but_negative_similarities():
+    query, labels, gallery, gallery_labels = draw(20, 31)
+    sets = query.abs(), labels, -gallery.abs(), gallery_labels
+    expected, precision = plain_search(*sets)
+    assert cmc(*sets, k=LIMITS) == expected
+    assert mean_average_precision(*sets) == pytest.approx(precision, abs=1e-12)
+
+
+def one_hot(features):
+    """Features whose similarities are exactly 0, 1 or -1, so that many are equal."""
+    return torch.eye(4)[features.argmax(dim=1)] * features.sum(dim=1, keepdim=True).sign()
+
+
+def test_equally_similar_items_of_another_class_come_first():
+    query, labels, gallery, gallery_labels = draw(30, 40)
+    sets = one_hot(query), labels, one_hot(gallery), gallery_labels
+    expected, precision = plain_search(*sets)
+    assert expected[1] < expected[5] < expected[60] == 1.0
+    assert cmc(*sets, k=LIMITS) == expected
+    assert mean_average_precision(*sets) == pytest.approx(precision, abs=1e-12)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
+    turned = (*sets[:2], sets[2][order], sets[3][order])
+    assert match_ranks(*turned).equal(match_ranks(*sets))
+    assert mean_average_precision(*turned) == pytest.approx(precision, abs=1e-12)
+
+
+def test_a_model_that_makes_everything_the_same_finds_nothing():
+    same, labels = torch.ones(12, 3), torch.arange(12) % 3
+    assert cmc(same, labels, same, labels, k=(1, 8, 9)) == {1: 0.0, 8: 0.0, 9: 1.0}
+    assert mean_average_precision(same, labels, same, labels) == pytest.approx(1 / 3)
+    assert nearest_class_mean_accuracy(same, labels, same, labels) == 0.0
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    reference = pytest.importorskip("sklearn.metrics").average_precision_score
+    query, labels, gallery, gallery_labels = draw(30, 40)
+    for sets in ((query, labels, gallery, gallery_labels), (one_hot(query), labels, one_hot(gallery), gallery_labels)):
+        similarity = torch.nn.functional.normalize(sets[0]) @ torch.nn.functional.normalize(sets[2]).T
+        each = [reference(gallery_labels == label, row) for label, row in zip(labels, similarity, strict=True)]
+        assert mean_average_precision(*sets) == pytest.approx(sum(each) / len(each))
+
+
+def test_search_by_hand():
+    gallery, gallery_labels = (
+        torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]]),
+        torch.tensor([0, 1, 0, 1]),
+    )
+    query, labels = torch.tensor([[3.0, 0.3], [0.1, 5.0]]), torch.tensor([1, 0])
+    sets = query, labels, gallery, gallery_labels
+    # the first query finds 0 1 0 1; the second 0 1 0 1 too, as items 2 1 0 3
+    assert match_ranks(*sets).tolist() == [2, 1]
+    assert cmc(*sets) == {1: 0.5, 5: 1.0}
+    assert mean_average_precision(*sets) == pytest.approx(((1 / 2 + 2 / 4) / 2 + (1 + 2 / 3) / 2) / 2)
+
+
+def test_a_query_without_an_item_of_its_class_is_answered_wrongly():
+    query, labels, gallery, gallery_labels = draw(6, 8)
+    labels[2:4] = 9
+    sets = query, labels, gallery, gallery_labels
+    assert match_ranks(*sets)[2:4].tolist() == [NO_MATCH] * 2
+    assert cmc(*sets, k=LIMITS) == plain_search(*sets)[0]
+    assert cmc(*sets, k=(NO_MATCH,))[NO_MATCH] == pytest.approx(4 / 6)
+    assert mean_average_precision(*sets) == pytest.approx(plain_search(*sets)[1])
+    assert not nearest_class_mean_correct(*sets)[2:4].any()
+    alone = torch.arange(6)  # each the only one of its class, and not to find itself
+    assert cmc(query, alone, query, alone, exclude_self=True) == {1: 0.0, 5: 0.0}
+    assert mean_average_precision(query, alone, query, alone, exclude_self=True) == 0.0
+
+
+def test_a_gallery_of_one_class_answers_every_query_of_it():
+    query, _, gallery, _ = draw(6, 8)
+    sets = query, torch.ones(6).long(), gallery, torch.ones(8).long()
+    assert cmc(*sets) == {1: 1.0, 5: 1.0}
+    assert mean_average_precision(*sets) == 1.0
+    assert nearest_class_mean_accuracy(*sets) == 1.0
+
+
+def test_features_that_are_no_numbers_count_against_the_model():
+    query, labels, gallery, gallery_labels = draw(20, 31)
+    for broken in (float("nan"), float("inf")):
+        whole = torch.full_like(query, broken)
+        assert nearest_class_mean_accuracy(whole, labels, gallery, gallery_labels) == 0.0
+        assert cmc(whole, labels, gallery, gallery_labels) == {1: 0.0, 5: 0.0}
+        one = gallery.clone()
+        one[3, 1] = broken
+        assert mean_average_precision(query, labels, one, gallery_labels) > 0.2
+        zeroed = gallery.clone()
+        zeroed[3] = 0
+        assert match_ranks(query, labels, one, gallery_labels).equal(match_ranks(query, labels, zeroed, gallery_labels))
+
+
+def test_length_does_not_matter_nor_the_precision_of_what_is_stored():
+    query, labels, gallery, gallery_labels = draw(20, 31)
+    query, gallery = query.half(), gallery.half()
+    as_stored, whole = (
+        (query, labels, gallery, gallery_labels),
+        (query.float(), labels, gallery.float(), gallery_labels),
+    )
+    scaled = query.float() * 8, labels, gallery.float() * torch.arange(1, 32)[:, None], gallery_labels
+    for metric in (cmc, mean_average_precision, nearest_class_mean_accuracy):
+        assert metric(*as_stored) == metric(*whole)
+        assert metric(*scaled) == pytest.approx(metric(*whole))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert metric(*whole) == metric(*as_stored)
+
+
+def plain_class_means(query, query_labels, gallery, gallery_labels):
+    right = []
+    for feature, label in zip(query, query_labels, strict=True):
+        scores = {}
+        for known in sorted(set(gallery_labels.tolist())):
+            members = [row / row.norm() for row in gallery[gallery_labels == known].double()]
+            mean = sum(members) / len(members)
+            scores[known] = float(feature.double() @ (mean / mean.norm()))
+        right.append(max(scores, key=scores.get) == int(label))
+    return right
+
+
+@pytest.mark.parametrize("chunk", [1, 7, None])
+def test_nearest_class_mean_equals_a_plain_loop(chunk):
+    sets = draw(40, 31, classes=3)
+    expected = plain_class_means(*sets)
+    assert nearest_class_mean_correct(*sets, chunk=chunk).tolist() == expected
+    assert nearest_class_mean_accuracy(*sets, chunk=chunk) == sum(expected) / 40
+    assert 0.2 < sum(expected) / 40 < 0.8
+    classes, means = class_means(*sets[2:])
+    assert nearest_correct(*sets[:2], means, classes).tolist() == expected  # the means alone do as well
+
+
+def test_class_means_weigh_every_item_alike_and_have_length_1():
+    features = torch.tensor([[100.0, 0.0], [0.0, 0.01], [0.0, -5.0]])
+    classes, means = class_means(features, torch.tensor([7, 7, 2]))
+    assert classes.tolist() == [2, 7]
+    assert means == pytest.approx(torch.tensor([[0.0, -1.0], [0.5**0.5, 0.5**0.5]]))
+
+
+def test_wrong_input_is_refused():
+    query, labels, gallery, gallery_labels = draw(6, 8)
+    for metric in (cmc, mean_average_precision, nearest_class_mean_accuracy, match_ranks, nearest_correct):
+        with pytest.raises(ValueError, match="4 and 3 numbers"):
+            metric(query, labels, gallery[:, :3], gallery_labels)
+        with pytest.raises(ValueError, match="query: expected"):
+            metric(query, labels[:5], gallery, gallery_labels)
+        with pytest.raises(ValueError, match="gallery: no features"):
+            metric(query, labels, gallery[:0], gallery_labels[:0])
+        with pytest.raises(ValueError, match="query: no features"):
+            metric(query[:0], labels[:0], gallery, gallery_labels)
+        with pytest.raises(ValueError, match="at least 1"):
+            metric(query, labels, gallery, gallery_labels, chunk=0)
+    with pytest.raises(ValueError, match="from 1"):
+        cmc(query, labels, gallery, gallery_labels, k=(0, 1))
+
+
+def test_a_query_is_itself_only_where_that_can_be():
+    query, labels, gallery, gallery_labels = draw(6, 8)
+    with pytest.raises(ValueError, match="6 queries cannot be the 8"):
+        cmc(query, labels, gallery, gallery_labels, exclude_self=True)
+    with pytest.raises(ValueError, match="different labels"):
+        cmc(query, labels, query, 3 - labels, exclude_self=True)
+    for own in (torch.tensor([0, 1]), torch.full((6,), 8)):
+        with pytest.raises(ValueError, match="one index into the gallery"):
+            cmc(query, labels, gallery, gallery_labels, exclude_self=own)
