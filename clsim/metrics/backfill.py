@@ -84,17 +84,18 @@ def backfill_curve(
     check_features(stored, gallery_labels, "stored")
     if fresh.shape != stored.shape:
         raise ValueError(f"stored {tuple(stored.shape)} and fresh {tuple(fresh.shape)} features are of other items")
-    order = order.to(stored.device)
+    order, gallery_labels = order.to(stored.device), gallery_labels.to(stored.device)
     _check_order(order, len(stored))
     if steps < 1:
         raise ValueError(f"a backfill curve has at least 1 step; got {steps}")
     cuts = sorted({step * len(order) // steps for step in range(steps + 1)})
     if criterion == "cmc@1":
+        columns, own = _in_order(order, len(stored), exclude_self)
         both = (
-            similarity_blocks(query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk)
-            for gallery in (stored, fresh)
+            similarity_blocks(query, query_labels, items, gallery_labels[columns], exclude_self=own, chunk=chunk)
+            for items in (stored[columns], fresh[columns])
         )
-        right = [_right_at_cuts(old, new, same, order, cuts) for (old, same), (new, _) in zip(*both, strict=True)]
+        right = [_right_at_cuts(old, new, same, cuts) for (old, same), (new, _) in zip(*both, strict=True)]
         accuracy = (torch.stack(right).sum(dim=0).double() / len(query)).tolist()
     elif criterion == "nearest_class_mean":
         if exclude_self is not False:
@@ -167,34 +168,53 @@ def _galleries(stored: Tensor, fresh: Tensor, order: Tensor, cuts: list[int]) ->
         yield gallery
 
 
-def _right_at_cuts(stored: Tensor, fresh: Tensor, same: Tensor, order: Tensor, cuts: list[int]) -> Tensor:
+def _in_order(order: Tensor, items: int, exclude_self: bool | Tensor) -> tuple[Tensor, bool | Tensor]:
+    """All items, those to re-index first and in their order, and ``exclude_self`` in terms of their new places.
+
+    Features are put in order before they are compared, so that what lies between two cuts is a slice; gathering
+    columns of a block of similarities takes longer than the matrix products.
+    """
+    import torch
+
+    stay = torch.ones(items, dtype=torch.bool, device=order.device)
+    stay[order] = False
+    columns = torch.cat((order, stay.nonzero().squeeze(1)))
+    if exclude_self is False:
+        return columns, False
+    places = columns.argsort()
+    if exclude_self is True:
+        return columns, places
+    own = exclude_self.to(order.device)
+    if int(own.max()) >= items:
+        raise ValueError(f"exclude_self names gallery items 0 to {items - 1}")
+    return columns, places[own.clamp_min(0)].where(own >= 0, -1)
+
+
+def _right_at_cuts(stored: Tensor, fresh: Tensor, same: Tensor, cuts: list[int]) -> Tensor:
     """Queries whose nearest item is of their class, at every cut, ``(cuts,)``.
 
     Args:
-        stored: similarities to the stored items, ``(q, N)``.
+        stored: similarities to the stored items, ``(q, N)``, those to re-index first and in their order.
         fresh: similarities to the fresh ones, ``(q, N)``.
         same: items of the query's class, ``(q, N)``.
-        order: items in order of re-indexing, ``(M,)``.
-        cuts: how many of them are fresh, rising from 0 to ``M``.
+        cuts: how many items are fresh, rising from 0 to ``M``.
 
     """
-    own, other = (_best_at_cuts(stored, fresh, mask, order, cuts) for mask in (same, ~same))
+    own, other = (_best_at_cuts(stored, fresh, mask, cuts) for mask in (same, ~same))
     return (own > other).sum(dim=0)
 
 
-def _best_at_cuts(stored: Tensor, fresh: Tensor, mask: Tensor, order: Tensor, cuts: list[int]) -> Tensor:
+def _best_at_cuts(stored: Tensor, fresh: Tensor, mask: Tensor, cuts: list[int]) -> Tensor:
     """Greatest similarity among masked items at every cut, ``(q, cuts)``; minus infinity without one."""
     import torch
 
     nothing = -float("inf")
-    never = torch.ones(stored.shape[1], dtype=torch.bool, device=order.device)
-    never[order] = False
-    stored = stored.where(mask, nothing)
-    fresh = fresh.where(mask, nothing)
-    before = [torch.full_like(stored[:, 0], nothing)]  # over fresh items up to each cut
-    after = [stored.where(never, nothing).amax(dim=1)]  # over stored items from each cut on, last cut first
-    pieces = [order[start:end] for start, end in pairwise(cuts)]
-    for early, late in zip(pieces, reversed(pieces), strict=True):
-        before.append(before[-1].maximum(fresh[:, early].amax(dim=1)))
-        after.append(after[-1].maximum(stored[:, late].amax(dim=1)))
-    return torch.stack(before, dim=1).maximum(torch.stack(after[::-1], dim=1))
+    stored, fresh = stored.where(mask, nothing), fresh.where(mask, nothing)
+    before = after = torch.full_like(stored[:, :1], nothing)
+    if stored.shape[1] > cuts[-1]:
+        after = stored[:, cuts[-1] :].amax(dim=1, keepdim=True)
+    pieces = [slice(start, end) for start, end in pairwise(cuts)]
+    before = torch.cat([before, *(fresh[:, piece].amax(dim=1, keepdim=True) for piece in pieces)], dim=1)
+    after = torch.cat([*(stored[:, piece].amax(dim=1, keepdim=True) for piece in pieces), after], dim=1)
+    fresh_best, stored_best = before.cummax(dim=1).values, after.flip(1).cummax(dim=1).values.flip(1)
+    return fresh_best.maximum(stored_best)

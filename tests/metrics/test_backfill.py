@@ -14,7 +14,7 @@ from clsim.metrics import (
 )
 
 MEASURES = {
-    "cmc@1": lambda *sets, **more: cmc(*sets, k=(1,), **more)[1],
+    "cmc@1": lambda *sets: cmc(*sets, k=(1,))[1],
     "nearest_class_mean": nearest_class_mean_accuracy,
 }
 
@@ -84,8 +84,28 @@ def test_items_that_are_gallery_and_query_do_not_find_themselves():
     ]
     assert curve.accuracy == tuple(expected)
     assert backfill_curve(*sets, steps=2).accuracy[-1] == 1.0 > curve.accuracy[-1]
+    with pytest.raises(ValueError, match="gallery items 0 to 52"):
+        backfill_curve(*sets, exclude_self=own + 40)
+    with pytest.raises(ValueError, match="one index into the gallery"):
+        backfill_curve(*sets, exclude_self=True)
     with pytest.raises(ValueError, match="leave out the query"):
         backfill_curve(*sets, criterion="nearest_class_mean", exclude_self=own)
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_self_matches_are_found_wherever_the_order_puts_them(everything):
+    _, _, stored, fresh, gallery_labels = draw()
+    order = random_order(53, torch.Generator().manual_seed(6))[: 53 if everything else 30]
+    own = torch.arange(53)
+    if not everything:
+        own[::2] = -1
+    sets = fresh, gallery_labels, stored, fresh, gallery_labels
+    curve = backfill_curve(*sets, order, steps=3, exclude_self=True if everything else own)
+    expected = [
+        cmc(*sets[:2], mixed(stored, fresh, order, step * len(order) // 3), gallery_labels, exclude_self=own)[1]
+        for step in range(4)
+    ]
+    assert curve.accuracy == tuple(expected)
 
 
 @pytest.mark.parametrize("criterion", MEASURES)

@@ -27,13 +27,13 @@ def plain_search(query, query_labels, gallery, gallery_labels, own=None):
 
     Among equally similar items those of other classes come first; for the average precision they share a place.
     """
-    hits, precisions = {limit: 0 for limit in LIMITS}, []
+    hits, precisions = dict.fromkeys(LIMITS, 0), []
     for i in range(len(query)):
-        ranked = []
-        for j in range(len(gallery)):
-            if own is None or own[i] != j:
-                ranked.append((-cosine(query[i], gallery[j]), bool(query_labels[i] == gallery_labels[j])))
-        ranked.sort()
+        ranked = sorted(
+            (-cosine(query[i], gallery[j]), bool(query_labels[i] == gallery_labels[j]))
+            for j in range(len(gallery))
+            if own is None or own[i] != j
+        )
         for limit in LIMITS:
             hits[limit] += any(same for _, same in ranked[:limit])
         places = [
@@ -134,13 +134,9 @@ def test_average_precision_is_that_of_scikit_learn():
 
 
 def test_search_by_hand():
-    gallery, gallery_labels = (
-        torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]]),
-        torch.tensor([0, 1, 0, 1]),
-    )
-    query, labels = torch.tensor([[3.0, 0.3], [0.1, 5.0]]), torch.tensor([1, 0])
-    sets = query, labels, gallery, gallery_labels
-    # the first query finds 0 1 0 1; the second 0 1 0 1 too, as items 2 1 0 3
+    query, gallery = [[3.0, 0.3], [0.1, 5.0]], [[1.0, 0.0], [0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]]
+    sets = tuple(map(torch.tensor, (query, [1, 0], gallery, [0, 1, 0, 1])))
+    # the first query, of class 1, finds items 0 1 2 3; the second, of class 0, items 2 1 0 3; both classes 0 1 0 1
     assert match_ranks(*sets).tolist() == [2, 1]
     assert cmc(*sets) == {1: 0.5, 5: 1.0}
     assert mean_average_precision(*sets) == pytest.approx(((1 / 2 + 2 / 4) / 2 + (1 + 2 / 3) / 2) / 2)
