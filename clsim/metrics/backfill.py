@@ -69,7 +69,7 @@ def backfill_curve(
         order: indices of the items to re-index, ``(M,)``, first to last, none twice; usually all ``N``. Others stay
             as they are stored, and fractions are of ``M``.
         steps: points of the curve after the first; with fewer items than that, one for every item.
-        criterion: what counts as right: the nearest item, or the nearest mean of a class.
+        criterion: what names the class of a query: the nearest item, or the nearest mean of a class.
         exclude_self: where queries are gallery items, keeps each from finding itself, see
             :func:`~clsim.metrics.retrieval.match_ranks`; for ``cmc@1`` only.
         chunk: queries at a time; by default as many as need 64 MiB of similarities to either gallery.
@@ -84,7 +84,8 @@ def backfill_curve(
     check_features(stored, gallery_labels, "stored")
     if fresh.shape != stored.shape:
         raise ValueError(f"stored {tuple(stored.shape)} and fresh {tuple(fresh.shape)} features are of other items")
-    order, gallery_labels = order.to(stored.device), gallery_labels.to(stored.device)
+    device = stored.device
+    fresh, order, gallery_labels = fresh.to(device), order.to(device), gallery_labels.to(device)
     _check_order(order, len(stored))
     if steps < 1:
         raise ValueError(f"a backfill curve has at least 1 step; got {steps}")
@@ -102,7 +103,7 @@ def backfill_curve(
             raise ValueError("a class mean cannot leave out the query itself; use cmc@1")
         accuracy = [
             nearest_class_mean_accuracy(query, query_labels, gallery, gallery_labels, chunk=chunk)
-            for gallery in _galleries(unit_rows(stored), unit_rows(fresh), order, cuts)
+            for gallery in _galleries(stored.float(), fresh.float(), order, cuts)
         ]
     else:
         raise ValueError(f"criterion must be 'cmc@1' or 'nearest_class_mean'; got {criterion!r}")

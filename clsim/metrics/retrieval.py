@@ -221,7 +221,7 @@ def _average_precision(similarity: Tensor, same: Tensor) -> Tensor:
     import torch
 
     matches = same.sum(dim=1)
-    most, items = max(1, int(matches.max())), similarity.shape[1]
+    most, items = int(matches.max()), similarity.shape[1]
     own = _ascending(similarity.where(same, -float("inf")))[:, items - most :].contiguous()
     found = most - torch.searchsorted(own, own)
     place = items - torch.searchsorted(_ascending(similarity), own)

@@ -140,6 +140,16 @@ def test_two_matrix_products_however_many_points(monkeypatch):
     assert products == [40, 40]
 
 
+@pytest.mark.parametrize("criterion", MEASURES)
+def test_stored_in_half_precision_and_fresh_in_single(criterion):
+    query, labels, stored, fresh, gallery_labels = draw()
+    curves = [
+        backfill_curve(query, labels, rounded, fresh, gallery_labels, torch.arange(53), criterion=criterion)
+        for rounded in (stored.half(), stored.half().float())
+    ]
+    assert curves[0] == curves[1]
+
+
 def test_area_by_hand():
     assert BackfillCurve((0.0, 0.25, 1.0), (0.2, 0.6, 0.8)).area == pytest.approx(0.25 * 0.4 + 0.75 * 0.7)
     assert BackfillCurve((0.0, 0.3, 1.0), (0.7, 0.7, 0.7)).area == pytest.approx(0.7)
@@ -167,7 +177,7 @@ def test_best_first_takes_the_worst_items_first_and_pays():
 
 
 def test_items_of_classes_unknown_to_the_present_model_are_neither_first_nor_last():
-    stored = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    stored = torch.tensor([[1.0, 0.2], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
     means = torch.tensor([3]), torch.tensor([[2.0, 0.0]])
     assert best_first_order(stored, torch.tensor([3, 8, 3, 8]), means).tolist() == [2, 1, 3, 0]
 

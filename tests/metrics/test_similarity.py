@@ -28,6 +28,7 @@ def test_rows_of_length_1_carry_no_gradient_and_leave_their_source_alone():
     assert units.norm(dim=1) == pytest.approx(torch.ones(6))
     assert features.detach().equal(before)
     assert unit_rows(torch.tensor([[float("nan"), 1.0], [float("inf"), 1.0], [0.0, 0.0]])).eq(0).all()
+    assert unit_rows(torch.tensor([[1e-30, 0.0]])).abs().max() <= 1.0  # its square is no float32
     assert unit_rows(torch.tensor([[3e-3, 4e-3]], dtype=torch.float16)).norm() == pytest.approx(1.0)
 
 
