@@ -141,13 +141,14 @@ def test_two_matrix_products_however_many_points(monkeypatch):
 
 
 @pytest.mark.parametrize("criterion", MEASURES)
-def test_stored_in_half_precision_and_fresh_in_single(criterion):
+def test_stored_and_fresh_of_different_precision(criterion):
     query, labels, stored, fresh, gallery_labels = draw()
+    stored, fresh = stored.half(), fresh.half()
     curves = [
-        backfill_curve(query, labels, rounded, fresh, gallery_labels, torch.arange(53), criterion=criterion)
-        for rounded in (stored.half(), stored.half().float())
+        backfill_curve(query, labels, *sides, gallery_labels, torch.arange(53), criterion=criterion)
+        for sides in ((stored, fresh), (stored, fresh.float()), (stored.float(), fresh))
     ]
-    assert curves[0] == curves[1]
+    assert curves[0] == curves[1] == curves[2]
 
 
 def test_area_by_hand():
