@@ -12,18 +12,23 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.report.figures import DASH, clean, finite, percent, points
-from clsim.report.panels import OURS, sign_style, stand_in_notice
+from clsim.report.panels import stand_in_notice
+from clsim.report.parts import OURS, sign_style
 from clsim.report.plain import aligned, stand_in_line, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
 
 FIGURES = {
     "final_accuracy": "final\naccuracy",
+    "ac": "AC",
+    "am": "AM",
     "average_accuracy": "average\naccuracy",
     "performance_drop": "drop",
     "average_forgetting": "forgetting",
 }
 """Key and heading of each figure, the most important first."""
+COMPATIBILITY = ("ac", "am")
+"""Figures that only some scenarios measure: no column where no run has them."""
 LONGEST_NAME = 24
 """Characters of a strategy's name before it is folded, where the console is narrow."""
 SPREAD = "mean and standard deviation (n - 1) over the seeds"
@@ -44,7 +49,9 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     columns: dict[str, list[str]] = {"strategy": [clean(row["strategy"]) for row in rows]}
     columns["seeds"] = [_counted(len(v), len(row["seeds"])) for v, row in zip(finals, rows, strict=True)]
     for key, heading in FIGURES.items():
-        columns[heading] = [_figure(_values(row["seeds"], key)) for row in rows]
+        values = [_values(row["seeds"], key) for row in rows]
+        if any(values) or key not in COMPATIBILITY:
+            columns[heading] = list(map(_figure, values))
     columns["to first\n(points)"] = [DASH, *(points(_gap(v, finals[0])) for v in finals[1:])]
 
     first = _first_results(rows)
@@ -69,7 +76,7 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def _table(columns: Mapping[str, Sequence[str]], best: int, width: int) -> Table:
     """The table without its least important figures where it is wider than `width`; row `best` stands out."""
     shown = dict(columns)
-    for heading in reversed(FIGURES.values()):
+    for heading in reversed([h for h in FIGURES.values() if h in shown]):
         names = min(max(map(len, shown["strategy"])), LONGEST_NAME)
         others = [(h, c) for h, c in shown.items() if h != "strategy"]
         if names + sum(GAP + max(map(len, [*h.split("\n"), *c])) for h, c in others) > width:

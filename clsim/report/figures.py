@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clsim.report.reporter import Record
 
 DASH = "-"
+SEPARATOR = " · "
 DEFAULT_FIX = "`clsim data status` shows what is missing and how to get it; --strict refuses a stand-in."
 
 
@@ -62,6 +64,22 @@ def several(value: int, noun: str) -> str:
     """``1 class``, ``1,200 images``."""
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{value:,} {noun if value == 1 else plural}"
+
+
+def packed(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in a row, on as few lines of `width` characters as they need; only one that is longer is split.
+
+    >>> packed(["5 new classes", "25 images", "AC 95.24%"], 26)
+    ['5 new classes · 25 images', 'AC 95.24%']
+    """
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{SEPARATOR}{part}" if lines else part
+        if lines and len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += textwrap.wrap(part, width)
+    return lines
 
 
 def clean(text: object) -> str:

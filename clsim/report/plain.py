@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, TextIO
 
+from clsim.report.compatibility import compatibility_figures, replaced_versions, replacement_sentences
 from clsim.report.figures import (
     DASH,
     class_ids,
@@ -16,8 +17,10 @@ from clsim.report.figures import (
     several,
     stand_in_sentences,
 )
-from clsim.report.reporter import Results, RunInfo, Underway
-from clsim.report.table import GAP, Sessions, sessions_table, summary_rows
+from clsim.report.matrix import lay_out
+from clsim.report.reporter import Record, Results, RunInfo, Underway
+from clsim.report.service import backfill_rows, service_sentence, service_table, spared
+from clsim.report.table import COMPATIBILITY, GAP, Sessions, sessions_table, summary_rows
 
 
 def write_line(stream: IO[str], text: str) -> None:
@@ -90,7 +93,7 @@ class PlainReporter:
             )
 
     def session_ended(self, results: Results) -> None:
-        """The session's row under its headings, and accuracy by session of origin."""
+        """The session's row under its headings, accuracy by session of origin, compatibility and the service."""
         published = self._info.published if self._info else None
         table = sessions_table(results["sessions"], published)
         for line in table_lines(Sessions(table.columns, table.rows[-1:])):
@@ -99,20 +102,32 @@ class PlainReporter:
         origins = record.get("accuracy_by_session") or []
         if origins:
             self._line(f"  by session of origin: {' '.join(map(percent, origins))}")
+        for line in compatibility_lines(record):
+            self._line(f"  {line}")
         classes = class_ids(record.get("new_classes") or [])
         self._line(f"  new classes: {classes}; trainable parameters: {count(record.get('trainable_parameters'))}")
         self._underway = None
 
     def run_ended(self, results: Results, seconds: float) -> None:
-        """The whole table and the summary; a stand-in last of all."""
+        """The whole tables and the summary; a stand-in last of all."""
         info = self._info
         if info is None:
             return
-        for line in table_lines(sessions_table(results.get("sessions") or [], info.published)):
+        records = results.get("sessions") or []
+        for line in table_lines(sessions_table(records, info.published)):
+            self._line(line)
+        grid = lay_out(results.get("compatibility_matrix") or [], replaced=replaced_versions(records))
+        service = service_table(records)
+        for line in (
+            *([grid.title, *grid.lines(), *grid.legend()] if grid.rows else []),
+            *(table_lines(service) if service.rows else []),
+        ):
             self._line(line)
         for name, ours, theirs, points in summary_rows(results, info):
             beside = f"  (published {theirs}, {points} points)" if theirs != DASH else ""
             self._line(f"{name}: {ours}{beside}")
+        if spared_in_all := (results.get("summary") or {}).get("service"):
+            self._line(f"service: {spared(spared_in_all)}")
         self._line(f"{clean(results.get('status', 'complete'))} in {duration(seconds)}, files: {clean(info.out)}")
         self._line(stand_in_line(info.scenario, info.stands_in_for))
 
@@ -129,6 +144,21 @@ class PlainReporter:
             write_line(self._stream, text)
 
 
+def compatibility_lines(record: Record) -> list[str]:
+    """Replacements, cross-tests, the figures that follow from them and the service view; only what is known."""
+    compatibility, service = record.get("compatibility") or {}, record.get("service") or {}
+    lines = replacement_sentences(record)
+    if tests := compatibility.get("cross_tests"):
+        lines.append(f"cross-tests by version of the gallery: {' '.join(map(percent, tests))}")
+    if figures := compatibility_figures(compatibility):
+        lines.append(", ".join(f"{name} {figure}" for name, figure in figures))
+    if service:
+        lines.append(f"service: {service_sentence(service)}")
+    if backfill := backfill_rows(service.get("backfill"), bars=False):
+        lines += [f"  {line}" for line in aligned(backfill[0], backfill[1:])]
+    return lines
+
+
 def table_lines(table: Sessions) -> list[str]:
     """The table of sessions, one line for its headings and one for each row."""
     return aligned([" ".join(filter(None, column.header)) for column in table.columns], table.rows)
@@ -136,11 +166,9 @@ def table_lines(table: Sessions) -> list[str]:
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns aligned to the right, as wide as they need."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    return [
-        (" " * GAP).join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in (headings, *rows)
-    ]
+    lines = (headings, *rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [(" " * GAP).join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
 
 
 class QuietReporter:
@@ -179,12 +207,14 @@ class QuietReporter:
             return
         summary = results.get("summary") or {}
         status = clean(results.get("status", "complete"))
+        measured = ((key.upper(), percent(summary.get(key))) for key in COMPATIBILITY)
+        compatibility = "".join(f"{name} {figure}, " for name, figure in measured if figure != DASH)
         write_line(
             self._stream,
             f"{clean(info.scenario)}, {clean(info.strategy)}, seed {info.seed}: "
             f"{status} in {duration(seconds)}, "
             f"final accuracy {percent(summary.get('final_accuracy'))}, "
-            f"average {percent(summary.get('average_accuracy'))}, files: {clean(info.out)}",
+            f"average {percent(summary.get('average_accuracy'))}, {compatibility}files: {clean(info.out)}",
         )
 
     def note(self, text: str) -> None:

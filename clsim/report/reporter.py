@@ -29,6 +29,7 @@ class RunInfo:
         stands_in_for: None, or ``{"scenario": ..., "because": ...}`` and optionally ``"fix"``, how to get
             what is missing.
         published: published accuracies by session as fractions, where the scenario has them.
+        published_compatibility: published ``{"ac": ..., "am": ...}`` of a whole run as fractions, where it has them.
 
     """
 
@@ -41,6 +42,7 @@ class RunInfo:
     out: str
     stands_in_for: dict[str, Any] | None = None
     published: list[float] | None = None
+    published_compatibility: dict[str, float | None] | None = None
 
 
 class Reporter(Protocol):

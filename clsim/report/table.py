@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 from clsim.report.figures import (
     DASH,
     count,
     difference,
     duration,
+    finite,
     images_per_second,
     percent,
     points,
@@ -22,18 +24,22 @@ from clsim.report.reporter import Record, Results, RunInfo
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table of sessions.
+    """One column of a table of sessions.
 
     Attributes:
         header: its heading, on two lines.
         importance: 0 never goes; where the table is too wide the highest goes first.
         cell: (record, published accuracy of that session) -> text.
+        tint: how it is coloured on a terminal; ``sign`` is green for a gain and red for a loss.
+        needs: what there must be for it to be shown.
 
     """
 
     header: tuple[str, str]
     importance: int
     cell: Callable[[Record, float | None], str]
+    tint: Literal["", "ours", "theirs", "sign"] = ""
+    needs: Literal["", "published", "compatibility"] = ""
 
     def width(self, cells: Sequence[str]) -> int:
         """Characters it needs."""
@@ -44,37 +50,46 @@ def _of(key: str) -> Callable[[Record, float | None], str]:
     return lambda record, published: percent(record.get(key))
 
 
-def _forgetting(reference: str) -> Callable[[Record, float | None], str]:
-    return lambda record, published: percent((record.get("forgetting") or {}).get(reference))
+def _within(block: str, key: str) -> Callable[[Record, float | None], str]:
+    return lambda record, published: percent((record.get(block) or {}).get(key))
 
 
-ACCURACY = Column(("", "accuracy"), 0, _of("accuracy"))
-PUBLISHED = Column(("", "published"), 1, lambda record, published: percent(published))
-DIFFERS = Column(
-    ("differs", "(points)"),
-    2,
-    lambda record, published: points(difference(record.get("accuracy"), published)),
-)
+def _compatibility(header: tuple[str, str], importance: int, key: str) -> Column:
+    return Column(header, importance, _within("compatibility", key), needs="compatibility")
+
+
 COLUMNS = (
     Column(("", "session"), 0, lambda record, published: str(record.get("session", DASH))),
     Column(("", "classes"), 0, lambda record, published: count(record.get("seen_classes"))),
-    ACCURACY,
-    PUBLISHED,
-    DIFFERS,
-    Column(("", "base"), 3, _of("base_accuracy")),
-    Column(("", "novel"), 4, _of("novel_accuracy")),
-    Column(("harmonic", "mean"), 5, _of("harmonic_mean")),
-    Column(("forgetting", "from best"), 6, _forgetting("from_best")),
-    Column(("forgetting", "from first"), 8, _forgetting("from_first")),
-    Column(("", "time"), 7, lambda record, published: duration(total_seconds(record))),
-    Column(("", "images/s"), 9, lambda record, published: count(images_per_second(record))),
+    Column(("", "accuracy"), 0, _of("accuracy"), tint="ours"),
+    Column(("", "published"), 1, lambda record, published: percent(published), tint="theirs", needs="published"),
+    Column(
+        ("differs", "(points)"),
+        2,
+        lambda record, published: points(difference(record.get("accuracy"), published)),
+        tint="sign",
+        needs="published",
+    ),
+    Column(("", "base"), 5, _of("base_accuracy")),
+    Column(("", "novel"), 6, _of("novel_accuracy")),
+    Column(("harmonic", "mean"), 9, _of("harmonic_mean")),
+    Column(("forgetting", "from best"), 10, _within("forgetting", "from_best")),
+    Column(("forgetting", "from first"), 12, _within("forgetting", "from_first")),
+    _compatibility(("", "self-test"), 8, "self_test"),
+    _compatibility(("", "AC"), 3, "ac"),
+    _compatibility(("", "AM"), 4, "am"),
+    _compatibility(("negative", "flips"), 7, "negative_flip_rate"),
+    _compatibility(("positive", "flips"), 13, "positive_flip_rate"),
+    Column(("", "time"), 11, lambda record, published: duration(total_seconds(record))),
+    Column(("", "images/s"), 14, lambda record, published: count(images_per_second(record))),
 )
+COMPATIBILITY = {"ac": "average compatibility (AC)", "am": "average multi-model accuracy (AM)"}
 GAP = 2
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """The table of sessions as text: cells row by row, one for each column."""
+    """A table of sessions as text: cells row by row, one for each column."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -109,8 +124,13 @@ class Sessions:
 
 
 def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Sessions:
-    """Every figure of the sessions so far; the published columns only where there is a published row."""
-    columns = tuple(c for c in COLUMNS if published or c not in (PUBLISHED, DIFFERS))
+    """Every figure of the sessions so far, without the columns that nothing is known for.
+
+    Those are the published ones where there is no published row, and the compatibility's where it is not measured.
+    """
+    measured = any(record.get("compatibility") for record in records)
+    known = {"": True, "published": bool(published), "compatibility": measured}
+    columns = tuple(c for c in COLUMNS if known[c.needs])
     rows = []
     for index, record in enumerate(records):
         theirs = published_at(published, record.get("session", index))
@@ -121,13 +141,14 @@ def sessions_table(records: Sequence[Record], published: Sequence[float] | None 
 def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, str]]:
     """Name, our figure, the published one and the difference in points of each figure of the summary.
 
-    The published average and drop are computed from the published row, over the sessions that were run.
+    The published average and drop are computed from the published row, over the sessions that were run. AC and AM
+    are rows only where they are known; the published ones are those of a whole run, so a shorter one has none.
     """
     summary = results.get("summary") or {}
     records = results.get("sessions") or []
     row = [published_at(info.published, r.get("session", i)) for i, r in enumerate(records)]
     theirs = [v for v in row if v is not None] if None not in row else []
-    published = (
+    published: dict[str, float | None] = (
         {
             "average_accuracy": fmean(theirs),
             "final_accuracy": theirs[-1],
@@ -143,6 +164,11 @@ def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, s
         "performance_drop": "performance drop",
         "average_forgetting": "average forgetting",
     }
+    whole = (info.published_compatibility or {}) if len(records) >= info.sessions else {}
+    for key, name in COMPATIBILITY.items():
+        published[key] = whole.get(key)
+        if finite(summary.get(key)) is not None or finite(published[key]) is not None:
+            names[key] = name
     return [
         (
             name,

@@ -8,13 +8,19 @@ from collections.abc import Callable
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
+from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from clsim.report.compatibility_panel import compatibility_panel
 from clsim.report.figures import clean, count, duration, several
-from clsim.report.panels import OURS, run_header, session_panel, stand_in_notice, summary_panel
+from clsim.report.heat import has_shades
+from clsim.report.panels import run_header, session_panel, stand_in_notice
+from clsim.report.parts import OURS, stacked
 from clsim.report.reporter import Results, RunInfo, Underway
+from clsim.report.service_panel import service_panel
+from clsim.report.summary import View, summary_panel
 
 MARGIN = 3
 """Lines that a panel leaves free, so that it is still whole above the next session's live display."""
@@ -34,13 +40,14 @@ class RichReporter:
         self._clock = clock
         self._info: RunInfo | None = None
         self._underway: Underway | None = None
-        self._left_out = False
+        self._left_out: frozenset[View] = frozenset()
+        self._shades = has_shades(console)
         self._stop: Callable[[], object] = _nothing
 
     def run_started(self, info: RunInfo) -> None:
         """Show what runs; a stand-in first of all."""
         self._info = info
-        self._left_out = False
+        self._left_out = frozenset()
         if info.stands_in_for:
             self._console.print(stand_in_notice(info.scenario, info.stands_in_for))
         self._console.print(run_header(info))
@@ -61,16 +68,23 @@ class RichReporter:
             self._underway.update(epoch, step, loss, images_per_second)
 
     def session_ended(self, results: Results) -> None:
-        """Replace the live display by the session's panel."""
+        """Replace the live display by the session's panels: what it learned, its compatibility, the service."""
         self.close()
-        if self._info is None:
+        info = self._info
+        if info is None:
             return
         images = self._underway.images if self._underway else None
-        height = max(self._console.height - MARGIN, 16)
-        panel, self._left_out = session_panel(
-            results, self._info, images=images, width=self._console.width, height=height
-        )
-        self._console.print(panel)
+        width, height = self._console.width, max(self._console.height - MARGIN, 16)
+        learned = session_panel(results, info, images=images, width=width, height=height)
+        others: dict[View, tuple[Panel, bool] | None] = {
+            "matrix": compatibility_panel(results, width=width, height=height, shades=self._shades),
+            "service": service_panel(results, width=width, height=height),
+        }
+        shown: dict[View, tuple[Panel, bool]] = {"sessions": learned}
+        shown.update({view: panel for view, panel in others.items() if panel})
+        self._left_out = frozenset(view for view, (_, left_out) in shown.items() if left_out)
+        for part in stacked([panel for panel, _ in shown.values()], width):
+            self._console.print(part)
         self._underway = None
 
     def run_ended(self, results: Results, seconds: float) -> None:
@@ -78,9 +92,10 @@ class RichReporter:
         self.close()
         if self._info is None:  # it failed before it started
             return
-        self._console.print(
-            summary_panel(results, self._info, seconds, width=self._console.width, whole_table=self._left_out)
+        panel = summary_panel(
+            results, self._info, seconds, width=self._console.width, shades=self._shades, left_out=self._left_out
         )
+        self._console.print(panel)
         if self._info.stands_in_for:
             self._console.print(stand_in_notice(self._info.scenario, self._info.stands_in_for))
 

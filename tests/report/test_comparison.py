@@ -72,3 +72,24 @@ def test_a_long_name_is_folded() -> None:
 
 def test_no_rows_no_table() -> None:
     assert plain([]) == []
+
+
+def test_ac_and_am_have_columns_where_a_run_has_them() -> None:
+    first, second = run(0.7), run(0.6)
+    first["summary"].update(ac=20 / 21, am=0.689)
+    second["summary"].update(ac=None, am=0.35)
+    rows = [{"strategy": "stationary", "seeds": [first, first]}, {"strategy": "replay", "seeds": [second]}]
+    _, heading, ours, theirs, _ = plain(rows)
+    assert heading.split()[3:7] == ["accuracy", "AC", "AM", "average"]
+    assert ours.split()[5:11] == ["95.24", "+-", "0.00%", "68.90", "+-", "0.00%"]
+    assert theirs.split()[3:5] == ["-", "35.00%"]
+    assert "AC" not in plain(ROWS)[1]
+
+
+def test_a_narrow_comparison_keeps_ac_and_am() -> None:
+    seed = run(0.7)
+    seed["summary"].update(ac=20 / 21, am=0.689)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True)
+    comparison(console, [{"strategy": "stationary", "seeds": [seed, seed, seed]}])
+    text = console.export_text()
+    assert "95.24±0.00%" in text and "68.90±0.00%" in text and "forgetting" not in text and "…" not in text

@@ -57,3 +57,9 @@ def test_a_stand_in_says_what_why_and_how(missing: dict[str, str]) -> None:
     )
     assert "clsim data status" in figures.stand_in_sentences("s", {"scenario": "a", "because": "b"})[2]
     assert figures.stand_in_sentences("cifar_fscil", None) == []
+
+
+def test_parts_are_packed_whole() -> None:
+    assert figures.packed(["aa", "bb", "cc"], 7) == ["aa · bb", "cc"]
+    assert figures.packed(["a" * 9, "b", "c c c"], 5) == ["aaaaa", "aaaa", "b", "c c c"]
+    assert figures.packed([], 9) == []

@@ -39,3 +39,18 @@ def test_what_is_no_number_is_null(results: Callable[..., Any]) -> None:
     reporter = JsonReporter(out, io.StringIO())
     reporter.run_ended({"sessions": [], "matrix": ((1.0, math.nan), (math.inf, 2.0))}, 1.0)
     assert json.loads(out.getvalue())["results"]["matrix"] == [[1.0, None], [None, 2.0]]
+
+
+def test_records_of_compatibility_and_service_pass_through(
+    compatible: Callable[..., Any], info: Callable[..., RunInfo]
+) -> None:
+    out = io.StringIO()
+    reporter = JsonReporter(out, io.StringIO())
+    done = compatible()
+    reporter.run_started(info(published_compatibility={"ac": 0.95, "am": 0.689}))
+    reporter.session_ended(done)
+    reporter.run_ended(done, 1.0)
+    started, ended, last = map(json.loads, out.getvalue().splitlines())
+    assert started["published_compatibility"] == {"ac": 0.95, "am": 0.689}
+    assert ended["record"] == done["sessions"][-1]
+    assert last["results"] == done

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from clsim.report.panels import run_header, session_panel, stand_in_notice, summary_panel
+from clsim.report.panels import run_header, session_panel, stand_in_notice
 from clsim.report.reporter import RunInfo
+from clsim.report.summary import summary_panel
 
 Make = Callable[..., Any]
 
@@ -102,47 +103,30 @@ def test_names_are_text_not_markup(results: Make, info: Callable[..., RunInfo], 
     for renderable, times in (
         (run_header(run), 5),
         (panel, 4),  # corner (scenario, strategy), the replacing model, the legend
-        (summary_panel(done, run, 1.0, width=140, whole_table=True), 3),
+        (summary_panel(done, run, 1.0, width=140, left_out=["sessions"]), 3),
         (stand_in_notice(name, {"scenario": name, "because": name, "fix": name}), 4),
     ):
         assert "\n".join(lines(renderable, 140)).count(expected) == times
 
 
-def test_the_summary(results: Make, info: Callable[..., RunInfo], published: list[float]) -> None:
-    text = "\n".join(lines(summary_panel(results(9), info(published=published), 754, width=80, whole_table=False), 80))
-    for name, figures in {
-        "average accuracy, unweighted": ["79.12%", "83.42%", "-4.30"],
-        "average accuracy, weighted": ["56.78%"],
-        "final accuracy": ["71.12%", "80.52%", "-9.40"],
-        "performance drop": ["16.00%", "7.31%"],
-        "average forgetting": ["3.45%"],
-        "total time": ["12:34"],
-        "files": ["runs/cifar_fscil/cpe_clip/seed42-20260101-000000"],
-    }.items():
-        line = next(line for line in text.splitlines() if name in line)
-        assert all(figure in line for figure in figures)
-    assert "complete" in text
-    assert "session  classes" not in text
+def test_replacements_are_news(compatible: Make, info: Callable[..., RunInfo]) -> None:
+    for width in (60, 80, 140):
+        panel, _ = session_panel(compatible(5), info(sessions=7), images=25, width=width, height=21)
+        shown = lines(panel, width)
+        assert len(shown) <= 21 and {len(line) for line in shown} == {len(shown[0])}
+        text = " ".join(" ".join(line.strip("│ ") for line in shown).split())
+        assert "model replaced by simplex_600 after 120 iterations, 12 s in" in text
+    panel, _ = session_panel(compatible(3), info(sessions=7), images=25, width=140, height=21)
+    assert "model replaced by simplex_300 before the session · " in "\n".join(lines(panel, 140))
 
 
-def test_the_summary_shows_every_session_where_a_panel_did_not(results: Make, info: Callable[..., RunInfo]) -> None:
-    shown = lines(summary_panel(results(31), info(sessions=31), 754, width=80, whole_table=True), 80)
-    assert sum("12 s" in line for line in shown) == 31
-
-
-def test_an_interrupted_run_before_its_first_session(info: Callable[..., RunInfo]) -> None:
-    text = "\n".join(lines(summary_panel({"status": "interrupted"}, info(), 1.0, width=80, whole_table=False), 80))
-    assert "interrupted" in text and "0 sessions" in text
-
-
-def test_a_long_path_is_folded_not_cut(results: Make, info: Callable[..., RunInfo]) -> None:
-    out = "runs/" + "x" * 150
-    shown = lines(summary_panel(results(1), info(out=out), 1.0, width=80, whole_table=False), 80)
-    assert "".join(line.strip("│ ").removeprefix("files").strip() for line in shown).count("x" * 150) == 1
-
-
-def test_a_narrow_summary_drops_the_published_columns(
-    results: Make, info: Callable[..., RunInfo], published: list[float]
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("sessions", [1, 7, 31])
+def test_a_session_panel_of_a_run_with_compatibility_is_whole(
+    compatible: Make, info: Callable[..., RunInfo], width: int, sessions: int
 ) -> None:
-    shown = lines(summary_panel(results(9), info(published=published), 1.0, width=50, whole_table=False), 50)
-    assert "…" not in "".join(shown) and "79.12%" in "".join(shown)
+    panel, _ = session_panel(compatible(sessions), info(sessions=sessions), images=25, width=width, height=21)
+    shown = lines(panel, width)
+    assert len(shown) <= 21 and {len(line) for line in shown} == {len(shown[0])}
+    assert "…" not in "".join(shown)
+    assert any(line.split()[1:2] == ["session"] and "AC" in line.split() for line in shown)

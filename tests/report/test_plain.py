@@ -111,3 +111,37 @@ def test_quiet_says_one_line_and_the_stand_in_elsewhere(
         "files: runs/cifar_fscil/cpe_clip/seed42-20260101-000000\n"
     )
     assert errors.getvalue().startswith("STAND-IN: shapes_fscil runs in place of cifar_fscil.")
+
+
+def test_compatibility_and_the_service_in_plain_lines(compatible: Make, info: Callable[..., RunInfo]) -> None:
+    run = info(sessions=7, published_compatibility={"ac": 0.95, "am": 0.6890})
+    lines = play(run, compatible())
+    for line in (
+        "  model replaced by simplex_600 after 120 iterations, 12 s in",
+        "  model replaced by simplex_300 before the session",
+        "  cross-tests by version of the gallery: 63.14% 66.35% 72.10% 73.50% 75.23% 76.65%",
+        "  self-test 58.89%, AM 58.89%",
+        "    in random order  71.02%  74.09%  77.16%  74.09%",
+        "query by version (row), gallery by version (column), %",
+        "4r  65.01  67.87  70.75  72.11! 73.83*",
+        "! fails: below its gallery's self-test",
+        "average compatibility (AC): 95.24%  (published 95.00%, +0.24 points)",
+        "service: 29,988 images not re-processed, 25 s of device time saved",
+    ):
+        assert line in lines
+    assert any(line.startswith("  self-test 77.16%, AC 95.24%, pairs that hold 20 of 21, AM 68.90%") for line in lines)
+    assert any(line.startswith("  service: nothing re-indexed 71.02%, everything re-indexed 77.16%") for line in lines)
+    assert "".join(lines).isascii()
+
+
+def test_without_compatibility_no_line_of_it(results: Make, info: Callable[..., RunInfo]) -> None:
+    text = "\n".join(play(info(), results(3)))
+    assert not any(word in text for word in ("AC", "service", "query by", "replaced", "self-test"))
+
+
+def test_the_quiet_line_has_ac_and_am_where_they_are_measured(compatible: Make, info: Callable[..., RunInfo]) -> None:
+    out = io.StringIO()
+    reporter = QuietReporter(out, io.StringIO())
+    reporter.run_started(info(sessions=7))
+    reporter.run_ended(compatible(), 12.0)
+    assert ", average 81.12%, AC 95.24%, AM 68.90%, files: " in out.getvalue()

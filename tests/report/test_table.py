@@ -83,3 +83,41 @@ def test_a_run_longer_than_the_published_row_has_no_published_summary(
     results: Make, info: Callable[..., RunInfo]
 ) -> None:
     assert summary_rows(results(3), info(published=[0.9, 0.8]))[0][2:] == ("-", "-")
+
+
+def test_compatibility_has_columns_where_it_is_measured(compatible: Make, results: Make) -> None:
+    known = dict(zip(names(table := sessions_table(compatible()["sessions"])), table.rows[-1], strict=True))
+    assert {name: known[name] for name in ("self-test", "AC", "AM", "negative flips", "positive flips")} == {
+        "self-test": "77.16%",
+        "AC": "95.24%",
+        "AM": "68.90%",
+        "negative flips": "3.72%",
+        "positive flips": "6.41%",
+    }
+    assert table.rows[0][names(table).index("AC")] == "-"
+    assert "AC" not in names(sessions_table(results(3)["sessions"]))
+    assert names(table.fitted(50))[-2:] == ["AC", "AM"]
+
+
+def test_ac_and_am_have_rows_only_where_they_are_known(
+    compatible: Make, results: Make, info: Callable[..., RunInfo]
+) -> None:
+    run = info(sessions=7, published_compatibility={"ac": 0.95, "am": 0.69})
+    assert summary_rows(compatible(), run)[-2:] == [
+        ("average compatibility (AC)", "95.24%", "95.00%", "+0.24"),
+        ("average multi-model accuracy (AM)", "68.90%", "69.00%", "-0.10"),
+    ]
+    assert [row[0] for row in summary_rows(results(9), info())] == [
+        "average accuracy, unweighted",
+        "average accuracy, weighted",
+        "final accuracy",
+        "performance drop",
+        "average forgetting",
+    ]
+
+
+def test_a_run_that_stopped_early_is_not_compared_with_a_whole_one(
+    compatible: Make, info: Callable[..., RunInfo]
+) -> None:
+    run = info(sessions=7, published_compatibility={"ac": 0.95, "am": 0.69})
+    assert summary_rows(compatible(4), run)[-1][2:] == ("-", "-")

@@ -137,3 +137,36 @@ def test_a_run_that_fails_before_it_starts_ends_in_silence() -> None:
     screen = console()
     RichReporter(screen).run_ended({"status": "failed", "sessions": []}, 0.1)
     assert printed(screen) == []
+
+
+def test_three_panels_for_a_session_with_compatibility_and_service(
+    compatible: Make, info: Callable[..., RunInfo]
+) -> None:
+    screen = console()
+    play(screen, info(sessions=7), {**compatible(2), "sessions": compatible(2)["sessions"]})
+    titles = [re.sub(r"[╭╮─]", "", line).strip() for line in printed(screen) if line.startswith("╭")]
+    assert titles[-4:] == [
+        "session 1 of 6",
+        "compatibility after session 1",
+        "service after session 1",
+        "cifar_fscil · cpe_clip · seed 42 complete",
+    ]
+
+
+def test_a_wide_terminal_has_compatibility_and_service_side_by_side(
+    compatible: Make, info: Callable[..., RunInfo]
+) -> None:
+    screen = console(200)
+    play(screen, info(sessions=1), compatible(1))
+    assert any("compatibility after" in line and "service after" in line for line in printed(screen))
+
+
+def test_thirty_one_versions_end_with_the_whole_matrix(compatible: Make, info: Callable[..., RunInfo]) -> None:
+    screen = console()
+    reporter = RichReporter(screen)
+    reporter.run_started(info(sessions=31))
+    reporter.session_ended(compatible(31))
+    reporter.run_ended(compatible(31), 60.0)
+    shown = printed(screen)
+    summary = shown[max(i for i, line in enumerate(shown) if line.startswith("╭")) :]
+    assert sum(bool(re.match(r"│ +\d+r? .*\d\*", line)) for line in summary) == 31

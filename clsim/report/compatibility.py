@@ -1,0 +1,65 @@
+"""What a session's record says about compatibility and replacements, as text. No escape codes here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clsim.report.figures import DASH, clean, duration, finite, percent, points, several
+from clsim.report.reporter import Record
+
+
+def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Name and figure of everything that is known of one version; what is null is left out.
+
+    Args:
+        compatibility: the ``compatibility`` of a session's record; None where it was not measured.
+
+    """
+    known = compatibility or {}
+    constraints = known.get("constraints") or {}
+    rows = [
+        ("self-test", percent(known.get("self_test"))),
+        ("AC", percent(known.get("ac"))),
+        ("pairs that hold", _pairs(known)),
+        ("AM", percent(known.get("am"))),
+        ("points over first", points(known.get("against_first"))),
+        ("BC in points", points(known.get("backward_compatibility"))),
+        ("update gain", percent(known.get("update_gain"))),
+        ("negative flips", percent(known.get("negative_flip_rate"))),
+        ("positive flips", percent(known.get("positive_flip_rate"))),
+        ("own class nearer", percent(constraints.get("same_class"))),
+        ("others farther", percent(constraints.get("different_class"))),
+    ]
+    return [(name, figure) for name, figure in rows if figure != DASH]
+
+
+def replacement_sentences(record: Record) -> list[str]:
+    """``model replaced by v2 after 120 iterations, 12 s in`` for each replacement of a session."""
+    known = record.get("replacements")
+    if not known:
+        name = record.get("replaced_by")
+        return [f"model replaced by {clean(name)}"] if name else []
+    return [f"model replaced by {clean(item.get('model'))} {_when(item)}" for item in known]
+
+
+def replaced_versions(records: Sequence[Record]) -> frozenset[int]:
+    """The versions made by sessions that had a replacement."""
+    return frozenset(
+        index for index, record in enumerate(records) if record.get("replaced_by") or record.get("replacements")
+    )
+
+
+def _when(item: Mapping[str, Any]) -> str:
+    iterations = finite(item.get("after_iterations")) or 0
+    if not iterations:
+        return "before the session"
+    seconds = finite(item.get("seconds"))
+    return f"after {several(int(iterations), 'iteration')}" + (f", {duration(seconds)} in" if seconds else "")
+
+
+def _pairs(known: Mapping[str, Any]) -> str:
+    """``20 of 21``: AC is a share of the pairs of versions so far, so it gives their number."""
+    versions, ac = len(known.get("cross_tests") or []) + 1, finite(known.get("ac"))
+    pairs = versions * (versions - 1) // 2
+    return DASH if ac is None or not pairs else f"{round(ac * pairs)} of {pairs}"
