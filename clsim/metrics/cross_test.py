@@ -1,0 +1,264 @@
+"""Cross-tests while a stream runs: queries by every version against the galleries of all versions before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from avalanche.evaluation import PluginMetric
+from avalanche.evaluation.metric_results import MetricValue
+from torch import Tensor
+
+from clsim.data.images import Images
+from clsim.metrics.compatibility import (
+    average_compatibility,
+    average_multimodel_accuracy,
+    backward_compatibility,
+    constraints_satisfied,
+    gain_over_first,
+    update_gain,
+)
+from clsim.metrics.criteria import Criterion, Kept
+from clsim.metrics.extraction import extract_features
+from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.flips import flip_rates
+from clsim.metrics.sampling import spread
+from clsim.metrics.service import ServiceView
+
+Matrix = list[list[float]]
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What flips and constraints need of the version before: some of its queries, its gallery, and who was right."""
+
+    query: Tensor
+    gallery: Tensor
+    right: Tensor
+
+
+class CrossTests(PluginMetric[Matrix]):
+    """Fills the cross-test matrix, one version of the model after the other. Works in any Avalanche strategy.
+
+    A version is the model as it is after an experience: the end of its training makes a version due, and the next
+    evaluation measures it. Evaluations in the middle of training measure nothing. Every version goes through query
+    and gallery once, so that a matrix of T versions costs 2T passes (T where the same images are both).
+
+    Features have length 1 and are rounded to float16; every figure is computed from the rounded ones, and so equals
+    what :func:`~clsim.metrics.feature_files.recompute_matrix` finds in the files. Versions may differ in the width of
+    their features; those cannot be compared, and the cross-test counts as 0.
+
+    Of an earlier version only its gallery is kept, in ``folder`` if there is one, and of that only the class means
+    if the criterion needs no more.
+
+    Args:
+        query: images to search with.
+        gallery: images to search in, over the same classes. Where they are the queries, none finds itself.
+        criterion: ``nearest_class_mean`` (the published protocol), ``cmc@K`` or ``map``.
+        strict: whether a cross-test must beat the older self-test to count as compatible; else a tie will do.
+        batch_size: images a batch of a pass.
+        folder: for the features of all versions; 2 D bytes an image and version.
+        service: is shown every version, too.
+        embed: images in [0, 1], ``(B, 3, H, W)``, to features ``(B, D)``; the model's own ``embed`` without it. It
+            has to follow the model by itself where that is replaced. Passes run in the strategy's ``precision``.
+        constraint_queries: at most so many queries, at even steps over the classes, are asked for the inequalities
+            of the definition of compatibility, which look at all pairs with the gallery.
+
+    Attributes:
+        matrix: lower-triangular rows; row ``i`` holds the queries by version ``i`` on the galleries 0 to ``i``.
+        passes: over a set of images, so far.
+
+    Raises:
+        ValueError: the criterion is unknown or does not suit the images; there are none; query and gallery name
+            different classes.
+
+    """
+
+    def __init__(
+        self,
+        query: Images,
+        gallery: Images,
+        *,
+        criterion: str = "nearest_class_mean",
+        strict: bool = True,
+        batch_size: int = 256,
+        folder: Path | None = None,
+        service: ServiceView | None = None,
+        embed: Callable[[Tensor], Tensor] | None = None,
+        constraint_queries: int = 2000,
+    ) -> None:
+        super().__init__()
+        if not len(query) or not len(gallery):
+            raise ValueError("cross-tests need query and gallery images")
+        if query.class_names != gallery.class_names:
+            raise ValueError(f"query ({query.name}) and gallery ({gallery.name}) must name the same classes")
+        self.query = query
+        self.gallery = gallery
+        self.same_images = _same(query, gallery)
+        self.criterion = Criterion.parse(criterion, exclude_self=self.same_images)
+        self.strict = strict
+        self.batch_size = batch_size
+        self.service = service
+        self.embed = embed
+        self._files = None if folder is None else FeatureFiles(folder)
+        self._asked = spread(query.labels, constraint_queries)
+        self.reset()
+
+    def result(self) -> Matrix:
+        """The matrix so far."""
+        return self.matrix
+
+    def reset(self) -> None:
+        """Forgets every version; the next one is version 0."""
+        self.matrix: Matrix = []
+        self.passes = 0
+        self._due = False
+        self._kept: list[Kept] = []
+        self._before: _Before | None = None
+        self._record: dict[str, Any] | None = None
+        self._service_record: dict[str, Any] | None = None
+        if self.service is not None:
+            self.service.open(self.query.labels, self.gallery.labels, same_images=self.same_images)
+
+    def record(self) -> dict[str, Any] | None:
+        """The ``compatibility`` record of the last version; ``None`` before the first.
+
+        - ``self_test``, ``cross_tests``: its row of the matrix;
+        - ``ac``, ``am``, ``against_first``, ``backward_compatibility``: of the matrix so far;
+        - ``negative_flip_rate``, ``positive_flip_rate``: on the gallery of the version before, queries that version
+          got right and this one gets wrong, and the reverse; at rank 1 for ``cmc@K`` and ``map``;
+        - ``update_gain``: over the version before, as a share of what a re-index gains;
+        - ``constraints``: share of ``same_class`` and ``different_class`` pairs that keep their inequality, against
+          the version before.
+
+        What takes two versions is ``None`` for version 0, and so is what cannot be had.
+        """
+        return self._record
+
+    def service_record(self) -> dict[str, Any] | None:
+        """The ``service`` record of the last version; ``None`` before the first, or without a service."""
+        return self._service_record
+
+    def before_training_exp(self, strategy: Any) -> None:
+        """Makes sure that no version is passed over.
+
+        Raises:
+            RuntimeError: the last experience was trained on, and never evaluated.
+
+        """
+        if self._due:
+            raise RuntimeError(
+                f"version {len(self.matrix)} of the model would go unmeasured: cross-tests need an evaluation after "
+                "every experience; call strategy.eval(...) after each strategy.train(experience)"
+            )
+
+    def after_training_exp(self, strategy: Any) -> None:
+        """Makes a version due."""
+        self._due = True
+
+    def after_eval(self, strategy: Any) -> list[MetricValue] | None:
+        """Measures the version that is due, if one is."""
+        if not self._due:
+            return None
+        self._measure(strategy)
+        self._due = False
+        assert self._record is not None
+        values = {f"clsim/{name}": self._record[name] for name in ("self_test", "ac", "am")}
+        step = strategy.clock.train_iterations
+        return [MetricValue(self, name, value, step) for name, value in values.items() if value is not None]
+
+    def _measure(self, strategy: Any) -> None:
+        query, gallery, seconds = self._extract(strategy)
+        if self._files is not None:
+            self._save(self._files, query, gallery, strategy)
+        galleries = self._galleries(gallery)
+        row, right = self.criterion.row(query, self.query.labels, galleries)
+        self.matrix.append(row)
+        self._record = {
+            "self_test": row[-1],
+            "cross_tests": row[:-1],
+            "ac": average_compatibility(self.matrix, self.strict),
+            "am": average_multimodel_accuracy(self.matrix),
+            "against_first": gain_over_first(self.matrix),
+            "backward_compatibility": backward_compatibility(self.matrix),
+            **self._against_before(query, right[0]),
+        }
+        self._before = _Before(query[self._asked.to(query.device)], gallery, right[-1])
+        if self.service is not None:
+            self._service_record = self.service.enrol(query, gallery, seconds)
+
+    def _extract(self, strategy: Any) -> tuple[Tensor, Tensor, float]:
+        """Features of query and gallery, on the strategy's device, and the seconds a gallery image took."""
+        embed = self.embed or getattr(strategy.model, "embed", None)
+        if embed is None:
+            model = type(strategy.model).__name__
+            raise TypeError(f"{model} has no embed(images) that gives features; give CrossTests(embed=...) one")
+        device, precision = torch.device(strategy.device), getattr(strategy, "precision", "fp32")
+
+        def go_through(images: Images) -> Tensor:
+            self.passes += 1
+            return extract_features(embed, images, device=device, batch_size=self.batch_size, precision=precision)
+
+        query = None if self.same_images else go_through(self.query)
+        started = _now(device)
+        gallery = go_through(self.gallery)
+        seconds = (_now(device) - started) / len(gallery)
+        return gallery if query is None else query, gallery, seconds
+
+    def _save(self, files: FeatureFiles, query: Tensor, gallery: Tensor, strategy: Any) -> None:
+        labels = None if self.same_images else self.gallery.labels
+        hashes = {"query_sha256": self.query.sha256, "gallery_sha256": self.gallery.sha256}
+        files.save_labels(self.query.labels, labels, hashes)
+        info = {"criterion": str(self.criterion), "model": type(strategy.model).__name__, **hashes}
+        files.save(len(self.matrix), query, None if self.same_images else gallery, info)
+
+    def _galleries(self, gallery: Tensor) -> list[Kept]:
+        """What is kept of the galleries of all versions, the given one's last."""
+        labels = self.gallery.labels.cpu()
+        if self._files is None or self.criterion.keeps_means:
+            self._kept.append(self.criterion.keep(gallery, labels))
+            return self._kept
+        return [(self._files.load(version).gallery, labels) for version in range(len(self.matrix) + 1)]
+
+    def _against_before(self, query: Tensor, right: Tensor) -> dict[str, Any]:
+        """What compares a version with the one before; ``right``: which of its queries are, on that one's gallery."""
+        before = self._before
+        if before is None:
+            return dict.fromkeys(("negative_flip_rate", "positive_flip_rate", "update_gain", "constraints"))
+        negative, positive = flip_rates(before.right, right)
+        self_test = self.matrix[-2][-1]
+        return {
+            "negative_flip_rate": negative,
+            "positive_flip_rate": positive,
+            "update_gain": update_gain(self.matrix[-1][-2], self_test, self.matrix[-1][-1]),
+            "constraints": self._constraints(query, before),
+        }
+
+    def _constraints(self, query: Tensor, before: _Before) -> dict[str, float | None] | None:
+        if query.shape[1] != before.query.shape[1]:
+            return None
+        same_class, different_class = constraints_satisfied(
+            query[self._asked.to(query.device)],
+            before.query,
+            before.gallery,
+            self.query.labels[self._asked],
+            self.gallery.labels,
+            exclude_self=self._asked if self.same_images else False,
+        )
+        return {"same_class": same_class, "different_class": different_class}
+
+
+def _same(query: Images, gallery: Images) -> bool:
+    """Whether both are the same images in the same order."""
+    return query is gallery or (query.pixels.shape == gallery.pixels.shape and query.sha256 == gallery.sha256)
+
+
+def _now(device: torch.device) -> float:
+    """Seconds, after the device has finished what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

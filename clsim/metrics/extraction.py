@@ -1,0 +1,56 @@
+"""Features to store: one pass over a set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clsim.data.images import Images
+from clsim.metrics.similarity import unit_rows
+
+
+@torch.no_grad()
+def extract_features(
+    embed: Callable[[Tensor], Tensor],
+    images: Images,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 256,
+    precision: str = "fp32",
+) -> Tensor:
+    r"""Features of all images as an index stores them: :math:`f / \lVert f \rVert_2`, rounded to float16.
+
+    The images stay where they are and go to the device batch by batch; nothing waits for the device. A feature that
+    is not finite is stored as zeros, which nothing finds.
+
+    Args:
+        embed: images in [0, 1], ``(B, 3, H, W)`` on the device, to ``(B, D)``; in evaluation mode already.
+        images: N of them.
+        device: where ``embed`` computes.
+        batch_size: images a batch.
+        precision: ``bf16`` runs ``embed`` under autocast.
+
+    Returns:
+        ``(N, D)``, float16, on the device.
+
+    Raises:
+        ValueError: ``embed`` gives something else than one row for every image.
+
+    """
+    device = torch.device(device)
+    stored: Tensor | None = None
+    for start in range(0, len(images), batch_size):
+        batch = images.pixels[start : start + batch_size].to(device, non_blocking=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            features: Any = embed(batch.to(torch.float32).div_(255))
+        if features.ndim != 2 or len(features) != len(batch):
+            raise ValueError(f"embed must give ({len(batch)}, D) for {len(batch)} images, not {tuple(features.shape)}")
+        if stored is None:
+            stored = torch.empty(len(images), features.shape[1], dtype=torch.float16, device=device)
+        stored[start : start + len(batch)] = unit_rows(features)
+    if stored is None:
+        raise ValueError("there are no images to extract features from")
+    return stored

@@ -1,0 +1,50 @@
+import pytest
+import torch
+from tiny import tiny_images
+
+from clsim.metrics.extraction import extract_features
+
+
+def test_rows_are_unit_features_of_the_images_in_order_rounded_to_half():
+    images, seen = tiny_images(3), []
+
+    def embed(batch):
+        seen.append(len(batch))
+        return batch.flatten(1)[:, :20]
+
+    features = extract_features(embed, images, batch_size=8)
+    plain = (images.pixels.float() / 255).flatten(1)[:, :20]
+    assert features.dtype == torch.float16
+    assert features.equal((plain / plain.norm(dim=1, keepdim=True)).half())
+    assert seen == [8, 8, 8, 6]
+
+
+def test_what_is_not_finite_becomes_zeros():
+    images = tiny_images(1, classes=3)
+    broken = torch.tensor([[3.0, 4.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+    features = extract_features(lambda batch: broken, images)
+    assert features.equal(torch.tensor([[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]]).half())
+
+
+def test_precision_and_gradients():
+    layer, dtypes = torch.nn.Linear(192, 4), []
+
+    def embed(batch):
+        output = layer(batch.flatten(1))
+        dtypes.append(output.dtype)
+        return output
+
+    for precision in ("fp32", "bf16"):
+        assert not extract_features(embed, tiny_images(1), precision=precision).requires_grad
+    assert dtypes == [torch.float32, torch.bfloat16]
+
+
+@pytest.mark.parametrize("shape", [(10,), (9, 4), (10, 2, 2)])
+def test_an_embedding_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"embed must give \(10, D\)"):
+        extract_features(lambda batch: torch.zeros(shape), tiny_images(1))
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="no images"):
+        extract_features(lambda batch: batch.flatten(1), tiny_images(1).subset([]))

@@ -1,0 +1,101 @@
+import pytest
+import torch
+
+from clsim.errors import UserError
+from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
+from clsim.metrics.retrieval import cmc, mean_average_precision, nearest_class_mean_accuracy
+
+QUERY_LABELS, GALLERY_LABELS = torch.arange(30) % 4, torch.arange(20) % 4
+
+
+def features(labels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(4, 6, generator=generator)
+    return (centres[labels] + 1.5 * torch.randn(len(labels), 6, generator=generator)).half()
+
+
+QUERY, GALLERY = [features(QUERY_LABELS, seed) for seed in (0, 1)], [features(GALLERY_LABELS, seed) for seed in (0, 1)]
+
+
+@pytest.fixture
+def files(tmp_path):
+    files = FeatureFiles(tmp_path / "features")
+    files.save_labels(QUERY_LABELS, GALLERY_LABELS, {"query_sha256": "ab"})
+    for version in (0, 1):
+        files.save(version, QUERY[version], GALLERY[version], {"model": f"v{version}"})
+    return files
+
+
+def test_what_was_saved_is_loaded(files):
+    loaded = files.load(1)
+    assert loaded.query.equal(QUERY[1])
+    assert loaded.gallery.equal(GALLERY[1])
+    assert loaded.query.dtype == torch.float16
+    assert loaded.info == {"model": "v1"}
+    labels = files.load_labels()
+    assert labels.query.equal(QUERY_LABELS)
+    assert labels.gallery.equal(GALLERY_LABELS)
+    assert not labels.same_images
+    assert files.versions() == 2
+    assert sorted(file.name for file in files.folder.iterdir()) == [
+        "labels.safetensors",
+        "version0.safetensors",
+        "version1.safetensors",
+    ]
+
+
+def test_matrix_from_files_by_any_criterion(files):
+    def expected(measure):
+        return [[measure(QUERY[i], QUERY_LABELS, GALLERY[j], GALLERY_LABELS) for j in range(i + 1)] for i in (0, 1)]
+
+    assert recompute_matrix(files.folder) == expected(nearest_class_mean_accuracy)
+    assert recompute_matrix(files.folder, "cmc@2") == expected(lambda *sides: cmc(*sides, k=(2,))[2])
+    assert recompute_matrix(files.folder, "map") == expected(mean_average_precision)
+
+
+def test_the_same_images_are_stored_once_and_never_match_themselves(tmp_path):
+    files = FeatureFiles(tmp_path)
+    files.save_labels(QUERY_LABELS, None)
+    files.save(0, QUERY[0], None)
+    assert files.load(0).gallery.equal(QUERY[0])
+    assert files.load_labels().same_images
+    assert recompute_matrix(tmp_path, "cmc@1")[0][0] < 1
+    with pytest.raises(ValueError, match="other images"):
+        recompute_matrix(tmp_path)
+
+
+def test_features_of_other_images_are_not_mixed(files):
+    files.save_labels(QUERY_LABELS, GALLERY_LABELS, {"query_sha256": "ab"})
+    for query, gallery, info in (
+        (QUERY_LABELS + 1, GALLERY_LABELS, {"query_sha256": "ab"}),
+        (QUERY_LABELS, None, {"query_sha256": "ab"}),
+        (QUERY_LABELS, GALLERY_LABELS, {"query_sha256": "cd"}),
+    ):
+        with pytest.raises(UserError, match="other images"):
+            files.save_labels(query, gallery, info)
+
+
+def test_missing_and_damaged_files_are_named(files):
+    files.save(3, QUERY[0], GALLERY[0])
+    with pytest.raises(UserError, match="version 2 are missing"):
+        recompute_matrix(files.folder)
+    (files.folder / "version3.safetensors").unlink()
+    path = files.folder / "version1.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(UserError, match="damaged") as caught:
+        recompute_matrix(files.folder)
+    assert caught.value.where == str(path)
+    with pytest.raises(UserError, match="missing"):
+        recompute_matrix(files.folder / "nowhere")
+
+
+def test_a_save_that_fails_leaves_what_was_there(files, monkeypatch):
+    def fail(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("clsim.metrics.feature_files.save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        files.save(1, QUERY[0], GALLERY[0])
+    assert files.load(1).query.equal(QUERY[1])
+    assert len(list(files.folder.iterdir())) == 3
