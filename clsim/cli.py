@@ -128,8 +128,8 @@ def _is_valid(name: str) -> bool:
     except UserError as error:
         leave(error)
         return False
-    sessions = f"{scenario.sessions} sessions" if scenario.sessions else "sessions as the data allow"
-    typer.echo(f"{scenario.path}: ok ({scenario.stream.dataset}, {sessions}, {scenario.strategy})")
+    parts = [scenario.stream.dataset, *scenario.stream.summary(scenario.sessions), scenario.strategy]
+    typer.echo(f"{scenario.path}: ok ({', '.join(parts)})")
     return True
 
 
@@ -169,6 +169,8 @@ def pretrain(
     place = resolve_device(device)
     for scenario in loaded:
         for name, recipe in scenario.models.items():
+            if not recipe.versions():
+                typer.echo(f"{scenario.name}: {name}: nothing to make, a model of {recipe.kind}")
             for version in recipe.versions():
                 weights = resolve_model(name, version, device=place, remake=remake)
                 typer.echo(f"{scenario.name}: {name}: {weights}")

@@ -12,9 +12,18 @@ from clsim.config import Scenario, load_scenario
 from clsim.config.signatures import read_signature
 from clsim.data.facts import FACTS
 from clsim.errors import UserError
+from clsim.pretraining.classifier_recipe import HEADS
+from clsim.pretraining.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, ModelRecipe, TimmModel
 from clsim.recipes import list_scenarios, list_strategies
 
 Rows = Iterator[Sequence[str]]
+ARRIVING: Mapping[str, str] = {
+    "classifier": "pre-trained by clsim on the first classes of a data set",
+    "clip": "pre-trained by clsim on images and captions; its image tower",
+    "timm": "with timm's weights or random ones",
+    "open_clip": "the image tower of one of its models",
+    "checkpoint": "weights in a file",
+}
 
 
 def show(topic: str | None) -> None:
@@ -84,13 +93,29 @@ def _models() -> Rows:
     for name, path in list_scenarios().items():
         scenario, _ = _loaded(path)
         for model, recipe in scenario.models.items() if scenario else ():
-            yield model, f"{recipe.kind} on {', '.join(recipe.sources)}", name
+            yield model, _origin(recipe), name
     yield (
         "any ViT of open_clip",
         "as backbone, with one of its tags or a path as pretrained",
         "cpe_clip, zero_shot",
     )
-    yield "any model of timm", "as backbone, trained from scratch", "stationary, fine_tune"
+    yield "any model of timm", "as backbone, trained from scratch", "stationary, replay, fine_tune"
+    for kind, means in ARRIVING.items():
+        yield f"models: {{NAME: {{kind: {kind}, ...}}}}", f"as replacement, {means}", "stationary, replay"
+
+
+def _origin(recipe: ModelRecipe) -> str:
+    """Where a model of a scenario comes from."""
+    if isinstance(recipe, ClassifierRecipe):
+        head = f"{recipe.head} head" if recipe.head else f"{' or '.join(HEADS)} head"
+        return f"classifier on {recipe.dataset}, {recipe.classes} classes, {head}"
+    if isinstance(recipe, ClipRecipe):
+        return f"clip on {', '.join(recipe.sources)}"
+    if isinstance(recipe, CheckpointModel):
+        return f"checkpoint {recipe.path}"
+    if isinstance(recipe, TimmModel):
+        return f"timm {recipe.model}" + ("" if recipe.pretrained else ", random weights")
+    return f"open_clip {recipe.model}, {recipe.pretrained or 'random weights'}"
 
 
 def _metrics() -> Rows:

@@ -7,21 +7,41 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from clsim.arrivals import Moment, load_replacements, moments, weights_file
+from clsim.compared import compared_images
 from clsim.config import Scenario, load_scenario
+from clsim.config.streams import FscilStream, ReplacementStream
 from clsim.data import load
+from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
-from clsim.recipes import load_strategy
-from clsim.streams import Stream, fscil
+from clsim.plugins import ModelReplacement
+from clsim.pretraining.classifier_recipe import Head
+from clsim.recipes import list_strategies, load_strategy
+from clsim.streams import Stream, class_incremental, fscil, replacement_stream
 from clsim.training import Strategy
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A stream and the strategy that will learn it, ready to run."""
+    """A stream and the strategy that will learn it, ready to run.
+
+    Attributes:
+        name: of the scenario, or of the data set.
+        strategy_name: of the strategy.
+        seed: of everything random in the run.
+        stream: what arrives.
+        strategy: what learns.
+        scenario: that both are made from; ``None`` where they were composed in Python.
+        stands_in_for: the scenario in whose place this one runs, and why.
+        compared: query and gallery images on which versions of the model are compared, if they are; one object
+            if query and gallery are the same.
+
+    """
 
     name: str
     strategy_name: str
@@ -30,6 +50,7 @@ class Prepared:
     strategy: Strategy
     scenario: Scenario | None = None
     stands_in_for: dict[str, str] | None = None
+    compared: tuple[Images, Images] | None = None
 
 
 def prepare_given(stream: Stream, strategy: object) -> Prepared:
@@ -83,43 +104,98 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
     before, after = written.stream.model_dump(), scenario.stream.model_dump()
     dropped = [key for key in changed if key not in kept]
     dropped += [f"stream.{key}" for key in after if after[key] != before.get(key)]
+    dropped += [f"models.{key}" for key, recipe in scenario.models.items() if recipe != written.models.get(key)]
+    for key in type(scenario.evaluation).model_fields:
+        value = getattr(scenario.evaluation, key)
+        if value == getattr(written.evaluation, key):
+            continue
+        if key in _EVALUATION_OF_ANY_STREAM:
+            kept[f"evaluation.{key}"] = value
+        else:
+            dropped.append(f"evaluation.{key}")
     stand_in = load_scenario(str(scenario.otherwise), kept, strategy=scenario.strategy, seed=scenario.seed)
     return stand_in, dropped
 
 
 _WEIGHTS = ("strategy.pretrained", "strategy.backbone")
+_EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size")  # the rest goes by the data set
 
 
 def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:
-    stream = make_stream(scenario)
     chosen = scenario.selected_strategy
     settings = dict(chosen.settings)
+    head: Head = "simplex" if settings.get("head") == "simplex" else "learnable"
+    plain = _sessions(scenario)
+    # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
+    compatibility = scenario.evaluation.compatibility
+    compared = None if compatibility is None else compared_images(compatibility, plain)
     named = settings.get("pretrained")
     if isinstance(named, str) and named in scenario.models:
-        from clsim.pretraining import resolve_model
-
-        settings["pretrained"] = str(resolve_model(named, scenario.models[named], device=device))
+        settings["pretrained"] = str(weights_file(named, scenario.models[named], head=head, device=device))
+    build = load_strategy(chosen.path)
+    if "device" in inspect.signature(build).parameters:
+        settings["device"] = device
+    due = _due(scenario, plain)
+    if due:
+        _check_replaceable(build(plain, **settings), chosen.name)
+    stream = _with_models(plain, scenario, due, head, device)
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)
-    build = load_strategy(chosen.path)
-    place = {"device": device} if "device" in inspect.signature(build).parameters else {}
-    strategy = build(stream, **place, **settings)
+    strategy = build(stream, **settings)
     strategy.eval_mb_size = scenario.evaluation.batch_size
-    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for)
+    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
 
 
-def make_stream(scenario: Scenario) -> Stream:
-    """The stream a scenario describes."""
+def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "cpu") -> Stream:
+    """The stream a scenario describes, with the models that arrive in it.
+
+    Args:
+        scenario: loaded.
+        head: with which a classifier that arrives was trained, where its recipe leaves it open.
+        device: where a model that is missing is trained.
+
+    Raises:
+        UserError: the data set does not have what the scenario asks for; see also
+            :func:`~clsim.arrivals.load_replacements`.
+
+    """
+    plain = _sessions(scenario)
+    return _with_models(plain, scenario, _due(scenario, plain), head, device)
+
+
+def _sessions(scenario: Scenario) -> Stream:
+    """The stream without what arrives from elsewhere: data and classes."""
     described = scenario.stream
-    plain = described.model_dump(include={"splits", "class_order"})
-    return fscil(
-        load(described.dataset, image_size=described.image_size),
-        base_classes=described.base_classes,
-        ways=described.ways,
-        shots=described.shots,
-        sessions=described.sessions,
-        splits=plain["splits"],
-        class_order=plain["class_order"],
+    dataset = load(described.dataset, image_size=described.image_size)
+    given = _arguments(scenario)
+    return fscil(dataset, **given) if isinstance(described, FscilStream) else class_incremental(dataset, **given)
+
+
+def _arguments(scenario: Scenario) -> dict[str, Any]:
+    return scenario.stream.model_dump(exclude={"kind", "dataset", "image_size", "replacements"})
+
+
+def _due(scenario: Scenario, plain: Stream) -> list[Moment]:
+    described = scenario.stream
+    return moments(described, len(plain)) if isinstance(described, ReplacementStream) else []
+
+
+def _with_models(plain: Stream, scenario: Scenario, due: list[Moment], head: Head, device: str) -> Stream:
+    if not due:
+        return plain
+    models = load_replacements(due, scenario.models, head=head, seed=scenario.seed, device=device)
+    return replacement_stream(plain.dataset, **_arguments(scenario), replacements=models)
+
+
+def _check_replaceable(strategy: Strategy, name: str) -> None:
+    """A strategy that does not notice the models that arrive would pass for one that withstands them."""
+    if any(isinstance(plugin, ModelReplacement) for plugin in strategy.plugins):
+        return
+    able = [other for other, path in list_strategies().items() if ModelReplacement.__name__ in path.read_text()]
+    raise UserError(
+        f"models arrive in this stream, and the strategy {name} has no plugin ModelReplacement to put them in",
+        where="stream.replacements",
+        fix=f"strategies that can: {', '.join(able)}; or run without: --set stream.replacements=[]",
     )
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clsim.config import load_scenario
+from clsim.errors import UserError, UserErrors
 
 STRATEGY = '''"""A strategy for tests."""
 
@@ -58,6 +64,32 @@ references: [floor]
 seed: 42
 otherwise: stand_in
 """
+REPLACEMENT = """\
+stream:
+  kind: replacement
+  dataset: cifar100
+  base_classes: 10
+  ways: 15
+  images_per_class: 300
+  replacements:
+    - {model: v1, before: 0}
+    - {model: v2, before: 2}
+    - {model: v3, during: 4, after_iterations: 120}
+strategy: toy
+models:
+  v1: {kind: classifier, dataset: tiny_imagenet32, classes: 50}
+  v2: {kind: timm, model: resnet18.a1_in1k}
+  v3: {kind: checkpoint, path: v3.safetensors}
+evaluation:
+  compatibility:
+    images: cifar10
+    query: train
+    gallery: test
+    criterion: nearest_class_mean
+  service: {queries: 500}
+published:
+  toy: {ac: 0.952, am: 0.689, source: nowhere}
+"""
 FLOOR = "def build(stream, *, lr: float = 0.5):\n    pass\n"
 
 
@@ -71,3 +103,18 @@ def make_desk(folder: Path) -> Path:
     scenario = folder / "scenarios" / "test.yaml"
     scenario.write_text(SCENARIO)
     return scenario
+
+
+def problems_of(path: Path, text: str | None = None, overrides: Any = None, **options: Any) -> list[UserError]:
+    """What is wrong with a scenario, after writing `text` to it if given; one without problems is a failure."""
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserErrors) as caught:
+        load_scenario(path, overrides, **options)
+    return list(caught.value.errors)
+
+
+def edited(text: str, old: str, new: str) -> str:
+    """`text` with the first `old`, of which there must be one, replaced."""
+    assert old in text
+    return text.replace(old, new, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from clsim.config.evaluation import HELD_OUT, STREAM
 from clsim.config.scenario import Scenario
 from clsim.config.signatures import REQUIRED, read_signature
 from clsim.data.facts import FACTS
@@ -32,8 +33,11 @@ def scenario_schema() -> dict[str, Any]:
     properties["strategies"] |= {"properties": blocks, "additionalProperties": {"type": "object"}}
     properties["strategy"] |= _names_or(list(blocks), {"type": "string"})
     properties["references"]["items"] = _names_or(list(blocks), {"type": "string"})
-    dataset = schema["$defs"]["FscilStream"]["properties"]["dataset"]
-    dataset |= _names_or(list(FACTS), {"type": "string", "pattern": "^folder:."})
+    folder = {"type": "string", "pattern": "^folder:."}
+    for kind in ("FscilStream", "IncrementalStream", "ReplacementStream"):
+        schema["$defs"][kind]["properties"]["dataset"] |= _names_or(list(FACTS), folder)
+    images = schema["$defs"]["CompatibilityEvaluation"]["properties"]["images"]
+    images |= _names_or([STREAM, HELD_OUT, *FACTS], folder)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clsim scenario", **schema}
 
 

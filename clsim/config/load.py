@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clsim.config.checks import Finding, check
+from clsim.config.checks import check
+from clsim.config.finding import Finding
 from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.overrides import Overrides, apply
 from clsim.config.scenario import Scenario, strategy_name

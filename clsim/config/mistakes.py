@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from clsim.config.checks import Finding
+from clsim.config.finding import Finding
 from clsim.config.yaml_lines import KeyPath
 from clsim.words import describe, suggestion
 
@@ -34,13 +35,14 @@ _BOUNDS = {
     "less_than": "less than {lt}",
     "finite_number": "a finite number",
     "string_too_short": "not empty",
+    "too_short": "not empty",
 }
 
 
 def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding]:
     """One finding for every value that does not fit; unknown keys are left to `unknown_keys`."""
     by_path: dict[KeyPath, list[Any]] = {}
-    for problem in error.errors(include_url=False):
+    for problem in map(_by_kind, error.errors(include_url=False)):
         by_path.setdefault(_in_document(problem["loc"], raw), []).append(problem)
     for path, problems in by_path.items():
         # Below a value of the right kind the other members of its union have nothing to say.
@@ -56,20 +58,26 @@ def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding
 
 def unknown_keys(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Finding]:
     """Every key that the schema does not have, with the ones it has."""
+    leaves = _leaves(annotation)
     # In Python 3.10 list[int] is a type, too.
-    types_ = [leaf for leaf in _leaves(annotation) if isinstance(leaf, type) and get_origin(leaf) is None]
+    types_ = [leaf for leaf in leaves if isinstance(leaf, type) and get_origin(leaf) is None]
     models = [leaf for leaf in types_ if issubclass(leaf, BaseModel)]
+    inner = {get_origin(leaf): get_args(leaf)[-1] for leaf in leaves if get_origin(leaf) in (dict, list)}
     if isinstance(value, Mapping) and models:
-        model = next((model for model in models if _is_kind(model, value)), models[0])
-        for key in value:
+        # Of several kinds it is one; what is of none has a wrong `kind`, and any key may be right.
+        mine = models if len(models) == 1 else [model for model in models if _is_kind(model, value)]
+        for model, key in itertools.product(mine, value):
             if key in model.model_fields:
                 yield from unknown_keys(model.model_fields[key].annotation, value[key], (*path, key))
             else:
                 at = f" in {'.'.join(map(str, path))}" if path else ""
                 yield Finding((*path, key), f"unknown key '{key}'{at}", suggestion(key, model.model_fields))
-    elif isinstance(value, Mapping) and get_origin(annotation) is dict:
-        for key, inner in value.items():
-            yield from unknown_keys(get_args(annotation)[1], inner, (*path, key))
+    elif isinstance(value, Mapping) and dict in inner:
+        for key, item in value.items():
+            yield from unknown_keys(inner[dict], item, (*path, key))
+    elif isinstance(value, list) and list in inner:
+        for index, item in enumerate(value):
+            yield from unknown_keys(inner[list], item, (*path, index))
 
 
 def _finding(path: KeyPath, problems: list[Any], value: Any) -> Finding:
@@ -89,6 +97,17 @@ def _finding(path: KeyPath, problems: list[Any], value: Any) -> Finding:
     names = [name for text in expected for name in text.replace(" or ", ", ").split(", ")]
     fix = suggestion(value, names) if isinstance(value, str) and len(names) > 1 else None
     return Finding(path, f"{name}: expected {allowed}, got {describe(value)}", fix)
+
+
+def _by_kind(problem: Any) -> Any:
+    """A union that found no member of that kind, as a wrong or missing value of the key ``kind``."""
+    if problem["type"] not in ("union_tag_invalid", "union_tag_not_found"):
+        return problem
+    context, loc = problem["ctx"], (*problem["loc"], problem["ctx"]["discriminator"].strip("'"))
+    if problem["type"] == "union_tag_not_found":
+        return {"type": "missing", "loc": loc}
+    *others, last = context["expected_tags"].split(", ")
+    return {"type": "literal_error", "loc": loc, "ctx": {"expected": f"{', '.join(others)} or {last}"}}
 
 
 def _in_document(loc: tuple[int | str, ...], raw: Any) -> KeyPath:

@@ -6,72 +6,17 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from clsim.config.block import Block, Seed
+from clsim.config.evaluation import Evaluation, Published
 from clsim.config.signatures import read_signature
+from clsim.config.streams import Stream
 from clsim.config.yaml_lines import dump
 from clsim.pretraining.recipe import ModelRecipe
 from clsim.recipes import find_strategy
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range every library in use accepts
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Block(BaseModel):
-    """A block of a scenario: fixed keys, nothing coerced, nothing changed after loading."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class DrawnSplits(Block):
-    """Few-shot images drawn anew instead of the standard lists."""
-
-    draw: Seed = Field(description="seed of the draw")
-
-
-class DrawnOrder(Block):
-    """Classes that arrive in a drawn order."""
-
-    seed: Seed = Field(description="seed of the order")
-
-
-class FscilStream(Block):
-    """Few-shot class-incremental learning: a large base session, then sessions of few classes and images."""
-
-    kind: Literal["fscil"]
-    dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
-    image_size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; null: the data set's own")
-    base_classes: int = Field(ge=1, description="classes of the base session")
-    ways: int = Field(ge=1, description="new classes in every later session")
-    shots: int = Field(ge=1, description="training images of every class in a later session")
-    sessions: int | None = Field(
-        default=None,
-        ge=0,
-        description="sessions after the base session; as many as use up all classes if null",
-    )
-    splits: Literal["standard"] | DrawnSplits = Field(default="standard", description="which images are the few")
-    class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
-        default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
-    )
-
-
-Stream = FscilStream  # a union by ``kind`` once other kinds exist
-
-
-class Evaluation(Block):
-    """What is measured after every session."""
-
-    forgetting: bool = Field(default=True, description="measure what was forgotten")
-    batch_size: int = Field(default=256, ge=1, description="test images in one forward pass")
-
-
-class Published(Block):
-    """Figures of a paper to show beside one's own."""
-
-    accuracy: list[Fraction] = Field(description="by session, the base session first, as fractions")
-    source: str = Field(min_length=1, description="where the figures stand")
 
 
 @dataclass(frozen=True)
@@ -113,7 +58,7 @@ class Scenario(Block):
     @property
     def sessions(self) -> int | None:
         """Sessions, the base session included; None where only the loaded data can tell."""
-        from clsim.config.checks import session_count
+        from clsim.config.stream_checks import session_count
 
         return session_count(self.stream.model_dump())
 

@@ -8,23 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from desk import SCENARIO, STRATEGY
+from desk import REPLACEMENT, SCENARIO, STRATEGY, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
 from clsim.errors import UserError, UserErrors
-
-
-def problems_of(path: Path, text: str | None = None, overrides: Any = None, **options: Any) -> list[UserError]:
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(UserErrors) as caught:
-        load_scenario(path, overrides, **options)
-    return list(caught.value.errors)
-
-
-def edited(old: str, new: str) -> str:
-    assert SCENARIO.count(old) >= 1
-    return SCENARIO.replace(old, new, 1)
 
 
 def test_defaults_are_filled_in(scenario: Path) -> None:
@@ -84,7 +71,7 @@ def test_a_strategy_by_path_takes_the_settings_under_its_name(scenario: Path, tm
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "mine.py").write_text("def build(stream, *, epochs: int = 1): ...")
-    scenario.write_text(edited("  toy: {", "  mine: {epochs: 7}\n  toy: {"))
+    scenario.write_text(edited(SCENARIO, "  toy: {", "  mine: {epochs: 7}\n  toy: {"))
     loaded = load_scenario(scenario, strategy="elsewhere/mine.py")
     assert loaded.selected_strategy.settings == {"epochs": 7}
     assert loaded.strategy == "elsewhere/mine.py"
@@ -161,7 +148,10 @@ STREAM = [
     ("class_order: natural", "class_order: random", 10, "expected natural or a block of keys or a list"),
     ("dataset: shapes", "dataset: cifar10O", 5, "no data set 'cifar10O'"),
     ("dataset: shapes", "dataset: 'folder:'", 5, "names no path"),
-    ("kind: fscil", "kind: fcsil", 4, "stream.kind: expected fscil, got the text 'fcsil'"),
+    ("kind: fscil", "kind: null", 4, "stream.kind: expected fscil, incremental or replacement, got nothing (null)"),
+    ("  kind: fscil\n", "", 3, "the key 'kind' is missing in stream"),
+    ("kind: fscil", "kind: incremental", 8, "unknown key 'shots' in stream"),
+    ("kind: fscil", "kind: fcsil", 4, "stream.kind: expected fscil, incremental or replacement, got the text 'fcsil'"),
     ("shots: 5", "shots: 5\n  image_size: 4", 9, "image_size: must be at least 8"),
 ]
 OTHERS = [
@@ -187,6 +177,8 @@ OTHERS = [
     ("[0.9,", "[90.0,", 18, "published.toy.accuracy.0: must be at most 1.0, got 90.0"),
     ("source: nowhere", "sources: nowhere", 18, "the key 'source' is missing in published.toy"),
     ("source: nowhere", "source: ''", 18, "must be not empty"),
+    ("accuracy: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1], ", "", 18, "published.toy: holds no figure"),
+    ("accuracy: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]", "ac: 95", 18, "toy.ac: must be at most 1.0, got 95"),
     ("[floor]", "[flor]", 19, "there is no strategy 'flor'"),
     ("[floor]", "[floor, floor]", 19, "'floor' appears twice"),
     ("[floor]", "floor", 19, "references: expected a list, got the text 'floor'"),
@@ -202,7 +194,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("old", "new", "line", "what"), STREAM + OTHERS)
 def test_a_mistake_is_told_with_its_line(scenario: Path, old: str, new: str, line: int, what: str) -> None:
-    found = problems_of(scenario, edited(old, new))
+    found = problems_of(scenario, edited(SCENARIO, old, new))
     assert any(what in p.what and p.where == f"scenarios/test.yaml:{line}" for p in found), [str(p) for p in found]
     assert all(p.where for p in found)
 
@@ -299,10 +291,10 @@ def _mutated(value: Any, draw: random.Random) -> Any:
     return draw.choice(JUNK)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(300))
 def test_mutated_scenarios_load_or_fail_with_places(scenario: Path, seed: int) -> None:
     draw = random.Random(seed)
-    raw = yaml.safe_load(SCENARIO)
+    raw = yaml.safe_load(REPLACEMENT if seed % 2 else SCENARIO)
     for _ in range(draw.randint(1, 4)):
         raw = _mutated(raw, draw)
     scenario.write_text(yaml.safe_dump(raw, allow_unicode=True))

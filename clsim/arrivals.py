@@ -1,0 +1,109 @@
+"""The models that arrive in a scenario's stream: when each comes, and where it is had."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from clsim.config.streams import DrawnReplacements, ReplacementStream
+from clsim.errors import UserError
+from clsim.models.arrival import Arrival, load_arrival, open_clip_arrival, timm_arrival
+from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve_model
+from clsim.pretraining.classifier_recipe import Head
+from clsim.pretraining.recipe import CheckpointModel, TimmModel
+from clsim.streams import Replacement, poisson_arrivals
+
+
+class Moment(NamedTuple):
+    """When a model arrives, by its name in the scenario; the rest as in :class:`~clsim.streams.Replacement`."""
+
+    model: str
+    session: int
+    after_iterations: int = 0
+    after_share: float | None = None
+
+
+def moments(described: ReplacementStream, sessions: int) -> list[Moment]:
+    """What the scenario lists, or what its process draws: models come in their order until they run out.
+
+    Example:
+        >>> text = "{kind: replacement, dataset: shapes, base_classes: 10, ways: 15, replacements: "
+        >>> text += "{poisson: {rate: 0.5, seed: 7}, models: [better], initial: first}}"
+        >>> import yaml
+        >>> moments(ReplacementStream.model_validate(yaml.safe_load(text)), sessions=7)[0]
+        Moment(model='first', session=0, after_iterations=0, after_share=None)
+
+    """
+    given = described.replacements
+    if isinstance(given, DrawnReplacements):
+        first = [] if given.initial is None else [Moment(given.initial, 0)]
+        drawn = poisson_arrivals(given.poisson.rate, sessions, given.poisson.seed, len(given.models))
+        # A share: how many iterations a session has is known only when it is trained.
+        return first + [Moment(name, int(time), 0, time % 1) for name, time in zip(given.models, drawn, strict=False)]
+    return [
+        Moment(item.model, item.during or 0, item.after_iterations or 0)
+        if item.before is None
+        else Moment(item.model, item.before)
+        for item in given
+    ]
+
+
+def load_replacements(
+    due: Iterable[Moment], recipes: Mapping[str, ModelRecipe], *, head: Head, seed: int, device: str
+) -> list[Replacement]:
+    """The models, each loaded or made once, at their moments; the generator of the CPU is left as it was.
+
+    Args:
+        due: when each arrives.
+        recipes: the scenario's ``models:``.
+        head: with which a classifier recipe that leaves it open was trained.
+        seed: of random weights, together with the model's name.
+        device: where a missing model is trained.
+
+    Raises:
+        UserError: a file is missing or damaged, or there is no such architecture.
+        DataMissing: a model must be made, and what it learns from is not here.
+        WeightsMissing: weights are not here and could not be fetched.
+
+    """
+    found: dict[str, Arrival] = {}
+    with torch.random.fork_rng(devices=[]):
+        for moment in due:
+            if moment.model not in found:
+                torch.manual_seed(random.Random(f"{seed}/{moment.model}").getrandbits(63))
+                found[moment.model] = load_model(moment.model, recipes[moment.model], head=head, device=device)
+    return [Replacement(found[name], session, after, share) for name, session, after, share in due]
+
+
+def load_model(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Arrival:
+    """A model of the scenario's ``models:``; see :func:`load_replacements`."""
+    if isinstance(recipe, TimmModel):
+        return timm_arrival(name, recipe.model, pretrained=recipe.pretrained)
+    if isinstance(recipe, (ClipRecipe, ClassifierRecipe, CheckpointModel)):
+        backbone = recipe.backbone if isinstance(recipe, CheckpointModel) else None
+        return load_arrival(name, weights_file(name, recipe, head=head, device=device), backbone)
+    return open_clip_arrival(name, recipe.model, recipe.pretrained)
+
+
+def weights_file(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Path:
+    """The file of a model of the scenario's ``models:``, made first if need be.
+
+    Raises:
+        UserError: it has no file of its own, its library keeps it; see also :func:`load_replacements`.
+
+    """
+    if isinstance(recipe, CheckpointModel):
+        return Path(recipe.path).expanduser()
+    if isinstance(recipe, ClassifierRecipe):
+        return resolve_model(name, recipe.with_head(head), device=device)
+    if isinstance(recipe, ClipRecipe):
+        return resolve_model(name, recipe, device=device)
+    raise UserError(
+        f"{name} is a model of {recipe.kind}: it arrives as a replacement, but is no file of weights to begin with",
+        where=f"models.{name}",
+        fix="name its architecture and its weights in the settings of the strategy, as backbone and pretrained",
+    )

@@ -1,0 +1,61 @@
+"""The query and gallery images on which versions of a model are compared."""
+
+from __future__ import annotations
+
+import torch
+
+from clsim.config.evaluation import HELD_OUT, STREAM, CompatibilityEvaluation
+from clsim.data import load
+from clsim.data.images import Images
+from clsim.errors import UserError
+from clsim.streams import Stream
+
+
+def compared_images(given: CompatibilityEvaluation, stream: Stream) -> tuple[Images, Images]:
+    """Query and gallery, of the side of the stream's images.
+
+    Args:
+        given: which images: of the stream's classes, of the classes of its data set that never come, or of all
+            classes of another data set.
+        stream: of the scenario.
+
+    Returns:
+        Query and gallery; one object if both are the same part of the data set.
+
+    Raises:
+        DataMissing: the data set is not here.
+        UserError: every class comes in the stream, or a class has too few images.
+
+    """
+    dataset, classes = stream.dataset, {label for block in stream.class_blocks for label in block}
+    if given.images == HELD_OUT:
+        classes = set(range(len(dataset.class_names))) - classes
+        if not classes:
+            raise UserError(
+                f"all {len(dataset.class_names)} classes of {dataset.name} come in the stream: none is held out",
+                where="evaluation.compatibility.images",
+                fix="set stream.sessions to leave some out, or name another data set",
+            )
+    elif given.images != STREAM:
+        if given.images != dataset.name:
+            dataset = load(given.images, image_size=stream.image_size)
+        classes = set(range(len(dataset.class_names)))
+    parts = {"train": dataset.train, "test": dataset.test}
+    query = _chosen(parts[given.query], classes, given.images_per_class)
+    if given.query == given.gallery:
+        return query, query
+    return query, _chosen(parts[given.gallery], classes, given.images_per_class)
+
+
+def _chosen(images: Images, classes: set[int], per_class: int | None) -> Images:
+    """The first ``per_class`` images of each of the classes, or all, in the order in which they stand."""
+    labels = images.labels.cpu()
+    found = [(labels == label).nonzero().flatten() for label in sorted(classes)]
+    fewest = min(map(len, found))
+    if fewest < (per_class or 1):
+        raise UserError(
+            f"a class of {images.name} has {fewest} images to compare, {per_class or 1} are asked for",
+            where="evaluation.compatibility",
+        )
+    chosen = torch.cat([positions[:per_class] for positions in found])
+    return images if len(chosen) == len(images) else images.subset(chosen.sort().values)

@@ -1,0 +1,65 @@
+"""The schema of ``evaluation:`` and of the published figures to compare with. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from clsim.config.block import Block, Fraction
+
+STREAM, HELD_OUT = "stream", "held_out"
+"""Names of images to compare versions on: of the stream's classes, and of those that never come."""
+CRITERIA = ("nearest_class_mean", "cmc@1", "cmc@5", "map")
+"""Criteria of retrieval, with two of those that ``cmc@K`` stands for."""
+CRITERION = re.compile(r"nearest_class_mean|map|cmc@[1-9][0-9]{0,5}")
+
+Part = Literal["train", "test"]
+
+
+class CompatibilityEvaluation(Block):
+    """Retrieval across versions: queries by the present one, galleries by each earlier one."""
+
+    images: str = Field(description="stream, held_out (classes that never come) or a data set: where they are from")
+    query: Part = Field(default="test", description="part of the data set whose images are the queries")
+    gallery: Part = Field(default="train", description="part of the data set whose images are the gallery")
+    criterion: str = Field(
+        default="nearest_class_mean",
+        description="nearest_class_mean, cmc@K or map",
+        json_schema_extra={"pattern": f"^({CRITERION.pattern})$"},
+    )
+    ties: bool = Field(default=False, description="an equal score of the cross-test counts as compatible")
+    images_per_class: int | None = Field(
+        default=None, ge=1, description="the first so many of every class and part; null: all"
+    )
+
+
+class ServiceEvaluation(Block):
+    """A gallery that fills up over the sessions and is never indexed again."""
+
+    criterion: Literal["cmc@1", "nearest_class_mean"] = Field(default="cmc@1", description="what a right answer is")
+    queries: int = Field(default=2000, ge=1, description="queries at most")
+    steps: int = Field(default=10, ge=1, description="points of the backfill curve after the first")
+
+
+class Evaluation(Block):
+    """What is measured after every session."""
+
+    forgetting: bool = Field(default=True, description="measure what was forgotten")
+    batch_size: int = Field(default=256, ge=1, description="test images in one forward pass")
+    compatibility: CompatibilityEvaluation | None = Field(
+        default=None, description="measure whether features of different versions can be compared"
+    )
+    service: ServiceEvaluation | None = Field(
+        default=None, description="measure a search service whose gallery is of mixed versions; needs compatibility"
+    )
+
+
+class Published(Block):
+    """Figures of a paper to show beside one's own, as fractions; at least one kind of them."""
+
+    accuracy: list[Fraction] | None = Field(default=None, description="by session, the base session first")
+    ac: Fraction | None = Field(default=None, description="average compatibility: share of compatible pairs")
+    am: Fraction | None = Field(default=None, description="average multi-model accuracy: mean of the cross-tests")
+    source: str = Field(min_length=1, description="where the figures stand")

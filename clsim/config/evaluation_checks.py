@@ -1,0 +1,77 @@
+"""What must hold between ``evaluation:`` and the stream: there are images to compare, and by a known criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clsim.config.evaluation import CRITERIA, CRITERION, HELD_OUT, STREAM
+from clsim.config.finding import Finding, facts_of, whole
+from clsim.config.stream_checks import check_dataset, class_count
+from clsim.config.yaml_lines import KeyPath
+from clsim.words import suggestion
+
+BLOCK: KeyPath = ("evaluation", "compatibility")
+
+
+def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every finding of the raw blocks."""
+    given, service = evaluation.get("compatibility"), evaluation.get("service")
+    if isinstance(given, Mapping):
+        yield from check_dataset((*BLOCK, "images"), given.get("images"), (STREAM, HELD_OUT))
+        yield from _held_out(given, stream)
+        yield from _enough(given, stream)
+        yield from _criterion(given)
+        yield from _meets_itself(given, service if isinstance(service, Mapping) else {})
+    elif given is None and isinstance(service, Mapping):
+        what = "evaluation.service: needs evaluation.compatibility, whose images are its queries and gallery"
+        yield Finding(("evaluation", "service"), what, "write compatibility: {images: stream}, or the like")
+
+
+def _held_out(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
+    facts, classes = facts_of(stream.get("dataset")), class_count(stream)
+    if given.get("images") == HELD_OUT and facts and classes is not None and classes >= facts.classes:
+        what = f"{_dotted('images')}: all {facts.classes} classes of {stream['dataset']} come in the stream"
+        fix = "set stream.sessions to leave some out, or name another data set"
+        yield Finding((*BLOCK, "images"), what, fix)
+
+
+def _enough(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
+    name, asked = given.get("images"), whole(given, "images_per_class")
+    name = stream.get("dataset") if name in (STREAM, HELD_OUT) else name
+    facts = facts_of(name)
+    if not (facts and asked):
+        return
+    least = {"train": facts.train_per_class, "test": facts.test_per_class}
+    for part in dict.fromkeys((given.get("query", "test"), given.get("gallery", "train"))):
+        if isinstance(part, str) and asked > least.get(part, asked):
+            images = f"a class of {name} may have only {least[part]} {part} images"
+            yield Finding((*BLOCK, "images_per_class"), f"{_dotted('images_per_class')}: {asked}, but {images}")
+
+
+def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
+    criterion = given.get("criterion")
+    if isinstance(criterion, str) and not CRITERION.fullmatch(criterion):
+        what = f"{_dotted('criterion')}: expected nearest_class_mean, map or cmc@K, got the text '{criterion}'"
+        yield Finding((*BLOCK, "criterion"), what, suggestion(criterion, CRITERIA))
+
+
+def _meets_itself(given: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Finding]:
+    """A query that is part of a class mean finds itself there; nearest items leave it out."""
+    parts = given.get("query", "test"), given.get("gallery", "train")
+    if parts[0] != parts[1] or parts[0] not in ("train", "test"):
+        return
+    criteria = {
+        BLOCK: given.get("criterion", "nearest_class_mean"),
+        ("evaluation", "service"): service.get("criterion", "cmc@1"),
+    }
+    for block, criterion in criteria.items():
+        if criterion == "nearest_class_mean":
+            at = (*block, "criterion") if block != BLOCK or "criterion" in given else BLOCK
+            what = f"{'.'.join(map(str, at))}: with nearest_class_mean each query meets itself in its class's mean"
+            fix = f"query and gallery are both {parts[0]}: set one to the other part, or choose cmc@1"
+            yield Finding(at, what, fix)
+
+
+def _dotted(key: str) -> str:
+    return ".".join(map(str, (*BLOCK, key)))

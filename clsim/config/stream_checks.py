@@ -1,0 +1,118 @@
+"""What must hold in any ``stream:``: the classes divide up, the images are there, the order is one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clsim.config.finding import Finding, facts_of, whole
+from clsim.config.yaml_lines import KeyPath
+from clsim.data.facts import FACTS, FOLDER, Facts
+from clsim.words import suggestion
+
+
+def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every finding of the raw block."""
+    yield from check_dataset(("stream", "dataset"), stream.get("dataset"))
+    facts = facts_of(stream.get("dataset"))
+    if facts:
+        yield from _class_range(stream, facts)
+        yield from _images(stream, facts)
+        yield from _order(stream, facts)
+        if stream.get("kind") == "fscil":
+            yield from _standard_lists(stream, facts)
+
+
+def session_count(stream: Mapping[str, Any]) -> int | None:
+    """Sessions of a stream, the base session included; None where only the loaded data can tell."""
+    base, ways, facts = whole(stream, "base_classes"), whole(stream, "ways"), facts_of(stream.get("dataset"))
+    if stream.get("sessions") is not None:
+        sessions = whole(stream, "sessions", least=0)
+        return None if sessions is None else sessions + 1
+    if not (facts and base and ways) or base > facts.classes or (facts.classes - base) % ways:
+        return None
+    return (facts.classes - base) // ways + 1
+
+
+def class_count(stream: Mapping[str, Any]) -> int | None:
+    """Classes that come in a stream; None where only the loaded data can tell."""
+    base, ways, sessions = whole(stream, "base_classes"), whole(stream, "ways"), session_count(stream)
+    return None if base is None or ways is None or sessions is None else base + ways * (sessions - 1)
+
+
+def check_dataset(path: KeyPath, name: object, others: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """A finding at `path` unless `name` is a known data set, a folder or one of `others`."""
+    if not isinstance(name, str) or name in FACTS or name in others:
+        return
+    if name.startswith(FOLDER):
+        if not name.removeprefix(FOLDER).strip():
+            yield Finding(path, "folder: names no path", "write folder:PATH")
+        return
+    what = f"{'.'.join(map(str, path))}: there is no data set '{name}'"
+    yield Finding(path, what, suggestion(name, [*others, *FACTS, "folder:PATH"]))
+
+
+def _class_range(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    base, ways, sessions = (whole(stream, key) for key in ("base_classes", "ways", "sessions"))
+    name, has = stream["dataset"], f"which has {facts.classes} classes"
+    if base is None:
+        return
+    if base > facts.classes:
+        yield Finding(("stream", "base_classes"), f"stream.base_classes: {base} classes of {name}, {has}")
+    elif ways and sessions and base + ways * sessions > facts.classes:
+        asked = f"{base} + {sessions} x {ways} = {base + ways * sessions} classes of {name}, {has}"
+        fix = f"at most {(facts.classes - base) // ways} sessions of {ways} fit after {base} base classes"
+        yield Finding(("stream", "sessions"), f"stream.sessions: {asked}", fix)
+    elif ways and stream.get("sessions") is None and (facts.classes - base) % ways:
+        left = (facts.classes - base) % ways
+        over = f"leave {left} of {facts.classes} classes over"
+        what = f"stream.ways: after {base} base classes sessions of {ways} {over}"
+        fit = [str(n) for n in range(1, facts.classes - base + 1) if (facts.classes - base) % n == 0]
+        fix = f"no class is dropped in silence: set sessions, or ways to one of {', '.join(fit[:12])}"
+        yield Finding(("stream", "ways"), what, fix)
+
+
+def _images(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    for key, images in (("shots", "shots"), ("images_per_class", "images of every class")):
+        asked = whole(stream, key)
+        if asked and asked > facts.train_per_class:
+            least = f"a class of {stream['dataset']} may have only {facts.train_per_class} training images"
+            yield Finding(("stream", key), f"stream.{key}: {asked} {images}, but {least}")
+
+
+def _order(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    order = stream.get("class_order")
+    if not isinstance(order, list) or not all(type(label) is int for label in order):
+        return
+    path: KeyPath = ("stream", "class_order")
+    for label, count in Counter(order).items():
+        if not 0 <= label < facts.classes:
+            what = f"stream.class_order: there is no class {label} (allowed: 0 to {facts.classes - 1})"
+            yield Finding((*path, order.index(label)), what)
+        elif count > 1:
+            again = order.index(label, order.index(label) + 1)
+            yield Finding((*path, again), f"stream.class_order: class {label} appears {count} times")
+    missing = [str(label) for label in range(facts.classes) if label not in set(order)]
+    if missing:
+        shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        one = len(missing) == 1
+        yield Finding(path, f"stream.class_order: {len(missing)} class{'' if one else 'es'} missing: {shown}")
+
+
+def _standard_lists(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    if stream.get("splits", "standard") != "standard":
+        return
+    name, path = stream["dataset"], ("stream", "splits")
+    fix = "write splits: {draw: SEED} to draw the few-shot images"
+    if facts.standard is None:
+        yield Finding(path, f"stream.splits: there are no standard few-shot lists for {name}", fix)
+        return
+    for key in ("base_classes", "ways", "shots"):
+        given, listed = whole(stream, key), getattr(facts.standard, key)
+        if given is not None and given != listed:
+            what = f"stream.{key}: {given}, but the standard lists of {name} are for {key} {listed}"
+            yield Finding(("stream", key), what, fix)
+    if stream.get("class_order", "natural") not in ("natural", list(range(facts.classes))):
+        what = f"stream.class_order: the standard lists of {name} are for the natural order"
+        yield Finding(("stream", "class_order"), what, fix)
