@@ -7,16 +7,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from clsim.config import Scenario
+from clsim.errors import UserError
 from clsim.files import sha256_of
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
-from clsim.plugins import Progress
+from clsim.metrics.cross_test import CrossTests
+from clsim.metrics.service import ServiceView
+from clsim.plugins import ModelReplacement, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.store import Results, RunDirectory, check_usable, manifest
@@ -74,8 +78,8 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
-    metric = ClassAccuracy(len(stream.class_names))
-    strategy.evaluator.metrics.append(metric)
+    measured = Measured(ClassAccuracy(len(stream.class_names)), cross_tests(prepared, path))
+    measured.attach(strategy)
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)
     started, threads = time.perf_counter(), torch.get_num_threads()
@@ -86,7 +90,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
             reporter.run_started(_info(prepared, path))
         with _status(results, directory):
             for session in range(len(stream)):
-                record = _session(strategy, stream, session, metric, results)
+                record = _session(strategy, stream, session, measured, results)
                 directory.append_session(record)
                 directory.write_json("results.json", results.to_dict())
                 if trained := _trained(strategy):
@@ -101,9 +105,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     return results
 
 
-def _session(
-    strategy: Strategy, stream: Stream, session: int, metric: ClassAccuracy, results: Results
-) -> dict[str, Any]:
+def _session(strategy: Strategy, stream: Stream, session: int, metrics: Measured, results: Results) -> dict[str, Any]:
     """Trains one session, measures all classes seen by then and adds the record to the results."""
     experience = stream.train_stream[session]
     start = _now(strategy)
@@ -111,25 +113,84 @@ def _session(
     trained = _now(strategy)
     strategy.eval(stream.test_stream[: session + 1])
     measured = _now(strategy)
-    matrix = [*results.accuracy_matrix, metric.counts.accuracy_by_block(stream.class_blocks[: session + 1])]
+    counts, versions = metrics.accuracy.counts, metrics.versions
+    matrix = [*results.accuracy_matrix, counts.accuracy_by_block(stream.class_blocks[: session + 1])]
+    replacements = replacement_records(strategy)
     record = {
         "session": session,
         "new_classes": list(stream.class_blocks[session]),
         "seen_classes": len(experience.classes_seen_so_far),
-        "replaced_by": None,
-        **accuracy_record(metric.counts, stream.class_blocks[: session + 1]),
+        "replaced_by": replacements[-1]["model"] if replacements else None,
+        "replacements": replacements,
+        **accuracy_record(counts, stream.class_blocks[: session + 1]),
         "accuracy_by_session": matrix[-1],
         "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
-        "compatibility": None,
-        "service": None,
+        "compatibility": versions and versions.record(),
+        "service": versions and versions.service_record(),
         "train_seconds": trained - start,
         "eval_seconds": measured - trained,
         "images_trained": strategy.images_trained,
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }
-    results.add(record, matrix[-1], int(metric.counts.total.sum()))
+    results.add(record, matrix[-1], int(counts.total.sum()))
     return record
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics that fill the record of a session.
+
+    Attributes:
+        accuracy: over the test images of the stream.
+        versions: what one version of the model makes of another's features, where that is asked for.
+
+    """
+
+    accuracy: ClassAccuracy
+    versions: CrossTests | None
+
+    def attach(self, strategy: Strategy) -> None:
+        """Has the strategy's evaluations fill them."""
+        present = strategy.evaluator.metrics
+        present += [metric for metric in (self.accuracy, self.versions) if metric is not None and metric not in present]
+
+
+def cross_tests(prepared: Prepared, path: Path) -> CrossTests | None:
+    """The cross-tests that the scenario asks for; those that a strategy composed in Python brings; or none."""
+    asked = prepared.scenario.evaluation if prepared.scenario else None
+    if asked is None or asked.compatibility is None or prepared.compared is None:
+        return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, CrossTests)), None)
+    given, service = asked.compatibility, asked.service
+    try:
+        return CrossTests(
+            *prepared.compared,
+            criterion=given.criterion,
+            strict=not given.ties,
+            batch_size=asked.batch_size,
+            folder=path / "features" if given.keep_features else None,
+            service=None
+            if service is None
+            else ServiceView(
+                len(prepared.stream),
+                steps=service.steps,
+                criterion=service.criterion,
+                queries=service.queries,
+                seed=prepared.seed,
+            ),
+        )
+    except ValueError as error:
+        raise UserError(str(error), where="evaluation.compatibility") from error
+
+
+def replacement_records(strategy: Strategy) -> list[dict[str, Any]]:
+    """The replacements of the session just trained, as they took place."""
+    return [
+        performed.record()
+        for plugin in strategy.plugins
+        if isinstance(plugin, ModelReplacement)
+        for performed in plugin.performed
+    ]
 
 
 def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
@@ -165,6 +226,7 @@ def _default_path(prepared: Prepared) -> Path:
 
 def _info(prepared: Prepared, path: Path) -> RunInfo:
     published = prepared.scenario.published.get(prepared.strategy_name) if prepared.scenario else None
+    compatibility = {"ac": published.ac, "am": published.am} if published else {}
     return RunInfo(
         scenario=prepared.name,
         strategy=prepared.strategy_name,
@@ -174,7 +236,8 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
         sessions=len(prepared.stream),
         out=str(path),
         stands_in_for=prepared.stands_in_for,
-        published=None if published is None else list(published.accuracy),
+        published=list(published.accuracy) if published and published.accuracy else None,
+        published_compatibility=compatibility if any(value is not None for value in compatibility.values()) else None,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+SAVED = ("images_not_reprocessed", "device_seconds_saved")
 PACKAGES = ("torch", "torchvision", "avalanche-lib", "open_clip_torch", "timm", "numpy", "safetensors")
 
 
@@ -66,8 +67,8 @@ class Results:
         """Accuracy over all seen classes, session by session."""
         return [record["accuracy"] for record in self.sessions]
 
-    def summary(self) -> dict[str, float | None]:
-        """Figures over all sessions so far."""
+    def summary(self) -> dict[str, Any]:
+        """Figures over all sessions so far; what the service saved is the sum of what each session's would cost."""
         if not self.sessions:
             return {}
         return {
@@ -76,9 +77,24 @@ class Results:
             "final_accuracy": self.accuracies[-1],
             "performance_drop": performance_drop(self.accuracies),
             "average_forgetting": average_forgetting(self.accuracy_matrix) if self.measures_forgetting else None,
-            "ac": None,
-            "am": None,
+            **self._compatibility_summary(),
         }
+
+    @property
+    def compatibility_matrix(self) -> list[list[float | None]] | None:
+        """Row ``i``: queries by version ``i``; column ``j``: gallery by version ``j``; None above the diagonal.
+
+        ``None`` as a whole where versions were not compared.
+        """
+        tests = [record["compatibility"] for record in self.sessions if record.get("compatibility")]
+        blank = [None] * len(tests)
+        return [[*test["cross_tests"], test["self_test"], *blank[row + 1 :]] for row, test in enumerate(tests)] or None
+
+    def _compatibility_summary(self) -> dict[str, Any]:
+        compatibility = self.sessions[-1].get("compatibility") or {}
+        services = [record["service"] for record in self.sessions if record.get("service")]
+        saved = {key: sum(service[key] for service in services) for key in SAVED}
+        return {"ac": compatibility.get("ac"), "am": compatibility.get("am"), "service": saved if services else None}
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json``."""
@@ -92,7 +108,7 @@ class Results:
             "sessions": self.sessions,
             "summary": self.summary(),
             "accuracy_matrix": self.accuracy_matrix,
-            "compatibility_matrix": None,
+            "compatibility_matrix": self.compatibility_matrix,
             "matrices": {},
         }
 

@@ -2,12 +2,17 @@
 
 The classifier is a d-simplex with more vertices than classes (arXiv 2405.02581); its vertices never move, so
 whatever is learnt for a class pulls its features to the same place in every session, and features stored in one
-session can be compared with those of any other. Learning goes in two steps. The base session trains a backbone
-from scratch, and a linear projection into the space of the simplex. Afterwards the backbone is frozen, as in
-NC-FSCIL, and a few-shot session tunes the projection alone: on its few images, and on features drawn around the
-stored mean of every class seen so far. The mean of a new class, poorly known from five images, is first drawn
-towards the base classes that it resembles. Cross-entropy is taken over all vertices, those of future classes
-included, throughout.
+session can be compared with those of any other, even of a model that was trained elsewhere on the same simplex.
+Local classes own the last vertices and models from elsewhere the first. Cross-entropy is taken over all vertices,
+those of future classes included, throughout. How the past is kept depends on the stream.
+
+Sessions with all their images, as published: the network goes on learning, each batch is half new and half
+remembered, and the higher-order compatibility loss holds its features to those of the model that the session
+started from, L = w L_CE + (1 - w) L_HOC. After a replacement that is the model that arrived.
+
+Few-shot sessions, as in NC-FSCIL: the base session trains a backbone from scratch and freezes it; a few images then
+tune the projection alone, along with features drawn around the stored mean of every class seen so far. The mean of
+a new class, poorly known from five images, is first drawn towards the base classes that it resembles.
 """
 
 from functools import partial
@@ -20,6 +25,7 @@ from torch.optim import SGD
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.errors import UserError
+from clsim.losses import cosine_distillation, higher_order_compatibility
 from clsim.models import StationaryClassifier
 from clsim.models.backbones import make_backbone
 from clsim.models.lanes import Lanes
@@ -27,9 +33,13 @@ from clsim.plugins import (
     BaseSession,
     ClassScope,
     FeatureReplay,
+    FeatureTeacher,
     FreezeAfterBase,
+    ModelReplacement,
     OneCycle,
     ProgressiveResize,
+    Rehearsal,
+    WarmupCosine,
 )
 from clsim.streams import Stream
 
@@ -38,20 +48,30 @@ def build(
     stream: Stream,
     *,
     backbone: str = "resnet14x4",
-    vertices: int = 128,
+    vertices: int = 1024,
+    head: Literal["simplex", "learnable"] = "simplex",
+    memory: int = 20,
+    cross_entropy_weight: float = 0.1,
+    mu: float = 10.0,
+    same_class: Literal["counted", "excluded"] = "counted",
+    distillation: float = 0.0,
+    epochs: int = 70,
+    batch_size: int = 128,
+    lr: float = 0.001,
+    last_lr: float = 1e-5,
     base_epochs: int = 18,
     base_batch_size: int = 128,
     base_lr: float = 0.1,
     sizes: tuple[int, ...] = (20, 24, 28, 32, 32),
-    crop_padding: int = 4,
     label_smoothing: float = 0.1,
-    epochs: int = 60,
-    batch_size: int = 25,
-    lr: float = 0.5,
+    few_shot_epochs: int = 60,
+    few_shot_batch_size: int = 25,
+    few_shot_lr: float = 0.5,
     replay_weight: float = 0.9,
     replay_per_class: int = 8,
     own_share: float = 0.6,
     sharpness: float = 16.0,
+    crop_padding: int = 4,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -61,24 +81,34 @@ def build(
     """Composes stationary learning on a d-simplex.
 
     Args:
-        stream: gives the number of classes.
-        backbone: a small residual network of clsim or a timm model, trained from scratch in the base session.
-        vertices: of the simplex, at least as many as classes will ever come.
-        base_epochs: passes over the base session.
+        stream: gives the number of classes, and whether its later sessions are few-shot ones.
+        backbone: a small residual network of clsim or a timm model, with random weights until another model arrives.
+        vertices: of the simplex, at least as many as classes will ever come, here or elsewhere.
+        head: which version of the arriving models: pre-trained with a simplex or with a learnable classifier.
+        memory: remembered images of each class; this and what follows, up to last_lr, for sessions with all images.
+        cross_entropy_weight: of the cross-entropy; the compatibility loss has the rest (1: it is left out).
+        mu: sharpness of similarities in the compatibility loss.
+        same_class: whether images of one class count in its denominator, as published, or are excluded.
+        distillation: weight of the cosine distance to old features on remembered images (CL2R: 5), on top of the rest.
+        epochs: passes over a session.
+        batch_size: half of it remembered, as soon as there is something to remember.
+        lr: of the first epoch of a session.
+        last_lr: that the cosine falls to in the course of a session.
+        base_epochs: passes over the base session of a few-shot stream; so with all that follows, up to sharpness.
         base_batch_size: of the base session.
         base_lr: top of the one cycle of the base session.
         sizes: side of the training images over equal parts of the base session.
-        crop_padding: pixels by which a random crop may be off.
         label_smoothing: of the cross-entropy of images.
-        epochs: passes over a few-shot session.
-        batch_size: of a few-shot session.
-        lr: top of the one cycle of a few-shot session.
+        few_shot_epochs: passes over a few-shot session.
+        few_shot_batch_size: of a few-shot session.
+        few_shot_lr: top of the one cycle of a few-shot session.
         replay_weight: share of drawn features in the loss of a few-shot session.
         replay_per_class: features drawn for each class in every step.
         own_share: weight of a new class's own images in its mean; the rest comes from similar base classes.
         sharpness: of the similarity to base classes; the higher, the fewer of them count.
-        momentum: of SGD, after Nesterov.
-        weight_decay: of SGD, in the base session and afterwards.
+        crop_padding: pixels by which a random crop may be off.
+        momentum: of SGD; after Nesterov in few-shot streams.
+        weight_decay: of SGD.
         precision: of the forward pass.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
@@ -92,30 +122,50 @@ def build(
             f"a simplex of {vertices} vertices has no room for {len(stream.class_names)} classes",
             fix="set `vertices` to the classes that will ever come, or more",
         )
-    model = StationaryClassifier(make_backbone(backbone), vertices)
-    model.backbone = Lanes(model.backbone, lanes)
-    return Strategy(
-        # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
-        model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        optimizer=partial(SGD, lr=base_lr, momentum=momentum, weight_decay=weight_decay, nesterov=True),
-        criterion=CrossEntropyLoss(label_smoothing=label_smoothing),
+    # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
+    layout = torch.channels_last
+    model = StationaryClassifier(Lanes(make_backbone(backbone), lanes), vertices).to(memory_format=layout)
+    compose = partial(Strategy, model=model, device=device, precision=precision)
+    sgd = partial(SGD, momentum=momentum, weight_decay=weight_decay)
+    scope = ClassScope(training="all", evaluation="seen")
+    if stream.few_shot:
+        return compose(
+            optimizer=partial(sgd, lr=base_lr, nesterov=True),
+            criterion=CrossEntropyLoss(label_smoothing=label_smoothing),
+            train_mb_size=few_shot_batch_size,
+            train_epochs=few_shot_epochs,
+            plugins=[
+                BaseSession(epochs=base_epochs, train_mb_size=base_batch_size),
+                scope,
+                OneCycle(max_lr=base_lr, later_lr=few_shot_lr),
+                ProgressiveResize(sizes),
+                FreezeAfterBase(model.backbone),
+                FeatureReplay(
+                    model, weight=replay_weight, per_class=replay_per_class, own=own_share, sharpness=sharpness
+                ),
+            ],
+            augment=Compose(RandomCrop(crop_padding, mode="reflect"), HorizontalFlip()),
+        )
+    rehearsal = Rehearsal(memory)
+    compatibility = FeatureTeacher(
+        partial(higher_order_compatibility, mu=mu, same_class=same_class),
+        weight=1 - cross_entropy_weight,
+        own_weight=cross_entropy_weight,
+    )
+    distilled = FeatureTeacher(
+        lambda new, old, labels: cosine_distillation(new, old), weight=distillation, old_classes_only=True
+    )
+    return compose(
+        optimizer=partial(sgd, lr=lr),
         train_mb_size=batch_size,
         train_epochs=epochs,
-        device=device,
         plugins=[
-            BaseSession(epochs=base_epochs, train_mb_size=base_batch_size),
-            ClassScope(training="all", evaluation="seen"),
-            OneCycle(max_lr=base_lr, later_lr=lr),
-            ProgressiveResize(sizes),
-            FreezeAfterBase(model.backbone),
-            FeatureReplay(
-                model,
-                weight=replay_weight,
-                per_class=replay_per_class,
-                own=own_share,
-                sharpness=sharpness,
-            ),
+            rehearsal,
+            ModelReplacement(rehearsal, memory_format=layout),
+            scope,
+            WarmupCosine(max_lr=lr, min_lr=last_lr, warmup=0, cycle=epochs),
+            *([compatibility] if cross_entropy_weight < 1 else []),
+            *([distilled] if distillation else []),
         ],
-        augment=Compose(RandomCrop(crop_padding, mode="reflect"), HorizontalFlip()),
-        precision=precision,
+        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
     )

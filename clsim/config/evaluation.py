@@ -33,6 +33,7 @@ class CompatibilityEvaluation(Block):
     images_per_class: int | None = Field(
         default=None, ge=1, description="the first so many of every class and part; null: all"
     )
+    keep_features: bool = Field(default=True, description="keep every version's features in the run's directory")
 
 
 class ServiceEvaluation(Block):

@@ -33,6 +33,7 @@ SMALL_RESNETS = {
     "resnet32": SmallResNetShape((5, 5, 5), (16, 32, 64), stem=16, stem_pool=False),
     # Four times the channels at a quarter of the pixels: 2.5 times the work of resnet20, and a CPU does it in
     # 1.8 times the time.
+    "resnet8x2": SmallResNetShape((1, 1, 1), (32, 64, 128), stem=32, stem_pool=True),
     "resnet8x4": SmallResNetShape((1, 1, 1), (64, 128, 256), stem=32, stem_pool=True),
     "resnet14x4": SmallResNetShape((2, 2, 2), (64, 128, 256), stem=32, stem_pool=True),
 }

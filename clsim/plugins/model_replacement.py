@@ -75,7 +75,9 @@ class ModelReplacement(SupervisedPlugin[Any]):
         """Counts the iterations after which the others are due."""
         total = strategy.train_epochs * len(strategy.dataloader)
         later = [replacement for replacement in self._of_session(strategy) if not replacement.before_session]
-        self._due = sorted(((replacement.iteration(total), replacement) for replacement in later), key=lambda due: due[0])
+        self._due = sorted(
+            ((replacement.iteration(total), replacement) for replacement in later), key=lambda due: due[0]
+        )
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Replacements in the middle of the session."""

@@ -91,9 +91,7 @@ class Rehearsal(SupervisedPlugin[Any]):
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Brings its own loader."""
         view, ours = self._view(strategy), hasattr(strategy, "resident")
-        strategy.dataloader = RehearsalBatches(
-            view, self.indices, strategy.train_mb_size, self.order, as_bytes=ours
-        )
+        strategy.dataloader = RehearsalBatches(view, self.indices, strategy.train_mb_size, self.order, as_bytes=ours)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Chooses images of the classes just learnt."""
