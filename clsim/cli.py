@@ -170,7 +170,7 @@ def pretrain(
     for scenario in loaded:
         for name, recipe in scenario.models.items():
             if not recipe.versions():
-                typer.echo(f"{scenario.name}: {name}: nothing to make, a model of {recipe.kind}")
+                typer.echo(f"{scenario.name}: {name}: nothing to make ({recipe.kind})")
             for version in recipe.versions():
                 weights = resolve_model(name, version, device=place, remake=remake)
                 typer.echo(f"{scenario.name}: {name}: {weights}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import SCENARIO, make_desk
+from desk import REPLACEMENT, SCENARIO, make_desk
 
 from clsim import cli
 from clsim.recipes import shipped
@@ -102,6 +102,25 @@ def test_validate_prints_every_error_of_every_file(desk: Path) -> None:
         "scenarios/worse.yaml:1: not valid YAML: expected the node content, but found '<stream end>'",
     ]
     assert done.stdout == "scenarios/test.yaml: ok (shapes, 9 sessions, toy)\n"
+
+
+def test_validate_says_what_arrives(desk: Path) -> None:
+    (desk / "scenarios" / "arriving.yaml").write_text(REPLACEMENT)
+    done = clsim(desk, "validate", "arriving")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "scenarios/arriving.yaml: ok (cifar100, 7 sessions, 3 replacements, toy)\n"
+
+
+def test_pretrain_says_what_needs_no_training(desk: Path) -> None:
+    text = REPLACEMENT.replace("  v1: {kind: classifier, dataset: tiny_imagenet32, classes: 50}\n", "")
+    text = text.replace("    - {model: v1, before: 0}\n", "")
+    (desk / "scenarios" / "arriving.yaml").write_text(text)
+    done = clsim(desk, "pretrain", "arriving", "--device", "cpu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "arriving: v2: nothing to make (timm)",
+        "arriving: v3: nothing to make (checkpoint)",
+    ]
 
 
 def test_debug_shows_the_traceback_too(desk: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from desk import make_desk
+from desk import REPLACEMENT, make_desk
 
-from clsim.inventory import TOPICS, show, show_data
+from clsim.inventory import ARRIVING, TOPICS, show, show_data
+from clsim.pretraining import ModelRecipe
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,23 @@ def test_data_sets_models_and_metrics_are_listed(capsys: pytest.CaptureFixture[s
     show(None)
     printed = capsys.readouterr().out
     assert [line for line in printed.splitlines() if line.startswith("# ")] == [f"# {topic}" for topic in TOPICS]
+
+
+def test_models_say_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:
+    text = REPLACEMENT.replace("models:", "models:\n  v4: {kind: open_clip, model: ViT-B-32, pretrained: openai}")
+    text = text.replace("v2: {", "v5: {kind: classifier, dataset: shapes, classes: 9, head: simplex}\n  v2: {")
+    Path("scenarios/arriving.yaml").write_text(text)
+    show("models")
+    found = rows(capsys.readouterr().out)
+    assert {name: found[name] for name in ("v1", "v2", "v3", "v4", "v5")} == {
+        "v1": ["classifier on tiny_imagenet32, 50 classes, simplex or learnable head", "arriving"],
+        "v2": ["timm resnet18.a1_in1k", "arriving"],
+        "v3": ["checkpoint v3.safetensors", "arriving"],
+        "v4": ["open_clip ViT-B-32, openai", "arriving"],
+        "v5": ["classifier on shapes, 9 classes, simplex head", "arriving"],
+    }
+    kinds = get_args(get_args(ModelRecipe)[0])
+    assert set(ARRIVING) == {get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds}
 
 
 def test_data_sets_say_where_they_stand(capsys: pytest.CaptureFixture[str]) -> None:

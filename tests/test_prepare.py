@@ -2,10 +2,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
+from tiny import tiny_dataset
 
+from clsim import arrivals
+from clsim import prepare as preparing
 from clsim.config import load_scenario
-from clsim.errors import UserError
-from clsim.prepare import resolve_device, stand_in_for
+from clsim.errors import DataMissing, UserError
+from clsim.models.arrival import save_classifier
+from clsim.models.backbones import make_backbone
+from clsim.plugins import ModelReplacement
+from clsim.prepare import make_stream, prepare, resolve_device, stand_in_for
 
 
 def test_the_stand_in_takes_strategy_seed_and_settings_over():
@@ -53,3 +61,150 @@ def test_a_strategy_file_of_ones_own_stands_in_too(tmp_path, monkeypatch):
 def test_an_unknown_device_is_the_users_error(name):
     with pytest.raises(UserError):
         resolve_device(name)
+
+
+SETTLED = {
+    "stream": {
+        "kind": "replacement",
+        "dataset": "cifar10",
+        "base_classes": 4,
+        "ways": 2,
+        "images_per_class": 5,
+        "replacements": [{"model": "v1", "before": 0}, {"model": "v2", "during": 2, "after_iterations": 3}],
+    },
+    "strategy": "replay",
+    "strategies": {"replay": {"epochs": 1}},
+    "models": {
+        "v1": {"kind": "classifier", "dataset": "shapes", "classes": 4},
+        "v2": {"kind": "timm", "model": "resnet20", "pretrained": False},
+    },
+    "seed": 3,
+}
+
+FEW_SHOT = {"kind": "fscil", "dataset": "cifar10", "base_classes": 4, "ways": 2, "shots": 3, "splits": {"draw": 1}}
+
+
+@pytest.fixture
+def settled(tmp_path, monkeypatch):
+    """A replacement scenario on a tiny world; gives its path and the heads of the models that were made for it."""
+    made = []
+
+    def resolve(name, recipe, *, device):
+        made.append((name, recipe.head))
+        backbone, path = make_backbone(recipe.backbone), tmp_path / f"{recipe.hash}.safetensors"
+        top = torch.zeros(7, backbone.num_features)
+        save_classifier(path, backbone, architecture=recipe.backbone, name=name, head=recipe.head, top=top)
+        return path
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preparing, "load", lambda name, *, image_size: tiny_dataset())
+    monkeypatch.setattr(arrivals, "resolve_model", resolve)
+    path = tmp_path / "settled.yaml"
+    path.write_text(yaml.safe_dump(SETTLED))
+    return path, made
+
+
+def prepared(path, overrides=(), strategy=None):
+    return prepare(str(path), strategy, list(overrides), None, "cpu", strict=True)
+
+
+def test_models_arrive_in_the_sessions_that_were_named(settled):
+    path, made = settled
+    ready = prepared(path)
+    assert [[r.model.name for r in session.replacements] for session in ready.stream.train_stream] == [
+        ["v1"],
+        [],
+        ["v2"],
+        [],
+    ]
+    assert ready.stream.train_stream[2].replacements[0].after_iterations == 3
+    assert [len(session.resident) for session in ready.stream.train_stream] == [20, 10, 10, 10]
+    assert (made, ready.compared) == ([("v1", "learnable")], None)
+    assert any(isinstance(plugin, ModelReplacement) for plugin in ready.strategy.plugins)
+
+
+@pytest.mark.parametrize("head", ["simplex", "learnable"])
+def test_the_strategys_head_is_that_of_the_models(settled, head):
+    path, made = settled
+    ready = prepared(path, [f"strategy.head={head}"])
+    assert made == [("v1", head)]
+    projection = ready.stream.replacements[0].model.projection
+    assert (projection is not None) == (head == "simplex")
+
+
+def test_weights_that_start_a_run_do_not_depend_on_the_models_that_arrive(settled):
+    path, _ = settled
+    runs = [prepared(path, overrides) for overrides in ([], ["stream.replacements=[]"], ["seed=4"])]
+    first = [next(run.strategy.model.parameters()).detach() for run in runs]
+    assert torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], first[2])
+
+
+def test_moments_may_be_drawn(settled):
+    path, made = settled
+    drawn = "{poisson: {rate: 5, seed: 1}, models: [v2, v1], initial: v1}"
+    ready = prepared(path, [f"stream.replacements={drawn}"])
+    assert [r.model.name for r in ready.stream.replacements] == ["v1", "v2", "v1"]
+    assert len(made) == 1
+    rare = "{poisson: {rate: 1.0e-9, seed: 1}, models: [v1]}"
+    assert prepared(path, [f"stream.replacements={rare}"]).stream.replacements == ()
+    assert len(made) == 1  # what never arrives is never made
+
+
+def test_a_strategy_that_would_not_notice_is_refused_before_a_model_is_made(settled):
+    path, made = settled
+    mine = "def build(stream):\n    from clsim import Strategy\n    import torch\n"
+    mine += "    return Strategy(torch.nn.Linear(1, 1), lambda p: torch.optim.SGD(p, lr=1))\n"
+    Path("mine.py").write_text(mine)
+    with pytest.raises(UserError, match="the strategy mine has no plugin ModelReplacement") as caught:
+        prepared(path, strategy="./mine.py")
+    assert "stationary" in str(caught.value.fix)
+    assert "replay" in str(caught.value.fix)
+    assert made == []
+    assert prepared(path, ["stream.replacements=[]"], strategy="./mine.py").strategy_name == "mine"
+
+
+def test_images_to_compare_come_along_and_are_looked_for_first(settled, tmp_path, monkeypatch):
+    path, made = settled
+    ready = prepared(path, ["evaluation.compatibility={images: stream, images_per_class: 2}"])
+    query, gallery = ready.compared
+    assert (len(query), len(gallery)) == (20, 20)
+    made.clear()
+    monkeypatch.setenv("CLSIM_DATA", str(tmp_path / "none"))
+    with pytest.raises(DataMissing, match="tiny_imagenet32"):
+        prepared(path, ["evaluation.compatibility={images: tiny_imagenet32}"])
+    assert made == []
+
+
+def test_a_stream_can_be_had_without_a_strategy(settled):
+    path, made = settled
+    stream = make_stream(load_scenario(path), head="simplex")
+    assert [r.model.name for r in stream.replacements] == ["v1", "v2"]
+    assert made == [("v1", "simplex")]
+    plain = yaml.safe_dump({**SETTLED, "stream": FEW_SHOT})
+    path.write_text(plain)
+    few_shot = make_stream(load_scenario(path))
+    assert (few_shot.few_shot, few_shot.replacements) == (True, ())
+    assert [len(session.resident) for session in few_shot.train_stream] == [80, 6, 6, 6]
+
+
+def test_a_stand_in_takes_over_what_is_measured_anywhere_and_names_the_rest():
+    changes = {
+        "evaluation.batch_size": 7,
+        "evaluation.compatibility": {"images": "cifar10"},
+        "models.small_clip.epochs": 1,
+    }
+    stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes))
+    assert stand_in.evaluation.batch_size == 7
+    assert stand_in.evaluation.compatibility is None
+    assert sorted(dropped) == ["evaluation.compatibility", "models.small_clip"]
+
+
+def test_weights_to_begin_with_may_be_any_model_with_a_file(settled, tmp_path, monkeypatch):
+    path, _ = settled
+    monkeypatch.setattr(preparing, "weights_file", lambda name, recipe, *, head, device: Path(f"{name}-{head}"))
+    Path("taking.py").write_text(
+        "def build(stream, *, pretrained: str = 'x', head: str = 'simplex'):\n    raise ValueError(pretrained)\n"
+    )
+    with pytest.raises(ValueError, match="v2-simplex"):
+        prepared(path, ["strategy.pretrained=v2"], strategy="./taking.py")

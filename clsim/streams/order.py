@@ -32,11 +32,13 @@ def arriving_classes(
     count = len(dataset.class_names)
     order = arrival_order(count, class_order)
     left = count - base_classes
+    if left < 0:
+        raise UserError(f"{base_classes} base classes asked of {dataset.name}, which has {count}")
     if sessions is None:
-        if left < 0 or left % ways:
+        if left % ways:
             raise UserError(
                 f"{count} classes do not divide into {base_classes} base classes and sessions of {ways}: "
-                f"{max(left, 0) % ways} would be left over",
+                f"{left % ways} would be left over",
                 fix="change base_classes or ways, or set sessions to leave the rest out on purpose",
             )
         sessions = left // ways

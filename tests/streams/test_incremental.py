@@ -42,6 +42,7 @@ def test_classes_come_in_the_order_asked_for_and_sessions_may_leave_some_out():
     ("settings", "said"),
     [
         ({"ways": 4}, "2 would be left over"),
+        ({"base_classes": 11}, "11 base classes asked of tiny, which has 10"),
         ({"sessions": 3}, "asked of tiny, which has 10"),
         ({"images_per_class": 21}, "class 0 has 20 training images, 21 are asked for"),
         ({"class_order": [1, 1]}, "each of the 10 classes once"),
