@@ -4,14 +4,19 @@ from functools import partial
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TinyModel, tiny_clip, tiny_dataset
+from tiny import TinyModel, tiny_clip, tiny_dataset, tiny_images
+from torch import nn
 
 import clsim
 from clsim.errors import UserError
-from clsim.models import PromptedCLIP
-from clsim.plugins import BaseSession, ClassScope, NewClassGradientScale, WarmupCosine
+from clsim.metrics.cross_test import CrossTests
+from clsim.metrics.feature_files import recompute_matrix
+from clsim.metrics.service import ServiceView
+from clsim.models import PromptedCLIP, StationaryClassifier
+from clsim.models.arrival import Arrival
+from clsim.plugins import BaseSession, ClassScope, ModelReplacement, NewClassGradientScale, WarmupCosine
 from clsim.runner import run
-from clsim.streams import fscil
+from clsim.streams import Replacement, fscil, replacement_stream
 from clsim.training import Strategy
 
 TIMES = {"train_seconds", "eval_seconds", "peak_memory_bytes"}
@@ -173,3 +178,120 @@ def test_public_names():
     assert clsim.Strategy is Strategy
     with pytest.raises(AttributeError):
         _ = clsim.nonsense
+
+
+class TinyBackbone(nn.Module):
+    """A linear map of the pixels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear, self.num_features = nn.Linear(192, width), width
+
+    def forward(self, images):
+        return self.linear(images.flatten(1) - 0.5)
+
+
+def replaced(folder=None):
+    """Three sessions of 10, 8 and 8 iterations; before the second and before and during the third a model arrives."""
+    torch.manual_seed(0)
+    arriving = [
+        Replacement(Arrival("first", TinyBackbone(6), torch.randn(11, 6)), 1),
+        Replacement(Arrival("second", TinyBackbone(4), torch.randn(11, 4)), 2),
+        Replacement(Arrival("third", TinyBackbone(9)), 2, after_iterations=5),
+    ]
+    stream = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=arriving)
+    metric = CrossTests(tiny_images(6, seed=2), tiny_images(6, seed=3), folder=folder, service=ServiceView(3, steps=4))
+    strategy = learner(
+        model=StationaryClassifier(TinyBackbone(5), 12),
+        train_mb_size=16,
+        train_epochs=2,
+        plugins=[ModelReplacement(), ClassScope("all", "seen")],
+    )
+    strategy.evaluator.metrics.append(metric)
+    return stream, strategy, metric
+
+
+def test_models_that_arrive_and_their_compatibility_stand_in_the_results(tmp_path):
+    stream, strategy, metric = replaced(tmp_path / "features")
+    run(stream, strategy, out=tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "results.json").read_text())
+    sessions = written["sessions"]
+    assert [record["replaced_by"] for record in sessions] == [None, "first", "third"]
+    arrivals = [[(r["model"], r["after_iterations"]) for r in record["replacements"]] for record in sessions]
+    assert arrivals == [[], [("first", 0)], [("second", 0), ("third", 5)]]
+    for record in sessions:
+        seconds = [replacement["seconds"] for replacement in record["replacements"]]
+        assert seconds == sorted(seconds)
+        assert all(0 < moment < record["train_seconds"] for moment in seconds)
+    assert strategy.model.backbone.num_features == 9
+
+    first, second, third = metric.matrix
+    assert written["compatibility_matrix"] == [[*first, None, None], [*second, None], third]
+    assert [record["compatibility"]["self_test"] for record in sessions] == [first[0], second[1], third[2]]
+    assert [record["compatibility"]["cross_tests"] for record in sessions] == [[], second[:1], third[:2]]
+    assert sessions[0]["compatibility"]["ac"] is None
+    pairs = [second[0] > first[0], third[0] > first[0], third[1] > second[1]]
+    assert written["summary"]["ac"] == sessions[2]["compatibility"]["ac"] == pytest.approx(sum(pairs) / 3)
+    assert written["summary"]["am"] == pytest.approx((sum(first) + sum(second) + sum(third)) / 6)
+    assert recompute_matrix(tmp_path / "features") == metric.matrix
+
+
+def test_what_the_service_saved_is_summed_up(tmp_path):
+    results = run(*replaced()[:2], out=tmp_path / "run").to_dict()
+    services = [record["service"] for record in results["sessions"]]
+    assert [service["items_by_version"] for service in services] == [[20], [20, 20], [20, 20, 20]]
+    assert [service["images_not_reprocessed"] for service in services] == [0, 20, 40]
+    assert services[0]["backfill"] is None
+    assert len(services[2]["backfill"]["fractions"]) == 5
+    saved = results["summary"]["service"]
+    assert saved["images_not_reprocessed"] == 60
+    assert saved["device_seconds_saved"] == pytest.approx(sum(s["device_seconds_saved"] for s in services))
+
+
+def test_without_cross_tests_nothing_is_said_of_compatibility(tmp_path):
+    results = run(stream(), learner(), out=tmp_path / "run").to_dict()
+    assert results["compatibility_matrix"] is None
+    assert [(r["compatibility"], r["service"], r["replacements"]) for r in results["sessions"]] == [
+        (None, None, [])
+    ] * 3
+    assert [results["summary"][key] for key in ("ac", "am", "service")] == [None] * 3
+
+
+REPLACED = """\
+stream:
+  kind: replacement
+  dataset: shapes
+  base_classes: 3
+  ways: 2
+  sessions: 1
+  images_per_class: 4
+  replacements:
+    - {model: trained, before: 0}
+    - {model: random, during: 1, after_iterations: 1}
+strategy: stationary
+strategies:
+  stationary: {backbone: resnet8x2, vertices: 128, epochs: 1, batch_size: 4, lanes: 1}
+models:
+  trained:
+    {kind: classifier, dataset: shapes, classes: 4, images_per_class: 8, backbone: resnet8x2, vertices: 128,
+     epochs: 1, batch_size: 8, sizes: [16], lanes: 1, precision: fp32}
+  random: {kind: timm, model: test_resnet, pretrained: false}
+evaluation:
+  compatibility: {images: stream, criterion: nearest_class_mean, images_per_class: 4}
+  service: {queries: 10, steps: 2}
+"""
+
+
+def test_a_scenario_makes_its_models_and_keeps_the_features_of_every_version(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLSIM_MODELS", str(tmp_path / "models"))
+    (tmp_path / "small.yaml").write_text(REPLACED)
+    results = run(tmp_path / "small.yaml", out=tmp_path / "run", device="cpu").to_dict()
+    assert [record["replaced_by"] for record in results["sessions"]] == ["trained", "random"]
+    assert results["sessions"][1]["replacements"][0]["after_iterations"] == 1
+    (weights,) = (tmp_path / "models").glob("*.safetensors")
+    assert json.loads(weights.with_suffix(".json").read_text())["recipe"]["head"] == "simplex"
+    folder = tmp_path / "run" / "features"
+    assert {path.stem for path in folder.iterdir()} == {"labels", "version0", "version1"}
+    matrix = [row[: index + 1] for index, row in enumerate(results["compatibility_matrix"])]
+    assert recompute_matrix(folder) == matrix
+    assert results["summary"]["service"]["images_not_reprocessed"] > 0

@@ -1,6 +1,6 @@
 import pytest
 
-from clsim.pretraining.recipe import ClipRecipe
+from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe
 
 
 @pytest.fixture
@@ -22,5 +22,23 @@ def tiny_recipe():
         images=128,
         epochs=2,
         batch_size=32,
+        precision="fp32",
+    )
+
+
+@pytest.fixture
+def classifier_recipe():
+    """A classifier of four classes that trains in three short epochs; its head is left open."""
+    return ClassifierRecipe(
+        kind="classifier",
+        dataset="shapes",
+        classes=4,
+        images_per_class=8,
+        backbone="resnet8x2",
+        vertices=16,
+        epochs=3,
+        batch_size=8,
+        sizes=[16],
+        lanes=1,
         precision="fp32",
     )

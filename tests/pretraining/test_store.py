@@ -87,7 +87,7 @@ def test_a_place_that_cannot_be_written_is_said_before_training(made, tmp_path):
         resolve_model("tiny", recipe, root=tmp_path / "file")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_behind(made, tmp_path, monkeypatch):
+def test_a_full_disk_is_said_and_leaves_only_what_the_training_can_go_on_from(made, tmp_path, monkeypatch):
     from clsim.models import clip
 
     def full(state, path, metadata):
@@ -98,7 +98,10 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(made, tmp_path, monkeypat
     recipe, _ = made
     with pytest.raises(UserError, match=r"could not be written .*No space left"):
         resolve_model("tiny", recipe, root=tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [file.name for file in tmp_path.iterdir()] == [f".{recipe.hash}.safetensors.partial"]
+    monkeypatch.undo()
+    made = resolve_model("tiny", recipe, root=tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {made.name, f"{recipe.hash}.json"}
 
 
 def test_the_root_follows_the_environment(monkeypatch, tmp_path):

@@ -1,0 +1,192 @@
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import save_tiny_clip
+
+from clsim.errors import UserError, WeightsMissing
+from clsim.models import arrival
+from clsim.models.arrival import Arrival, load_arrival, open_clip_arrival, save_classifier, timm_arrival
+from clsim.models.backbones import make_backbone
+from clsim.models.checkpoints import weights_sha256
+from clsim.models.classifier import ClipImageTower
+
+IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def backbone(name="resnet8x2", seed=0):
+    """Random weights that half precision holds exactly, and running averages that it could not."""
+    torch.manual_seed(seed)
+    made = make_backbone(name)
+    for tensor in made.state_dict().values():
+        if tensor.ndim > 1:
+            tensor.copy_(tensor.half())
+        elif tensor.is_floating_point():
+            tensor.copy_(tensor + 1 / 3)
+    return made.eval()
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def save(path, head="simplex", top=None, architecture="resnet8x2"):
+    made = backbone()
+    top = torch.randn(7, 128).half() if top is None else top
+    save_classifier(path, made, architecture=architecture, name="v", head=head, top=top)
+    return made, top
+
+
+def test_a_model_of_a_simplex_goes_round(path):
+    made, top = save(path)
+    found = load_arrival("v", path)
+    assert (found.name, found.width) == ("v", 128)
+    assert found.sha256 == weights_sha256(made)
+    assert found.projection.dtype == torch.float32
+    assert torch.equal(found.projection, top.float())
+    with torch.no_grad():
+        assert torch.equal(found.backbone.eval()(IMAGES), made(IMAGES))
+
+
+def test_a_learnt_classifier_stays_in_the_file(path):
+    made, top = save(path, "learnable")
+    found = load_arrival("v", path)
+    assert found.projection is None
+    assert found.sha256 == weights_sha256(made)
+    assert torch.equal(load_file(path)["classifier"], top)
+
+
+def test_matrices_are_kept_in_half_precision_and_the_rest_is_not(path):
+    save(path, top=torch.randn(7, 128))
+    dtypes = {value.ndim > 1: value.dtype for value in load_file(path).values() if value.is_floating_point()}
+    assert dtypes == {True: torch.float16, False: torch.float32}
+
+
+def test_a_full_disk_leaves_no_half_a_file(path, monkeypatch):
+    def full(state, path, metadata):
+        path.write_bytes(b"half")
+        raise arrival.SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(arrival, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(path)
+    assert not list(path.parent.iterdir())
+
+
+def test_a_projection_of_another_width_is_refused(path):
+    save(path, top=torch.zeros(7, 64))
+    with pytest.raises(UserError, match="projection of v does not fit its backbone"):
+        load_arrival("v", path)
+
+
+def test_weights_of_another_architecture_are_refused(path):
+    save(path, architecture="resnet8x4")
+    with pytest.raises(UserError, match="does not fit resnet8x4"):
+        load_arrival("v", path)
+    save(path, architecture="nonsense")
+    with pytest.raises(UserError, match="no backbone is called 'nonsense'"):
+        load_arrival("v", path)
+
+
+@pytest.mark.parametrize("classifier", ["fc", "head", "classifier", "head.fc"])
+def test_a_state_dict_comes_without_its_classifier(path, classifier):
+    made = backbone()
+    top = {f"{classifier}.weight": torch.zeros(5, 128), f"{classifier}.bias": torch.zeros(5)}
+    save_file({**made.body.state_dict(), **top}, path)
+    found = load_arrival("v", path, "resnet8x2")
+    assert found.sha256 == weights_sha256(made)
+    assert found.projection is None
+
+
+def test_a_state_dict_as_timm_saves_it(tmp_path):
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", num_classes=5).eval()
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "model.pt")
+    found = load_arrival("v", tmp_path / "model.pt", "test_resnet").backbone.eval()
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = model.forward_head(model.forward_features(found.preprocess(images)), pre_logits=True)
+        torch.testing.assert_close(found(images), expected)
+
+
+def test_the_state_dict_of_a_whole_backbone_fits_as_well(path):
+    made = backbone()
+    save_file(made.state_dict(), path)
+    assert load_arrival("v", path, "resnet8x2").sha256 == weights_sha256(made)
+
+
+def test_a_state_dict_needs_the_name_of_its_architecture(path):
+    save_file(backbone().body.state_dict(), path)
+    with pytest.raises(UserError, match="does not say what architecture") as caught:
+        load_arrival("v", path)
+    assert "models.v.backbone" in caught.value.fix
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "surplus"])
+def test_a_state_dict_that_does_not_fit_is_refused(path, change):
+    state = backbone().body.state_dict()
+    key = next(iter(state))
+    if change == "shape":
+        state[key] = torch.zeros(1, 2)
+    elif change == "missing":
+        del state[key]
+    else:
+        state["layers.0.weight"] = torch.zeros(3)
+    save_file(state, path)
+    with pytest.raises(UserError, match="does not fit resnet8x2"):
+        load_arrival("v", path, "resnet8x2")
+
+
+def test_a_file_that_is_missing_or_damaged_is_named(path):
+    with pytest.raises(UserError, match="no such checkpoint"):
+        load_arrival("v", path)
+    path.write_bytes(b"half a file")
+    with pytest.raises(UserError, match="damaged"):
+        load_arrival("v", path)
+
+
+def test_a_clip_gives_its_image_tower(path):
+    save_tiny_clip(path)
+    for found in (load_arrival("v", path), open_clip_arrival("v", "ViT-B-32", str(path))):
+        assert isinstance(found.backbone, ClipImageTower)
+        assert (found.projection, found.width) == (None, 12)
+        assert found.backbone(torch.rand(2, 3, 8, 8)).shape == (2, 12)
+        assert any(parameter.requires_grad for parameter in found.backbone.parameters())
+
+
+@pytest.mark.parametrize(("model", "width"), [("resnet8x2", 128), ("test_resnet", None)])
+def test_random_weights_go_by_the_generator(model, width):
+    hashes = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found = timm_arrival("v", model, pretrained=False)
+        hashes.append(found.sha256)
+        assert width in (None, found.width)
+        with torch.no_grad():
+            assert found.backbone.eval()(torch.rand(2, 3, 32, 32)).shape == (2, found.width)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_weights_that_cannot_be_fetched_are_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsMissing, match=r"weights of timm's test_resnet\.r160_in1k are not on this machine") as caught:
+        timm_arrival("v", "test_resnet.r160_in1k")
+    assert "models.v: {kind: checkpoint" in caught.value.fix
+
+
+def test_models_that_there_are_not_are_the_users_error():
+    with pytest.raises(UserError, match="no backbone is called 'nonsense'") as caught:
+        timm_arrival("v", "nonsense")
+    assert type(caught.value) is UserError  # fetching would not help
+    with pytest.raises(UserError, match="no pre-trained weights of resnet8x2"):
+        timm_arrival("v", "resnet8x2")
+
+
+def test_an_arrival_is_known_by_its_weights():
+    one, same, other = (Arrival("v", backbone(seed=seed)) for seed in (0, 0, 1))
+    assert one.sha256 == same.sha256 != other.sha256
