@@ -174,7 +174,7 @@ def test_weights_that_cannot_be_fetched_are_missing(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(WeightsMissing, match=r"weights of timm's test_resnet\.r160_in1k are not on this machine") as caught:
+    with pytest.raises(WeightsMissing, match=r"weights of timm's test_resnet\.r160_in1k are not on") as caught:
         timm_arrival("v", "test_resnet.r160_in1k")
     assert "models.v: {kind: checkpoint" in caught.value.fix
 
