@@ -45,7 +45,7 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         arrived = any(replacement.before_session for replacement in getattr(session, "replacements", ()))
         self.teacher = _frozen(strategy.model) if session.current_experience > 0 or arrived else None
 
-    def after_replacement(self, strategy: Any) -> None:
+    def model_replaced(self, strategy: Any) -> None:
         """The model that arrived in the middle of the session is the teacher of the rest of it."""
         self.teacher = _frozen(strategy.model)
 

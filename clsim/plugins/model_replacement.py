@@ -44,7 +44,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
 
     In the middle of a session the optimiser is made anew for the new parameters, without momentum, and takes over the
     present learning rate; the schedule, the epoch and the loader go on where they are. Plugins that hold on to the old
-    model hear of it by a method ``after_replacement(strategy)``.
+    model hear of it by a method ``model_replaced(strategy)``.
 
     Args:
         memory: a :class:`~clsim.plugins.Rehearsal`, whose images help to fit a projection.
@@ -102,13 +102,13 @@ class ModelReplacement(SupervisedPlugin[Any]):
     def _perform_amid(self, strategy: Any, replacement: Replacement) -> None:
         rates = [group["lr"] for group in strategy.optimizer.param_groups]
         self._perform(strategy, replacement)
-        strategy.model.train()
         strategy.optimizer.state.clear()
         strategy.make_optimizer(reset_optimizer_state=True, remove_params=True)
         for group, rate in zip(strategy.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
         for plugin in strategy.plugins:
-            if hear := getattr(plugin, "after_replacement", None):
+            # Not called after_..., a name by which Avalanche would take it for an unknown callback of its own.
+            if hear := getattr(plugin, "model_replaced", None):
                 hear(strategy)
 
     def _perform(self, strategy: Any, replacement: Replacement) -> None:
@@ -117,6 +117,8 @@ class ModelReplacement(SupervisedPlugin[Any]):
         if headless and hasattr(strategy.model, "fit_projection"):
             outputs, labels = self._outputs(strategy)
             strategy.model.fit_projection(outputs, labels)
+        # What arrives, or was just fitted, may be in evaluation mode; Avalanche set the old model before this callback.
+        strategy.model.train()
         seconds = time.perf_counter() - self._started
         self.performed.append(Performed(replacement.model.name, self._iterations, seconds))
 
