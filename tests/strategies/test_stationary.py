@@ -5,8 +5,11 @@ from tiny import tiny_dataset
 from clsim.errors import UserError
 from clsim.metrics.class_accuracy import ClassAccuracy
 from clsim.models import dsimplex
+from clsim.models.arrival import Arrival
+from clsim.models.backbones import make_backbone
+from clsim.plugins import FeatureTeacher, ModelReplacement
 from clsim.recipes import find_strategy, load_strategy
-from clsim.streams import fscil
+from clsim.streams import Replacement, fscil, replacement_stream
 
 SETTINGS = {
     "backbone": "resnet8x4",
@@ -15,7 +18,7 @@ SETTINGS = {
     "base_batch_size": 20,
     "sizes": (8,),
     "crop_padding": 0,
-    "epochs": 10,
+    "few_shot_epochs": 10,
     "lanes": 1,
 }
 
@@ -69,12 +72,64 @@ def test_the_same_seed_gives_the_same_bytes_in_lanes_too(stream):
     threads = torch.get_num_threads()
     states = []
     for _ in range(2):
-        strategy = build(stream, lanes=2, base_epochs=1, epochs=2)
+        strategy = build(stream, lanes=2, base_epochs=1, few_shot_epochs=2)
         for session in stream.train_stream[:2]:
             strategy.train(session, eval_streams=[])
         states.append(strategy.model.state_dict())
     torch.set_num_threads(threads)
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def replaced(**settings):
+    """The strategy after three whole sessions, a model before the second and one in the middle of the third."""
+    torch.manual_seed(1)
+    visitors = [
+        Replacement(Arrival("same", make_backbone("resnet8x2"), torch.randn(11, 128)), session=1),
+        Replacement(Arrival("wide", make_backbone("resnet8x4")), session=2, after_iterations=1),
+    ]
+    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
+    strategy = build(whole, backbone="resnet8x2", epochs=1, batch_size=40, memory=5, **settings)
+    metric, performed, trained = ClassAccuracy(10), [], []
+    strategy.evaluator.metrics.append(metric)
+    (replacing,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ModelReplacement))
+    for session in whole.train_stream:
+        strategy.train(session, eval_streams=[])
+        performed.append([(one.model, one.after_iterations) for one in replacing.performed])
+        trained.append(strategy.images_trained)
+        strategy.eval(whole.test_stream[: session.current_experience + 1])
+    return strategy, performed, trained, metric.counts
+
+
+def test_whole_sessions_go_on_with_the_models_that_arrive():
+    strategy, performed, trained, counts = replaced()
+    assert performed == [[], [("same", 0)], [("wide", 1)]]
+    # 80 images; then 40 a batch where 60 and 20, 60 and 35 remembered fill two: 20 remembered and 20 new ones
+    assert trained == [80, 80, 80]
+    assert strategy.model.projection.weight.shape == (11, 256)
+    torch.testing.assert_close(strategy.model.head[1].weight, dsimplex(12).flip(0))
+    assert all(torch.isfinite(value).all() for value in strategy.model.state_dict().values())
+    assert 0 <= counts.accuracy() <= 1
+
+
+def test_whole_sessions_have_the_published_settings():
+    torch.manual_seed(0)
+    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    strategy = load_strategy(find_strategy("stationary"))(whole, backbone="resnet8x2")
+    assert strategy.model.projection.weight.shape == (1023, 128)
+    assert (strategy.train_epochs, strategy.train_mb_size) == (70, 128)
+    (teacher,) = (plugin for plugin in strategy.plugins if isinstance(plugin, FeatureTeacher))
+    assert (teacher.own_weight, teacher.weight) == (0.1, 0.9)
+
+
+def test_the_teachers_can_be_left_out_and_added():
+    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+
+    def weights(**settings):
+        plugins = build(whole, backbone="resnet8x2", **settings).plugins
+        return [(p.weight, p.old_classes_only) for p in plugins if isinstance(p, FeatureTeacher)]
+
+    assert weights(cross_entropy_weight=1.0) == []
+    assert weights(cross_entropy_weight=0.25, distillation=5.0) == [(0.75, False), (5.0, True)]
 
 
 @pytest.mark.slow
