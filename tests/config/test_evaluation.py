@@ -27,6 +27,7 @@ def test_defaults_are_filled_in(measured: Path) -> None:
         "criterion": "nearest_class_mean",
         "ties": False,
         "images_per_class": None,
+        "keep_features": True,
     }
     assert evaluation.service is not None
     assert evaluation.service.model_dump() == {"criterion": "cmc@1", "queries": 500, "steps": 10}
