@@ -49,13 +49,12 @@ def compared_images(given: CompatibilityEvaluation, stream: Stream) -> tuple[Ima
 
 def _chosen(images: Images, classes: set[int], per_class: int | None) -> Images:
     """The first ``per_class`` images of each of the classes, or all, in the order in which they stand."""
-    labels = images.labels.cpu()
-    found = [(labels == label).nonzero().flatten() for label in sorted(classes)]
+    found = images.first_of_each(sorted(classes), per_class)
     fewest = min(map(len, found))
     if fewest < (per_class or 1):
         raise UserError(
             f"a class of {images.name} has {fewest} images to compare, {per_class or 1} are asked for",
             where="evaluation.compatibility",
         )
-    chosen = torch.cat([positions[:per_class] for positions in found])
+    chosen = torch.cat(found)
     return images if len(chosen) == len(images) else images.subset(chosen.sort().values)

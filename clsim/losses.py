@@ -102,12 +102,13 @@ def higher_order_compatibility(
     return (spread - similarity.diagonal()).mean()
 
 
-def cosine_distillation(new: Tensor, old: Tensor) -> Tensor:
+def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) -> Tensor:
     r"""Mean of :math:`1 - \cos(u_n, v_n)` over the batch, 0 for an empty one (CL2R, Biondi et al. 2022).
 
     Args:
         new: features of the model in training, ``(B, D)``.
         old: features of the same images by the model before, ``(B, D)``.
+        labels: not looked at; taken so that every loss between features is called alike.
 
     Returns:
         A scalar.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from clsim.config import Scenario
+from clsim.device import device_time
 from clsim.errors import UserError
 from clsim.files import sha256_of
 from clsim.metrics import forgetting, harmonic_mean
@@ -108,11 +109,11 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
 def _session(strategy: Strategy, stream: Stream, session: int, metrics: Measured, results: Results) -> dict[str, Any]:
     """Trains one session, measures all classes seen by then and adds the record to the results."""
     experience = stream.train_stream[session]
-    start = _now(strategy)
+    start = device_time(strategy.device)
     strategy.train(experience, eval_streams=[])
-    trained = _now(strategy)
+    trained = device_time(strategy.device)
     strategy.eval(stream.test_stream[: session + 1])
-    measured = _now(strategy)
+    measured = device_time(strategy.device)
     counts, versions = metrics.accuracy.counts, metrics.versions
     matrix = [*results.accuracy_matrix, counts.accuracy_by_block(stream.class_blocks[: session + 1])]
     replacements = replacement_records(strategy)
@@ -284,10 +285,3 @@ def _status(results: Results, directory: RunDirectory) -> Iterator[None]:
         raise
     finally:
         directory.write_json("results.json", results.to_dict())
-
-
-def _now(strategy: Strategy) -> float:
-    """Seconds, after the device has finished what it was given."""
-    if strategy.device.type == "cuda":
-        torch.cuda.synchronize(strategy.device)
-    return time.perf_counter()

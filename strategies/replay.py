@@ -63,9 +63,7 @@ def build(
     """
     model = LinearClassifier(Lanes(make_backbone(backbone), lanes), len(stream.class_names), bias=False)
     rehearsal = Rehearsal(memory)
-    teacher = FeatureTeacher(
-        lambda new, old, labels: cosine_distillation(new, old), weight=distillation, old_classes_only=True
-    )
+    teacher = FeatureTeacher(cosine_distillation, weight=distillation, old_classes_only=True)
     return Strategy(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),

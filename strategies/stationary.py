@@ -152,9 +152,7 @@ def build(
         weight=1 - cross_entropy_weight,
         own_weight=cross_entropy_weight,
     )
-    distilled = FeatureTeacher(
-        lambda new, old, labels: cosine_distillation(new, old), weight=distillation, old_classes_only=True
-    )
+    distilled = FeatureTeacher(cosine_distillation, weight=distillation, old_classes_only=True)
     return compose(
         optimizer=partial(sgd, lr=lr),
         train_mb_size=batch_size,

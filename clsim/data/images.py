@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -58,6 +58,11 @@ class Images:
         at = chosen.to(self.pixels.device)
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen.tolist())
         return replace(self, pixels=self.pixels[at], labels=self.labels[at], paths=paths)
+
+    def first_of_each(self, classes: Iterable[int], count: int | None = None) -> list[Tensor]:
+        """Positions of the first ``count`` images of each of the classes, or of all of them; on the CPU."""
+        labels = self.labels.cpu()
+        return [(labels == label).nonzero().flatten()[:count] for label in classes]
 
     def to(self, device: torch.device | str) -> Images:
         """The same images on another device (this object itself if they are there already)."""

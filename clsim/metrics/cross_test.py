@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
 from clsim.data.images import Images
+from clsim.device import device_time
 from clsim.metrics.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
@@ -204,9 +204,9 @@ class CrossTests(PluginMetric[Matrix]):
             return extract_features(embed, images, device=device, batch_size=self.batch_size, precision=precision)
 
         query = None if self.same_images else go_through(self.query)
-        started = _now(device)
+        started = device_time(device)
         gallery = go_through(self.gallery)
-        seconds = (_now(device) - started) / len(gallery)
+        seconds = (device_time(device) - started) / len(gallery)
         return gallery if query is None else query, gallery, seconds
 
     def _save(self, files: FeatureFiles, query: Tensor, gallery: Tensor, strategy: Any) -> None:
@@ -255,10 +255,3 @@ class CrossTests(PluginMetric[Matrix]):
 def _same(query: Images, gallery: Images) -> bool:
     """Whether both are the same images in the same order."""
     return query is gallery or (query.pixels.shape == gallery.pixels.shape and query.sha256 == gallery.sha256)
-
-
-def _now(device: torch.device) -> float:
-    """Seconds, after the device has finished what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clsim.data.images import Images
+from clsim.device import autocast
 from clsim.metrics.similarity import unit_rows
 
 
@@ -44,7 +45,7 @@ def extract_features(
     stored: Tensor | None = None
     for start in range(0, len(images), batch_size):
         batch = images.pixels[start : start + batch_size].to(device, non_blocking=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(device, precision):
             features: Any = embed(batch.to(torch.float32).div_(255))
         if features.ndim != 2 or len(features) != len(batch):
             raise ValueError(f"embed must give ({len(batch)}, D) for {len(batch)} images, not {tuple(features.shape)}")

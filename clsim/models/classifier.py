@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from clsim.models.clip import LoadedClip
 
 
-class FeatureClassifier(nn.Module):
+class FeatureClassifier(nn.Module, ABC):
     """A classifier in three steps: images to a backbone's output, to features that can be stored, to logits.
 
     Args:
@@ -33,13 +34,13 @@ class FeatureClassifier(nn.Module):
         self.head = head
         self.features: Tensor | None = None
 
+    @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
         """Features to store and compare."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
         """Features to logits over class ids."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, one for every class id."""
@@ -59,8 +60,9 @@ class FeatureClassifier(nn.Module):
         self.backbone.requires_grad_(True)
         return self._new_head(arrival)
 
+    @abstractmethod
     def _new_head(self, arrival: Arrival) -> bool:
-        raise NotImplementedError
+        """Puts a head on the new backbone; whether it knows nothing."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the last batch's features, which hang on a graph and cannot be copied."""

@@ -9,7 +9,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.plugins.session_images import session_batches
+from clsim.plugins.session_images import backbone_outputs, session_batches
 
 
 class TwoPartModel(Protocol):
@@ -126,14 +126,9 @@ class FeatureReplay(SupervisedPlugin[Any]):
 
     def _features(self, strategy: Any) -> tuple[Tensor, Tensor]:
         """Features and class ids of the session's images as they are, not augmented."""
-        self.model.backbone.eval()
-        found = []
-        low = getattr(strategy, "precision", "fp32") == "bf16"
-        with torch.no_grad(), torch.autocast(strategy.device.type, torch.bfloat16, enabled=low):
-            for images, labels in session_batches(strategy):
-                found.append((self.model.backbone(images).float(), labels))
-        features, labels = (torch.cat(part) for part in zip(*found, strict=True))
-        return features, labels
+        precision = getattr(strategy, "precision", "fp32")
+        batches = session_batches(strategy)
+        return backbone_outputs(self.model.backbone, batches, device=strategy.device, precision=precision)
 
 
 def _class_means(features: Tensor, place: Tensor) -> Tensor:

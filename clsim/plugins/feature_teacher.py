@@ -10,6 +10,8 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
+from clsim.device import autocast
+
 FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """New features ``(B, D)``, old ones, class ids ``(B,)`` to a scalar."""
 
@@ -54,8 +56,7 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         if self.teacher is None:
             return
         new, labels = strategy.model.features, strategy.mb_y
-        low = getattr(strategy, "precision", "fp32") == "bf16"
-        with torch.no_grad(), torch.autocast(strategy.device.type, torch.bfloat16, enabled=low):
+        with torch.no_grad(), autocast(strategy.device, getattr(strategy, "precision", "fp32")):
             old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
         if self.old_classes_only:
             current = torch.tensor(sorted(strategy.experience.classes_in_this_experience), device=labels.device)

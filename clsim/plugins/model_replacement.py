@@ -12,7 +12,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.plugins.session_images import session_batches
+from clsim.plugins.session_images import backbone_outputs, session_batches
 from clsim.streams.replacement import Replacement
 
 
@@ -115,24 +115,14 @@ class ModelReplacement(SupervisedPlugin[Any]):
         headless = strategy.model.replace(replacement.model)
         strategy.model.to(strategy.device, memory_format=self.memory_format)
         if headless and hasattr(strategy.model, "fit_projection"):
-            outputs, labels = self._outputs(strategy)
-            strategy.model.fit_projection(outputs, labels)
+            strategy.model.fit_projection(*backbone_outputs(strategy.model.backbone, self._images(strategy)))
         # What arrives, or was just fitted, may be in evaluation mode; Avalanche set the old model before this callback.
         strategy.model.train()
         seconds = time.perf_counter() - self._started
         self.performed.append(Performed(replacement.model.name, self._iterations, seconds))
 
-    def _outputs(self, strategy: Any) -> tuple[Tensor, Tensor]:
-        """What the new backbone makes of the images at hand, not augmented."""
-        backbone = strategy.model.backbone.eval()
-        found = []
-        with torch.no_grad():
-            for images, labels in self._images(strategy):
-                found.append((backbone(images).float(), labels))
-        outputs, labels = (torch.cat(part) for part in zip(*found, strict=True))
-        return outputs, labels
-
     def _images(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is at hand, not augmented."""
         yield from session_batches(strategy)
         if self.memory is not None:
             yield from self.memory.batches(strategy)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from clsim.device import autocast
 from clsim.streams.session import ResidentView
 from clsim.training.loaders import ResidentBatches
 
@@ -21,6 +22,23 @@ def session_batches(strategy: Any, size: int = 500) -> Iterator[tuple[Tensor, Te
         return
     for images, labels, *_ in DataLoader(strategy.experience.dataset, size):
         yield images.to(strategy.device), labels.to(strategy.device)
+
+
+def backbone_outputs(
+    backbone: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",
+) -> tuple[Tensor, Tensor]:
+    """What a backbone, put into evaluation mode, makes of the batches: ``(N, D)`` float32, and their class ids."""
+    backbone.eval()
+    found = []
+    with torch.no_grad(), autocast(device, precision):
+        for images, labels in batches:
+            found.append((backbone(images).float(), labels))
+    outputs, labels = (torch.cat(part) for part in zip(*found, strict=True))
+    return outputs, labels
 
 
 def view_batches(strategy: Any, view: ResidentView, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,6 +11,7 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clsim.device import autocast
 from clsim.models.clip import encode_texts
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.pretraining.corpora import Corpus
@@ -93,7 +94,7 @@ def train(
             images = (pairs.pixels.to(device).float() / 255 - mean) / std
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, recipe)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            with autocast(device, recipe.precision):
                 seen, told = model.encode_image(images), encode_texts(model, tokens)
             seen, told = F.normalize(seen.float(), dim=-1), F.normalize(told.float(), dim=-1)
             logits = logit_scale(step, steps) * seen @ told.T

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from clsim.data import DataSet, load
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.data.images import Images
+from clsim.device import autocast
 from clsim.models.backbones import make_backbone
 from clsim.models.lanes import Lanes
 from clsim.models.simplex import SimplexClassifier
@@ -50,8 +51,8 @@ def recipe_images(recipe: ClassifierRecipe) -> DataSet:
     whole = load(recipe.dataset)
     return DataSet(
         whole.name,
-        whole.train.subset(_first(whole.train.labels, recipe.classes, recipe.images_per_class)),
-        whole.test.subset(_first(whole.test.labels, recipe.classes)),
+        whole.train.subset(torch.cat(whole.train.first_of_each(range(recipe.classes), recipe.images_per_class))),
+        whole.test.subset(torch.cat(whole.test.first_of_each(range(recipe.classes)))),
     )
 
 
@@ -92,7 +93,7 @@ def train(
             images = augment(train_images.pixels[rows], generator).float() / 255
             if size < images.shape[-1]:
                 images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-            with _precision(recipe, device):
+            with autocast(device, recipe.precision):
                 logits = model(images)
             loss = F.cross_entropy(logits.float(), train_images.labels[rows])
             optimizer.zero_grad(set_to_none=True)
@@ -122,18 +123,8 @@ def _accuracy(model: nn.Module, test: Images, recipe: ClassifierRecipe, device: 
     """Share of test images that are sorted right among the recipe's classes."""
     model.eval()
     right = 0
-    with torch.no_grad(), _precision(recipe, device):
+    with torch.no_grad(), autocast(device, recipe.precision):
         for rows in torch.arange(len(test), device=device).split(500):
             logits = model(test.pixels[rows].float() / 255)[:, : recipe.classes]
             right += int((logits.argmax(1) == test.labels[rows]).sum())
     return right / len(test)
-
-
-def _precision(recipe: ClassifierRecipe, device: str) -> torch.autocast:
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.precision == "bf16")
-
-
-def _first(labels: Tensor, classes: int, per_class: int | None = None) -> Tensor:
-    """Positions of the first ``per_class`` images of each of the first ``classes`` classes."""
-    found = [(labels == label).nonzero().flatten()[:per_class] for label in range(classes)]
-    return torch.cat(found)

@@ -39,12 +39,13 @@ def class_incremental(
 
     """
     blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
-    labels = dataset.train.labels.cpu()
-
-    def images(label: int) -> torch.Tensor:
-        found = (labels == label).nonzero().flatten()
-        if len(found) < (images_per_class or 1):
-            raise UserError(f"class {label} has {len(found)} training images, {images_per_class or 1} are asked for")
-        return found[:images_per_class]
-
-    return Stream(dataset, blocks, [ResidentView(dataset.train, torch.cat([*map(images, block)])) for block in blocks])
+    views = []
+    for block in blocks:
+        found = dataset.train.first_of_each(block, images_per_class)
+        for label, positions in zip(block, found, strict=True):
+            if len(positions) < (images_per_class or 1):
+                raise UserError(
+                    f"class {label} has {len(positions)} training images, {images_per_class or 1} are asked for"
+                )
+        views.append(ResidentView(dataset.train, torch.cat(found)))
+    return Stream(dataset, blocks, views)

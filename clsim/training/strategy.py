@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from avalanche.core import BasePlugin
@@ -17,10 +17,10 @@ from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
 from clsim.data.images import Images
+from clsim.device import Precision, autocast
 from clsim.streams.session import ResidentView, Session
 from clsim.training.loaders import ResidentBatches
 
-Precision = Literal["fp32", "bf16"]
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
 
@@ -162,7 +162,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         """The model's output for the batch, in float32 whatever the precision of the pass."""
         if self.precision == "fp32":
             return super().forward()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device, self.precision):
             output = super().forward()
         return output.float() if isinstance(output, Tensor) else output
 

@@ -7,22 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from published import HOC
 from rich.console import Console, RenderableType
 
 from clsim.report.reporter import RunInfo
 
 CPE_CLIP = [0.8783, 0.8586, 0.8493, 0.8285, 0.8264, 0.8242, 0.8227, 0.8144, 0.8052]
 
-HOC = [
-    [0.58892],
-    [0.597, 0.6156],
-    [0.6305, 0.65276, 0.69314],
-    [0.63336, 0.65298, 0.70626, 0.72374],
-    [0.65006, 0.67872, 0.70754, 0.72114, 0.73828],
-    [0.6408, 0.67188, 0.71166, 0.72712, 0.74704, 0.76194],
-    [0.6314, 0.6635, 0.72096, 0.73496, 0.75232, 0.76652, 0.77164],
-]
-"""The published cross-test matrix of d-Simplex-HOC on seven sessions: AC 20/21, AM 68.899%."""
 ARRIVALS = {0: ("simplex_100", 0, 0.0), 2: ("simplex_300", 0, 0.0), 4: ("simplex_600", 120, 12.3)}
 """Replacements by session: name, iterations before it, seconds before it."""
 

@@ -1,0 +1,27 @@
+"""What all that computes on a device has in common: the precision of a pass, and the time it took."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["fp32", "bf16"]
+
+
+def autocast(device: torch.device | str, precision: str) -> torch.autocast:
+    """The region in which a forward pass has this precision; ``fp32`` changes nothing."""
+    import torch
+
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def device_time(device: torch.device | str) -> float:
+    """Seconds, after the device has finished what it was given; only differences mean something."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
