@@ -11,7 +11,7 @@ from clsim.pretraining.hashing import recipe_hash
 
 Head = Literal["simplex", "learnable"]
 HEADS: tuple[Head, ...] = ("simplex", "learnable")
-TRAINER = 1  # raised whenever the same recipe would give other weights for another reason than chance
+TRAINER = 2  # raised whenever the same recipe would give other weights for another reason than chance
 
 
 class ClassifierRecipe(BaseModel):

@@ -66,8 +66,10 @@ def train(
 ) -> Pretrained:
     """Makes the model of a recipe; the global random generators are left as they were.
 
-    Cross-entropy over every vertex of the simplex, those of no class included; SGD with Nesterov momentum and
-    one cycle of the learning rate.
+    Cross-entropy over the recipe's classes, SGD with Nesterov momentum and one cycle of the learning rate. Vertices
+    of no class take no part: to keep away from all of those, features would grow one large part in common, the same
+    for every image (cosines of 0.93 between classes instead of 0.23), and losses and searches that go by angles would
+    see little else.
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -95,7 +97,7 @@ def train(
                 images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
             with autocast(device, recipe.precision):
                 logits = model(images)
-            loss = F.cross_entropy(logits.float(), train_images.labels[rows])
+            loss = F.cross_entropy(logits[:, : recipe.classes].float(), train_images.labels[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
