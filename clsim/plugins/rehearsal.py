@@ -59,7 +59,9 @@ class RehearsalBatches:
         for _ in range(len(self)):
             remembered = self.memory[torch.randperm(len(self.memory), generator=self.order)[:half]]
             fresh = torch.randperm(len(self.new), generator=self.order)[: self.batch_size - half]
-            yield torch.cat([remembered, self.new.indices[fresh]])
+            batch = torch.cat([remembered, self.new.indices[fresh]])
+            # Mixed, because lanes and devices each take a stretch of the batch, and batch normalisation with them.
+            yield batch[torch.randperm(len(batch), generator=self.order)]
 
 
 class Rehearsal(SupervisedPlugin[Any]):
