@@ -5,11 +5,11 @@ import pytest
 import clsim
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("replaced")
+@pytest.fixture(scope="module", params=[42, 13, 50])
+def results(request, tmp_path_factory):
+    folder, seed = tmp_path_factory.mktemp("replaced"), request.param
     return {
-        name: clsim.run("shapes_replacement", name, out=folder / name, device="cpu").to_dict()
+        name: clsim.run("shapes_replacement", name, seed=seed, out=folder / name, device="cpu").to_dict()
         for name in ("stationary", "replay")
     }
 

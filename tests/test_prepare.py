@@ -123,6 +123,26 @@ def test_models_arrive_in_the_sessions_that_were_named(settled):
     assert any(isinstance(plugin, ModelReplacement) for plugin in ready.strategy.plugins)
 
 
+def test_a_gallery_too_small_for_the_service_is_told_before_a_model_is_made(settled):
+    path, made = settled
+    asked = "{images: stream, query: test, gallery: train, images_per_class: 1}"
+    with pytest.raises(UserError, match="4 gallery images cannot arrive in 6 sessions") as caught:
+        prepared(
+            path,
+            [
+                f"evaluation.compatibility={asked}",
+                "evaluation.service={}",
+                "stream.base_classes=1",
+                "stream.ways=1",
+                "stream.sessions=5",
+                "stream.replacements=[{model: v1, before: 0}]",
+                "evaluation.compatibility.images=held_out",
+            ],
+        )
+    assert caught.value.where == "evaluation.service"
+    assert made == []
+
+
 @pytest.mark.parametrize("head", ["simplex", "learnable"])
 def test_the_strategys_head_is_that_of_the_models(settled, head):
     path, made = settled

@@ -224,6 +224,8 @@ def test_models_that_arrive_and_their_compatibility_stand_in_the_results(tmp_pat
         assert seconds == sorted(seconds)
         assert all(0 < moment < record["train_seconds"] for moment in seconds)
     assert strategy.model.backbone.num_features == 9
+    hashes = json.loads((tmp_path / "run" / "manifest.json").read_text())["hashes"]
+    assert {f"replacement {r.model.name}": r.model.sha256 for r in stream.replacements}.items() <= hashes.items()
 
     first, second, third = metric.matrix
     assert written["compatibility_matrix"] == [[*first, None, None], [*second, None], third]

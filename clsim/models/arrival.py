@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
 from clsim.files import atomic
-from clsim.models.backbones import SMALL_RESNETS, make_backbone
+from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.classifier import ClipImageTower
 from clsim.models.clip import FORMAT as CLIP_FORMAT
@@ -100,7 +100,7 @@ def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
         UserError: no such file, a damaged one, or weights that do not fit the architecture.
 
     """
-    state, metadata = read_weights(path)
+    state, metadata = read_weights(path, f"models.{name}.path")
     if metadata.get("format") == CLIP_FORMAT:
         return Arrival(name, ClipImageTower(load_clip(name, path)))
     if metadata.get("format") == FORMAT:
@@ -111,7 +111,7 @@ def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
     network = make_backbone(backbone)
     bare = {key: value for key, value in state.items() if not CLASSIFIER_KEYS.fullmatch(key)}
     target = network if any(key.startswith("body.") for key in bare) else network.body
-    fill(target, bare, path, backbone)
+    fill(target, bare, path, backbone, f"models.{name}.backbone")
     return Arrival(name, network)
 
 
@@ -124,6 +124,7 @@ def timm_arrival(name: str, model: str, *, pretrained: bool = True) -> Arrival:
 
     """
     if pretrained and model not in SMALL_RESNETS and timm.is_model(model):
+        check_tag(model)
         try:
             with cached_if_unreachable():
                 return Arrival(name, make_backbone(model, pretrained=True))

@@ -102,12 +102,13 @@ class Backbone(nn.Module):
         return features
 
 
-def make_backbone(name: str, *, pretrained: bool = False) -> Backbone:
+def make_backbone(name: str, *, pretrained: bool = False, image_size: int | None = None) -> Backbone:
     """A network from images in [0, 1] to feature vectors.
 
     Args:
         name: one of :data:`SMALL_RESNETS`, else a timm model.
         pretrained: timm's weights; the small ones have none.
+        image_size: side that images are resized to; without it they are left alone unless the network insists.
 
     Raises:
         UserError: timm has no such model, or weights are asked for that do not exist.
@@ -117,10 +118,11 @@ def make_backbone(name: str, *, pretrained: bool = False) -> Backbone:
         if pretrained:
             raise UserError(f"there are no pre-trained weights of {name}", fix="train it from scratch")
         shape = SMALL_RESNETS[name]
-        return Backbone(SmallResNet(shape), shape.channels[-1])
+        return Backbone(SmallResNet(shape), shape.channels[-1], image_size=image_size)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or ", ".join(SMALL_RESNETS)
         raise UserError(f"no backbone is called {name!r}", fix=f"for example: {near}; all: timm.list_models()")
+    check_tag(name)
     body: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
     settings: Any = body.pretrained_cfg
     fixed = bool(settings.get("fixed_input_size"))
@@ -129,5 +131,19 @@ def make_backbone(name: str, *, pretrained: bool = False) -> Backbone:
         int(body.num_features),
         mean=settings["mean"],
         std=settings["std"],
-        image_size=settings["input_size"][-1] if fixed or pretrained else None,
+        image_size=image_size or (settings["input_size"][-1] if fixed or pretrained else None),
     )
+
+
+def check_tag(name: str) -> None:
+    """Makes sure that a timm model has the weights named after the dot, if any are: timm looks only when it loads them.
+
+    Raises:
+        UserError: there are none of that tag.
+    """
+    architecture, _, tag = name.partition(".")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(architecture)]
+    if tag and tag not in tags:
+        raise UserError(
+            f"timm knows no weights {tag!r} of {architecture}", fix=f"there are: {', '.join(tags) or 'none at all'}"
+        )

@@ -15,8 +15,12 @@ from torch import Tensor, nn
 from clsim.errors import UserError
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: Path, key: str = "strategy.pretrained") -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a checkpoint and its metadata (empty for a pickle); never runs code from the file.
+
+    Args:
+        path: of the file.
+        key: of the scenario, where it was named; for the message.
 
     Raises:
         UserError: missing, damaged, no table of tensors, or a pickle of more than tensors.
@@ -24,7 +28,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     where = str(path)
     if not path.is_file():
-        raise UserError("there is no such checkpoint", where=where, fix="Check strategy.pretrained.")
+        raise UserError("there is no such checkpoint", where=where, fix=f"Check {key}.")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -46,7 +50,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {key.removeprefix("module."): value for key, value in state.items()}, {}
 
 
-def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> None:
+def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, key: str = "strategy.backbone") -> None:
     """Loads the weights into a model.
 
     Args:
@@ -54,6 +58,7 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -
         state: tensors by name.
         path: where they came from, for the message.
         name: of the model, likewise.
+        key: of the scenario, where its architecture was named; likewise.
 
     Raises:
         UserError: a tensor is missing, has no place or another shape; the first three are named.
@@ -71,7 +76,7 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -
         raise UserError(
             f"the checkpoint does not fit {name}: {'; '.join(problems[:3])}{more}",
             where=str(path),
-            fix="Set strategy.backbone to the architecture the weights were trained with.",
+            fix=f"Set {key} to the architecture the weights were trained with.",
         )
     model.load_state_dict(state)
 

@@ -9,7 +9,9 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.plugins.session_images import backbone_outputs, session_batches
+from clsim.device import autocast
+from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.prototypes import prototypes
 
 
 class TwoPartModel(Protocol):
@@ -92,10 +94,9 @@ class FeatureReplay(SupervisedPlugin[Any]):
         if strategy.experience.current_experience > 0:
             return
         features, labels = self._features(strategy)
-        classes, place = labels.unique(return_inverse=True)
-        self._base = _class_means(features, place)
+        classes, self._base = prototypes(features, labels)
         self.means = dict(zip(classes.tolist(), self._base, strict=True))
-        self.spread = _spread(features - self._base[place])
+        self.spread = _spread(features - self._base[torch.searchsorted(classes, labels)])
         # Features behind a ReLU are never negative, so those drawn must not be either.
         self._lowest = features.min().item()
 
@@ -104,8 +105,7 @@ class FeatureReplay(SupervisedPlugin[Any]):
         if strategy.experience.current_experience == 0:
             return
         features, labels = self._features(strategy)
-        classes, place = labels.unique(return_inverse=True)
-        few = _class_means(features, place)
+        classes, few = prototypes(features, labels)
         placed = calibrated_means(few, self._base, own=self.own, sharpness=self.sharpness)
         self.means.update(zip(classes.tolist(), placed, strict=True))
 
@@ -126,15 +126,8 @@ class FeatureReplay(SupervisedPlugin[Any]):
 
     def _features(self, strategy: Any) -> tuple[Tensor, Tensor]:
         """Features and class ids of the session's images as they are, not augmented."""
-        precision = getattr(strategy, "precision", "fp32")
-        batches = session_batches(strategy)
-        return backbone_outputs(self.model.backbone, batches, device=strategy.device, precision=precision)
-
-
-def _class_means(features: Tensor, place: Tensor) -> Tensor:
-    """Mean feature ``(C, D)`` of each class; ``place`` is the row of each feature's class."""
-    totals = features.new_zeros(int(place.max()) + 1, features.shape[1]).index_add_(0, place, features)
-    return totals / place.bincount().unsqueeze(1)
+        with autocast(strategy.device, getattr(strategy, "precision", "fp32")):
+            return outputs_of(self.model.backbone.eval(), session_batches(strategy))
 
 
 def _spread(residuals: Tensor, jitter: float = 1e-4) -> Tensor:

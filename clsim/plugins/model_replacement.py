@@ -6,13 +6,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.plugins.session_images import backbone_outputs, session_batches
+from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.streams.replacement import Replacement
 
 
@@ -24,12 +24,15 @@ class Performed:
         model: name of the model that arrived.
         after_iterations: of the session's iterations, how many the model before it had learnt; 0 before the session.
         seconds: since the session's training began.
+        projection: into the simplex: ``own``, which it was trained with, or ``fitted`` here; ``None`` where the
+            model in service has none.
 
     """
 
     model: str
     after_iterations: int
     seconds: float
+    projection: Literal["own", "fitted"] | None = None
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``results.json``."""
@@ -45,6 +48,8 @@ class ModelReplacement(SupervisedPlugin[Any]):
     In the middle of a session the optimiser is made anew for the new parameters, without momentum, and takes over the
     present learning rate; the schedule, the epoch and the loader go on where they are. Plugins that hold on to the old
     model hear of it by a method ``model_replaced(strategy)``.
+
+    Put after the plugin that brings the loader, whose length it asks for.
 
     Args:
         memory: a :class:`~clsim.plugins.Rehearsal`, whose images help to fit a projection.
@@ -114,12 +119,20 @@ class ModelReplacement(SupervisedPlugin[Any]):
     def _perform(self, strategy: Any, replacement: Replacement) -> None:
         headless = strategy.model.replace(replacement.model)
         strategy.model.to(strategy.device, memory_format=self.memory_format)
-        if headless and hasattr(strategy.model, "fit_projection"):
-            strategy.model.fit_projection(*backbone_outputs(strategy.model.backbone, self._images(strategy)))
+        simplex = hasattr(strategy.model, "fit_projection")
+        if headless and simplex:
+            if replacement.model.projection is not None:
+                warnings.warn(
+                    f"{replacement.model.name} was trained on a simplex of {len(replacement.model.projection) + 1} "
+                    "vertices, the model in service has another: its projection is fitted anew",
+                    stacklevel=2,
+                )
+            strategy.model.fit_projection(*outputs_of(strategy.model.backbone.eval(), self._images(strategy)))
         # What arrives, or was just fitted, may be in evaluation mode; Avalanche set the old model before this callback.
         strategy.model.train()
         seconds = time.perf_counter() - self._started
-        self.performed.append(Performed(replacement.model.name, self._iterations, seconds))
+        projection: Literal["own", "fitted"] | None = ("fitted" if headless else "own") if simplex else None
+        self.performed.append(Performed(replacement.model.name, self._iterations, seconds, projection))
 
     def _images(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """What is at hand, not augmented."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from clsim.device import autocast
 from clsim.streams.session import ResidentView
 from clsim.training.loaders import ResidentBatches
 
@@ -24,19 +23,10 @@ def session_batches(strategy: Any, size: int = 500) -> Iterator[tuple[Tensor, Te
         yield images.to(strategy.device), labels.to(strategy.device)
 
 
-def backbone_outputs(
-    backbone: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    *,
-    device: torch.device | str = "cpu",
-    precision: str = "fp32",
-) -> tuple[Tensor, Tensor]:
-    """What a backbone, put into evaluation mode, makes of the batches: ``(N, D)`` float32, and their class ids."""
-    backbone.eval()
-    found = []
-    with torch.no_grad(), autocast(device, precision):
-        for images, labels in batches:
-            found.append((backbone(images).float(), labels))
+@torch.no_grad()
+def outputs_of(network: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What a network, in evaluation mode already, makes of the batches: ``(N, D)`` float32, and their class ids."""
+    found = [(network(images).float(), labels) for images, labels in batches]
     outputs, labels = (torch.cat(part) for part in zip(*found, strict=True))
     return outputs, labels
 

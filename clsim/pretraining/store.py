@@ -88,7 +88,7 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
             "sha256": sha256_of(path),
             **found,
             "seed": recipe.seed,
-            "final_loss": tell.loss,
+            "final_loss": tell.loss if math.isfinite(tell.loss) else None,  # nothing was left to train
             "seconds": round(time.time() - started, 1),
             "device": device,
             "versions": _versions(),

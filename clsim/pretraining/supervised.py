@@ -14,6 +14,7 @@ from clsim.data import DataSet, load
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.data.images import Images
 from clsim.device import autocast
+from clsim.errors import UserError
 from clsim.models.backbones import make_backbone
 from clsim.models.lanes import Lanes
 from clsim.models.simplex import SimplexClassifier
@@ -70,7 +71,18 @@ def train(
     of no class take no part: to keep away from all of those, features would grow one large part in common, the same
     for every image (cosines of 0.93 between classes instead of 0.23), and losses and searches that go by angles would
     see little else.
+
+    Raises:
+        UserError: the images are larger than any of the recipe's sizes, which nobody chose.
+
     """
+    side = data.train.pixels.shape[-1]
+    if "sizes" not in recipe.model_fields_set and max(recipe.sizes) < side:
+        raise UserError(
+            f"the images of {data.name} have {side} pixels, the model would never see more than {max(recipe.sizes)}",
+            where="sizes",
+            fix=f"write `sizes`, the last of them {side}, or a smaller one on purpose",
+        )
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         backbone = make_backbone(recipe.backbone)

@@ -40,7 +40,7 @@ def replacement_sentences(record: Record) -> list[str]:
     if not known:
         name = record.get("replaced_by")
         return [f"model replaced by {clean(name)}"] if name else []
-    return [f"model replaced by {clean(item.get('model'))} {_when(item)}" for item in known]
+    return [f"model replaced by {clean(item.get('model'))} {_when(item)}{_how(item)}" for item in known]
 
 
 def replaced_versions(records: Sequence[Record]) -> frozenset[int]:
@@ -56,6 +56,11 @@ def _when(item: Mapping[str, Any]) -> str:
         return "before the session"
     seconds = finite(item.get("seconds"))
     return f"after {several(int(iterations), 'iteration')}" + (f", {duration(seconds)} in" if seconds else "")
+
+
+def _how(item: Mapping[str, Any]) -> str:
+    """A projection that the model brought along goes without saying."""
+    return ", its projection into the simplex fitted here" if item.get("projection") == "fitted" else ""
 
 
 def _pairs(known: Mapping[str, Any]) -> str:

@@ -55,9 +55,12 @@ class Replacement:
         return not self.after_iterations and not self.after_share
 
     def iteration(self, iterations: int) -> int:
-        """How many of the session's ``iterations`` come before it; at least 1 unless it comes before the session."""
+        """How many of the session's ``iterations`` come before it; at least 1 unless it comes before the session.
+
+        A share leaves at least one iteration to learn in, where there is more than one.
+        """
         if self.after_share:
-            return max(1, round(self.after_share * iterations))
+            return max(1, min(iterations - 1, round(self.after_share * iterations)))
         return self.after_iterations
 
 

@@ -157,6 +157,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             group["params"] = [parameter for parameter in group["params"] if id(parameter) in wanted]
             present.update(map(id, group["params"]))
         self.optimizer.param_groups[0]["params"] += [p for p in trainable if id(p) not in present]
+        for gone in [parameter for parameter in self.optimizer.state if id(parameter) not in wanted]:
+            del self.optimizer.state[gone]  # a model that was replaced would live on in its momentum
 
     def forward(self) -> Any:
         """The model's output for the batch, in float32 whatever the precision of the pass."""

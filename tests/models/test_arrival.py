@@ -141,8 +141,9 @@ def test_a_state_dict_that_does_not_fit_is_refused(path, change):
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(path):
-    with pytest.raises(UserError, match="no such checkpoint"):
+    with pytest.raises(UserError, match="no such checkpoint") as caught:
         load_arrival("v", path)
+    assert caught.value.fix == "Check models.v.path."
     path.write_bytes(b"half a file")
     with pytest.raises(UserError, match="damaged"):
         load_arrival("v", path)
@@ -185,6 +186,11 @@ def test_models_that_there_are_not_are_the_users_error():
     assert type(caught.value) is UserError  # fetching would not help
     with pytest.raises(UserError, match="no pre-trained weights of resnet8x2"):
         timm_arrival("v", "resnet8x2")
+    for pretrained in (True, False):
+        with pytest.raises(UserError, match="timm knows no weights 'nonsense' of test_resnet") as caught:
+            timm_arrival("v", "test_resnet.nonsense", pretrained=pretrained)
+        assert type(caught.value) is UserError
+        assert "r160_in1k" in caught.value.fix
 
 
 def test_an_arrival_is_known_by_its_weights():

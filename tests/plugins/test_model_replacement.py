@@ -127,8 +127,39 @@ def test_in_the_middle_the_session_goes_on_where_it_is():
     assert len(set(steps.column("rate"))) == 2
     assert steps.heard == [(3, "Convolved")]
     (performed,) = replacing.performed
-    assert performed.record() == {"model": "visitor", "after_iterations": 3, "seconds": performed.seconds}
+    assert performed.record() == {
+        "model": "visitor",
+        "after_iterations": 3,
+        "seconds": performed.seconds,
+        "projection": "fitted",
+    }
     assert performed.seconds >= 0
+
+
+def test_it_is_known_whose_projection_it_is():
+    _, own, _ = run(Replacement(arrival(projected=True), session=0))
+    assert own.performed[0].projection == "own"
+    _, none, _ = run(Replacement(arrival(projected=True), session=0), head=LinearClassifier)
+    assert none.performed[0].projection is None
+    other = Arrival("visitor", Convolved(), torch.randn(31, 48))
+    with pytest.warns(UserWarning, match="visitor was trained on a simplex of 32 vertices"):
+        _, fitted, _ = run(Replacement(other, session=0))
+    assert fitted.performed[0].projection == "fitted"
+
+
+def test_a_lasting_optimiser_lets_go_of_the_models_that_left():
+    torch.manual_seed(0)
+    model = StationaryClassifier(Flat(), 16)
+    strategy = Strategy(
+        model=model,
+        optimizer=SGD(model.parameters(), lr=0.01, momentum=0.9),
+        train_mb_size=20,
+        plugins=[ModelReplacement()],
+    )
+    for session in given_stream(Replacement(arrival(), session=1)).train_stream[:2]:
+        strategy.train(session, eval_streams=[])
+    present = {id(parameter) for parameter in strategy.model.parameters()}
+    assert {id(parameter) for parameter in strategy.optimizer.state} == present
 
 
 @pytest.mark.parametrize("stock", [False, True])
@@ -157,6 +188,9 @@ def test_a_share_of_the_session_is_told_in_iterations():
     _, replacing, steps = run(Replacement(arrival(), session=1, after_share=0.5), sessions=2)
     assert steps.column("backbone", 1) == ["Flat"] * 3 + ["Convolved"] * 3
     assert replacing.performed[0].after_iterations == 3
+    # However late, something is left to learn in.
+    assert Replacement(arrival(), session=1, after_share=0.999).iteration(6) == 5
+    assert Replacement(arrival(), session=1, after_share=0.999).iteration(1) == 1
 
 
 def test_several_in_a_session_come_in_their_order_and_the_next_session_forgets_them():
@@ -257,4 +291,5 @@ def test_a_stock_avalanche_strategy_goes_on_with_what_arrived(head):
 
 
 def test_a_record_is_plain():
-    assert Performed("a", 2, 0.5).record() == {"model": "a", "after_iterations": 2, "seconds": 0.5}
+    record = {"model": "a", "after_iterations": 2, "seconds": 0.5, "projection": None}
+    assert Performed("a", 2, 0.5).record() == record

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,10 +8,11 @@ from safetensors.torch import load_file
 from tiny import tiny_dataset
 
 from clsim.data.shapes import shapes
+from clsim.errors import UserError
 from clsim.models.arrival import load_arrival
 from clsim.models.simplex import dsimplex
 from clsim.pretraining import store, supervised
-from clsim.pretraining.classifier_recipe import HEADS
+from clsim.pretraining.classifier_recipe import HEADS, ClassifierRecipe
 from clsim.pretraining.store import make_model, resolve_model
 from clsim.pretraining.supervised import recipe_images, train
 
@@ -126,3 +128,24 @@ def test_a_model_cut_short_goes_on_and_its_partial_file_goes(recipe, tmp_path, m
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
     assert {file.name for file in path.parent.iterdir()} == {name, f"{recipe.hash}.json"}
+
+
+def test_images_that_would_never_be_seen_in_full_are_refused():
+    recipe = ClassifierRecipe(kind="classifier", dataset="shapes", classes=2, images_per_class=2, head="learnable")
+    data = recipe_images(recipe)
+    wide = replace(data, train=replace(data.train, pixels=torch.zeros(4, 3, 40, 40, dtype=torch.uint8)))
+    with pytest.raises(UserError, match="have 40 pixels, the model would never see more than 32") as caught:
+        train(recipe, wide)
+    assert caught.value.fix.startswith("write `sizes`, the last of them 40")
+
+
+def test_features_are_not_one_part_in_common(classifier_recipe):
+    """Were vertices of no class to be kept away from, every image would mostly say that it is none of those."""
+    recipe = classifier_recipe.with_head("simplex").model_copy(update={"epochs": 12, "vertices": 64})
+    data = recipe_images(recipe)
+    made = train(recipe, data)
+    made.backbone.eval()
+    with torch.no_grad():
+        features = made.backbone(data.test.pixels.float() / 255) @ made.top.T
+    cosines = torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(features, dim=1).T
+    assert cosines[data.test.labels[:, None] != data.test.labels].mean() < 0.5

@@ -40,6 +40,11 @@ def test_what_is_null_is_left_out(compatible: Make) -> None:
         ({"after_iterations": 1, "seconds": 0.04}, "model replaced by v2 after 1 iteration, 0.0 s in"),
         ({"after_iterations": 1200, "seconds": None}, "model replaced by v2 after 1,200 iterations"),
         ({"after_iterations": 0, "seconds": 0.0}, "model replaced by v2 before the session"),
+        ({"after_iterations": 0, "projection": "own"}, "model replaced by v2 before the session"),
+        (
+            {"after_iterations": 0, "projection": "fitted"},
+            "model replaced by v2 before the session, its projection into the simplex fitted here",
+        ),
     ],
 )
 def test_when_a_model_was_replaced(item: dict[str, Any], sentence: str) -> None:
