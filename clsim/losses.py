@@ -102,6 +102,76 @@ def higher_order_compatibility(
     return (spread - similarity.diagonal()).mean()
 
 
+def smoothed_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    r"""Label-smoothed cross-entropy over the classes that take part.
+
+    .. math:: L = \frac1B \sum_i \Big[ -(1 - s) \log p_{i,y_i} - \frac{s}{|C|} \sum_{c \in C} \log p_{i,c} \Big]
+
+    Args:
+        logits: ``(B, C)``, float32; those that :func:`exclude_classes` left out take no share of the smoothing.
+        labels: class ids ``(B,)``.
+        label_smoothing: :math:`s`.
+
+    Returns:
+        A scalar.
+
+    Source: ``utils`` of OCA's authors' code; torch's own would smooth over excluded classes too.
+
+    Example:
+        >>> logits = exclude_classes(torch.tensor([[1.0, 1.0, 9.0]]), torch.tensor([0, 1]))
+        >>> round(float(smoothed_cross_entropy(logits, torch.tensor([0]), 0.1)), 4)  # log 2
+        0.6931
+
+    """
+    losses = -logits.log_softmax(1)
+    present = logits > EXCLUDED / 2
+    smooth = losses.where(present, 0.0).sum(1) / present.sum(1)
+    picked = losses.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return ((1 - label_smoothing) * picked + label_smoothing * smooth).mean()
+
+
+def prototype_cross_entropy(features: Tensor, rows: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    r"""Cross-entropy of features sorted by a classifier that stands still, in the space of an older model.
+
+    .. math:: L = CE_s(\hat z P^\top, y), \quad z = (v_1, \dots, v_d)
+
+    Args:
+        features: ``v``, of the model in training, ``(B, D)``; their first ``d`` numbers count, scaled to length 1.
+        rows: ``P``, ``(C, d)``, ``d <= D``: the old model's mean features of the classes, or its classifier.
+        labels: rows of the images' classes, ``(B,)``.
+        label_smoothing: :math:`s`, of the target.
+
+    Returns:
+        A scalar.
+
+    Source: the influence loss of BCT (arXiv 2003.11942) with prototypes for a classifier, as in OCA
+    (arXiv 2408.08793), ``trainers/OCA_trainer.py`` of the authors' code.
+
+    Example:
+        >>> one = prototype_cross_entropy(torch.tensor([[3.0, 0.0, 9.0]]), torch.eye(2), torch.tensor([0]))
+        >>> round(float(one), 4)  # log(1 + 1 / e)
+        0.3133
+
+    """
+    shortened = F.normalize(features[:, : rows.shape[1]], dim=1)
+    return F.cross_entropy(shortened @ rows.T, labels, label_smoothing=label_smoothing)
+
+
+def prototype_alignment(features: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
+    r"""Mean of :math:`1 - \cos(z_n, P_{y_n})` over the batch, :math:`z` the first ``d`` numbers of the features.
+
+    The arguments are those of :func:`prototype_cross_entropy`.
+
+    Source: OCA (arXiv 2408.08793), ``trainers/OCA_trainer.py`` of the authors' code.
+
+    Example:
+        >>> float(prototype_alignment(torch.tensor([[2.0, 0.0, 7.0]]), torch.eye(2), torch.tensor([1])))
+        1.0
+
+    """
+    return (1 - F.cosine_similarity(features[:, : rows.shape[1]], rows[labels], dim=1)).mean()
+
+
 def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) -> Tensor:
     r"""Mean of :math:`1 - \cos(u_n, v_n)` over the batch, 0 for an empty one (CL2R, Biondi et al. 2022).
 

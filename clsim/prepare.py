@@ -15,14 +15,14 @@ import torch
 from clsim.arrivals import Moment, load_replacements, moments, weights_file
 from clsim.compared import compared_images
 from clsim.config import Scenario, load_scenario
-from clsim.config.streams import FscilStream, ReplacementStream
+from clsim.config.streams import FscilStream, ReplacementStream, UpgradeStream
 from clsim.data import load
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.plugins import ModelReplacement
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
-from clsim.streams import Stream, class_incremental, fscil, replacement_stream
+from clsim.streams import Stream, class_incremental, fscil, replacement_stream, upgrade
 from clsim.training import Strategy
 
 
@@ -129,6 +129,12 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
     compatibility = scenario.evaluation.compatibility
     compared = None if compatibility is None else compared_images(compatibility, plain)
+    if scenario.evaluation.service and compared and len(compared[1]) < len(plain):
+        raise UserError(
+            f"{len(compared[1])} gallery images cannot arrive in {len(plain)} sessions",
+            where="evaluation.service",
+            fix="raise evaluation.compatibility.images_per_class, or leave the service out",
+        )
     named = settings.get("pretrained")
     if isinstance(named, str) and named in scenario.models:
         settings["pretrained"] = str(weights_file(named, scenario.models[named], head=head, device=device))
@@ -168,6 +174,8 @@ def _sessions(scenario: Scenario) -> Stream:
     described = scenario.stream
     dataset = load(described.dataset, image_size=described.image_size)
     given = _arguments(scenario)
+    if isinstance(described, UpgradeStream):
+        return upgrade(dataset, **given)
     return fscil(dataset, **given) if isinstance(described, FscilStream) else class_incremental(dataset, **given)
 
 

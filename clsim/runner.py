@@ -75,11 +75,12 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     """The session loop over a prepared stream and strategy; see :func:`run`."""
     strategy, stream = prepared.strategy, prepared.stream
     path = out or _default_path(prepared)
+    # Before the directory is taken: what is asked for may not suit the images.
+    measured = Measured(ClassAccuracy(len(stream.class_names)), cross_tests(prepared, path))
     directory = RunDirectory(path)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
-    measured = Measured(ClassAccuracy(len(stream.class_names)), cross_tests(prepared, path))
     measured.attach(strategy)
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)
@@ -167,6 +168,8 @@ def cross_tests(prepared: Prepared, path: Path) -> CrossTests | None:
         return CrossTests(
             *prepared.compared,
             criterion=given.criterion,
+            also=given.also,
+            truncate=given.truncate,
             strict=not given.ties,
             batch_size=asked.batch_size,
             folder=path / "features" if given.keep_features else None,
@@ -178,6 +181,7 @@ def cross_tests(prepared: Prepared, path: Path) -> CrossTests | None:
                 criterion=service.criterion,
                 queries=service.queries,
                 seed=prepared.seed,
+                truncate=given.truncate,
             ),
         )
     except ValueError as error:
@@ -245,6 +249,9 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
 def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
     dataset = prepared.stream.dataset
     hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
+    if prepared.compared is not None:
+        hashes |= {"query images": prepared.compared[0].sha256, "gallery images": prepared.compared[1].sha256}
+    hashes |= {f"replacement {arrival.model.name}": arrival.model.sha256 for arrival in prepared.stream.replacements}
     for module in prepared.strategy.model.modules():
         if isinstance(weights := getattr(module, "weights_sha256", None), str):
             hashes["pre-trained weights"] = weights

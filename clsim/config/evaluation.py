@@ -29,6 +29,10 @@ class CompatibilityEvaluation(Block):
         description="nearest_class_mean, cmc@K or map",
         json_schema_extra={"pattern": f"^({CRITERION.pattern})$"},
     )
+    also: list[str] = Field(default=[], description="further criteria, reported beside the matrix")
+    truncate: bool = Field(
+        default=False, description="compare features of different lengths by as many first numbers as both have"
+    )
     ties: bool = Field(default=False, description="an equal score of the cross-test counts as compatible")
     images_per_class: int | None = Field(
         default=None, ge=1, description="the first so many of every class and part; null: all"

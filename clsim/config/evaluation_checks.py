@@ -50,10 +50,13 @@ def _enough(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Fin
 
 
 def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
-    criterion = given.get("criterion")
-    if isinstance(criterion, str) and not CRITERION.fullmatch(criterion):
-        what = f"{_dotted('criterion')}: expected nearest_class_mean, map or cmc@K, got the text '{criterion}'"
-        yield Finding((*BLOCK, "criterion"), what, suggestion(criterion, CRITERIA))
+    also = given.get("also")
+    named: list[tuple[KeyPath, object]] = [((*BLOCK, "criterion"), given.get("criterion"))]
+    named += [((*BLOCK, "also", index), name) for index, name in enumerate(also if isinstance(also, list) else [])]
+    for path, name in named:
+        if isinstance(name, str) and not CRITERION.fullmatch(name):
+            what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the text '{name}'"
+            yield Finding(path, what, suggestion(name, CRITERIA))
 
 
 def _meets_itself(given: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Finding]:
@@ -61,13 +64,15 @@ def _meets_itself(given: Mapping[str, Any], service: Mapping[str, Any]) -> Itera
     parts = given.get("query", "test"), given.get("gallery", "train")
     if parts[0] != parts[1] or parts[0] not in ("train", "test"):
         return
-    criteria = {
+    also = given.get("also")
+    criteria: dict[KeyPath, object] = {
         BLOCK: given.get("criterion", "nearest_class_mean"),
         ("evaluation", "service"): service.get("criterion", "cmc@1"),
+        **{(*BLOCK, "also", index): name for index, name in enumerate(also if isinstance(also, list) else [])},
     }
     for block, criterion in criteria.items():
         if criterion == "nearest_class_mean":
-            at = (*block, "criterion") if block != BLOCK or "criterion" in given else BLOCK
+            at = (*block, "criterion") if block[-1] == "service" or (block == BLOCK and "criterion" in given) else block
             what = f"{'.'.join(map(str, at))}: with nearest_class_mean each query meets itself in its class's mean"
             fix = f"query and gallery are both {parts[0]}: set one to the other part, or choose cmc@1"
             yield Finding(at, what, fix)

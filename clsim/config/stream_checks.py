@@ -26,6 +26,9 @@ def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
 
 def session_count(stream: Mapping[str, Any]) -> int | None:
     """Sessions of a stream, the base session included; None where only the loaded data can tell."""
+    if stream.get("kind") == "upgrade":
+        classes = stream.get("classes")
+        return len(classes) if isinstance(classes, list) and classes else None
     base, ways, facts = whole(stream, "base_classes"), whole(stream, "ways"), facts_of(stream.get("dataset"))
     if stream.get("sessions") is not None:
         sessions = whole(stream, "sessions", least=0)
@@ -37,6 +40,10 @@ def session_count(stream: Mapping[str, Any]) -> int | None:
 
 def class_count(stream: Mapping[str, Any]) -> int | None:
     """Classes that come in a stream; None where only the loaded data can tell."""
+    if stream.get("kind") == "upgrade":
+        counts = stream.get("classes")
+        known = [count for count in counts if type(count) is int] if isinstance(counts, list) else []
+        return max(known, default=None)
     base, ways, sessions = whole(stream, "base_classes"), whole(stream, "ways"), session_count(stream)
     return None if base is None or ways is None or sessions is None else base + ways * (sessions - 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from clsim.config.block import Block, Seed
 
@@ -21,19 +21,12 @@ class DrawnOrder(Block):
     seed: Seed = Field(description="seed of the order")
 
 
-class SessionsBlock(Block):
-    """What every stream says: whose classes arrive, and how many in each session."""
+class StreamBlock(Block):
+    """What every stream says: whose classes arrive, and in which order."""
 
     kind: str
     dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
     image_size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; null: the data set's own")
-    base_classes: int = Field(ge=1, description="classes of the base session")
-    ways: int = Field(ge=1, description="new classes in every later session")
-    sessions: int | None = Field(
-        default=None,
-        ge=0,
-        description="sessions after the base session; as many as use up all classes if null",
-    )
     class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
         default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
     )
@@ -43,6 +36,18 @@ class SessionsBlock(Block):
         if sessions is None:
             return ["sessions as the data allow"]
         return [f"{sessions} session{'' if sessions == 1 else 's'}"]
+
+
+class SessionsBlock(StreamBlock):
+    """Sessions that bring new classes, as many in each but the first."""
+
+    base_classes: int = Field(ge=1, description="classes of the base session")
+    ways: int = Field(ge=1, description="new classes in every later session")
+    sessions: int | None = Field(
+        default=None,
+        ge=0,
+        description="sessions after the base session; as many as use up all classes if null",
+    )
 
 
 class FscilStream(SessionsBlock):
@@ -111,4 +116,18 @@ class ReplacementStream(FullSessionsBlock):
         return [*super().summary(sessions), arriving]
 
 
-Stream = Annotated[FscilStream | IncrementalStream | ReplacementStream, Field(discriminator="kind")]
+class UpgradeStream(StreamBlock):
+    """Every session trains a new model on more classes or images than the one before; queries meet its index."""
+
+    kind: Literal["upgrade"]
+    classes: list[PositiveInt] = Field(min_length=1, description="of every session, the first so many; rising")
+    images_per_class: PositiveInt | list[PositiveInt] | None = Field(
+        default=None, description="the first so many training images of every class, in all sessions or in each"
+    )
+
+    def summary(self, sessions: int | None) -> list[str]:
+        """The sessions and their classes."""
+        return [*super().summary(sessions), " -> ".join(map(str, self.classes)) + " classes"]
+
+
+Stream = Annotated[FscilStream | IncrementalStream | ReplacementStream | UpgradeStream, Field(discriminator="kind")]

@@ -10,7 +10,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clsim.metrics.retrieval import class_means, cmc, mean_average_precision, nearest_correct
+from clsim.metrics.retrieval import (
+    class_means,
+    cmc,
+    mean_average_precision,
+    nearest_class_mean_correct,
+    nearest_correct,
+)
 from clsim.metrics.similarity import cosines, row_blocks, unit_rows
 
 Kept = tuple[Tensor, Tensor]
@@ -21,13 +27,15 @@ Kept = tuple[Tensor, Tensor]
 class Criterion:
     """One of the criteria, over features of versions that may differ in width.
 
-    Features of different widths cannot be compared: nothing is found, 0.
+    Features of different widths cannot be compared: nothing is found, 0. Unless they are truncated.
 
     Args:
         kind: ``nearest_class_mean`` (the published protocol: each query against one template a class), ``cmc``
             (share of queries with an item of their class among the ``k`` nearest) or ``map`` (mean average precision).
         k: of ``cmc``.
         exclude_self: query ``i`` is gallery item ``i`` and must not find itself.
+        truncate: features of different widths are compared by as many of their first numbers as the narrower one
+            has, scaled to length 1 again (OCA, arXiv 2408.08793).
 
     Raises:
         ValueError: self-matches cannot be excluded from class means, or ``k`` is less than 1.
@@ -37,6 +45,7 @@ class Criterion:
     kind: Literal["nearest_class_mean", "cmc", "map"]
     k: int = 1
     exclude_self: bool = False
+    truncate: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -48,7 +57,7 @@ class Criterion:
             )
 
     @classmethod
-    def parse(cls, text: str, *, exclude_self: bool = False) -> Criterion:
+    def parse(cls, text: str, *, exclude_self: bool = False, truncate: bool = False) -> Criterion:
         """The criterion of that name.
 
         Raises:
@@ -56,21 +65,21 @@ class Criterion:
 
         Example:
             >>> Criterion.parse("cmc@5")
-            Criterion(kind='cmc', k=5, exclude_self=False)
+            Criterion(kind='cmc', k=5, exclude_self=False, truncate=False)
 
         """
         if text == "nearest_class_mean":
-            return cls("nearest_class_mean", exclude_self=exclude_self)
+            return cls("nearest_class_mean", exclude_self=exclude_self, truncate=truncate)
         if text == "map":
-            return cls("map", exclude_self=exclude_self)
+            return cls("map", exclude_self=exclude_self, truncate=truncate)
         if match := re.fullmatch(r"cmc@(\d+)", text):
-            return cls("cmc", int(match[1]), exclude_self)
+            return cls("cmc", int(match[1]), exclude_self, truncate)
         raise ValueError(f"the criterion must be 'nearest_class_mean', 'cmc@K' or 'map'; got {text!r}")
 
     @property
     def keeps_means(self) -> bool:
-        """Whether class means are all that is needed of a gallery later."""
-        return self.kind == "nearest_class_mean"
+        """Whether class means are all that is needed of a gallery later; those of truncated features are others."""
+        return self.kind == "nearest_class_mean" and not self.truncate
 
     def keep(self, gallery: Tensor, labels: Tensor) -> Kept:
         """What later versions need of a gallery ``(N, D)``, on the CPU."""
@@ -96,26 +105,44 @@ class Criterion:
         if self.keeps_means:
             right = _right_by_means(query, labels, galleries)
             return [share(one) for one in right], right[-2:]
-        if self.kind == "cmc" and self.k == 1:
+        if self.kind == "nearest_class_mean" or (self.kind == "cmc" and self.k == 1):
             right = [self._right(query, labels, gallery) for gallery in galleries]
             return [share(one) for one in right], right[-2:]
         scores = [self._score(query, labels, gallery) for gallery in galleries]
         return scores, [self._right(query, labels, gallery) for gallery in galleries[-2:]]
 
     def _right(self, query: Tensor, labels: Tensor, gallery: Kept) -> Tensor:
-        features, classes = gallery
+        query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return torch.zeros_like(labels, dtype=torch.bool)
-        return nearest_correct(query, labels, features.to(query.device), classes, exclude_self=self.exclude_self)
+        if self.kind == "nearest_class_mean":
+            return nearest_class_mean_correct(query, labels, features, gallery[1])
+        return nearest_correct(query, labels, features, gallery[1], exclude_self=self.exclude_self)
 
     def _score(self, query: Tensor, labels: Tensor, gallery: Kept) -> float:
-        features, classes = gallery
+        query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return 0.0
-        features = features.to(query.device)
         if self.kind == "map":
-            return mean_average_precision(query, labels, features, classes, exclude_self=self.exclude_self)
-        return cmc(query, labels, features, classes, k=(self.k,), exclude_self=self.exclude_self)[self.k]
+            return mean_average_precision(query, labels, features, gallery[1], exclude_self=self.exclude_self)
+        return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=self.exclude_self)[self.k]
+
+    def _comparable(self, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Both on the query's device, and of one width if they may be truncated to it."""
+        features = features.to(query.device)
+        return truncated(query, features) if self.truncate else (query, features)
+
+
+def truncated(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
+    """The first numbers of both, as many as the narrower one has.
+
+    Example:
+        >>> [part.shape[1] for part in truncated(torch.ones(2, 160), torch.ones(3, 128))]
+        [128, 128]
+
+    """
+    width = min(query.shape[1], gallery.shape[1])
+    return query[:, :width], gallery[:, :width]
 
 
 def _right_by_means(query: Tensor, labels: Tensor, galleries: Sequence[Kept]) -> list[Tensor]:

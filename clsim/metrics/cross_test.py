@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from clsim.metrics.compatibility import (
     gain_over_first,
     update_gain,
 )
-from clsim.metrics.criteria import Criterion, Kept
+from clsim.metrics.criteria import Criterion, Kept, truncated
 from clsim.metrics.extraction import extract_features
 from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.flips import flip_rates
@@ -50,7 +50,7 @@ class CrossTests(PluginMetric[Matrix]):
 
     Features have length 1 and are rounded to float16; every figure is computed from the rounded ones, and so equals
     what :func:`~clsim.metrics.feature_files.recompute_matrix` finds in the files. Versions may differ in the width of
-    their features; those cannot be compared, and the cross-test counts as 0.
+    their features; those cannot be compared, and the cross-test counts as 0, unless they are truncated.
 
     Of an earlier version only its gallery is kept, in ``folder`` if there is one, and of that only the class means
     if the criterion needs no more.
@@ -59,6 +59,8 @@ class CrossTests(PluginMetric[Matrix]):
         query: images to search with.
         gallery: images to search in, over the same classes. Where they are the queries, none finds itself.
         criterion: ``nearest_class_mean`` (the published protocol), ``cmc@K`` or ``map``.
+        also: further criteria, whose rows the record holds beside the matrix.
+        truncate: compare features of different widths by as many of their first numbers as the narrower one has.
         strict: whether a cross-test must beat the older self-test to count as compatible; else a tie will do.
         batch_size: images a batch of a pass.
         folder: for the features of all versions; 2 D bytes an image and version.
@@ -84,6 +86,8 @@ class CrossTests(PluginMetric[Matrix]):
         gallery: Images,
         *,
         criterion: str = "nearest_class_mean",
+        also: Sequence[str] = (),
+        truncate: bool = False,
         strict: bool = True,
         batch_size: int = 256,
         folder: Path | None = None,
@@ -99,7 +103,8 @@ class CrossTests(PluginMetric[Matrix]):
         self.query = query
         self.gallery = gallery
         self.same_images = _same(query, gallery)
-        self.criterion = Criterion.parse(criterion, exclude_self=self.same_images)
+        self.criterion = Criterion.parse(criterion, exclude_self=self.same_images, truncate=truncate)
+        self.also = {name: Criterion.parse(name, exclude_self=self.same_images, truncate=truncate) for name in also}
         self.strict = strict
         self.batch_size = batch_size
         self.service = service
@@ -117,7 +122,7 @@ class CrossTests(PluginMetric[Matrix]):
         self.matrix: Matrix = []
         self.passes = 0
         self._due = False
-        self._kept: list[Kept] = []
+        self._kept: dict[Criterion, list[Kept]] = {}
         self._before: _Before | None = None
         self._record: dict[str, Any] | None = None
         self._service_record: dict[str, Any] | None = None
@@ -128,6 +133,7 @@ class CrossTests(PluginMetric[Matrix]):
         """The ``compatibility`` record of the last version; ``None`` before the first.
 
         - ``self_test``, ``cross_tests``: its row of the matrix;
+        - ``also``: the whole row by each further criterion;
         - ``ac``, ``am``, ``against_first``, ``backward_compatibility``: of the matrix so far;
         - ``negative_flip_rate``, ``positive_flip_rate``: on the gallery of the version before, queries that version
           got right and this one gets wrong, and the reverse; at rank 1 for ``cmc@K`` and ``map``;
@@ -175,12 +181,13 @@ class CrossTests(PluginMetric[Matrix]):
         query, gallery, seconds = self._extract(strategy)
         if self._files is not None:
             self._save(self._files, query, gallery, strategy)
-        galleries = self._galleries(gallery)
-        row, right = self.criterion.row(query, self.query.labels, galleries)
+        row, right = self._row(self.criterion, query, gallery)
+        also = {name: self._row(criterion, query, gallery)[0] for name, criterion in self.also.items()}
         self.matrix.append(row)
         self._record = {
             "self_test": row[-1],
             "cross_tests": row[:-1],
+            "also": also,
             "ac": average_compatibility(self.matrix, self.strict),
             "am": average_multimodel_accuracy(self.matrix),
             "against_first": gain_over_first(self.matrix),
@@ -216,13 +223,15 @@ class CrossTests(PluginMetric[Matrix]):
         info = {"criterion": str(self.criterion), "model": type(strategy.model).__name__, **hashes}
         files.save(len(self.matrix), query, None if self.same_images else gallery, info)
 
-    def _galleries(self, gallery: Tensor) -> list[Kept]:
-        """What is kept of the galleries of all versions, the given one's last."""
+    def _row(self, criterion: Criterion, query: Tensor, gallery: Tensor) -> tuple[list[float], list[Tensor]]:
+        """Queries on the galleries of all versions, the given one's last."""
         labels = self.gallery.labels.cpu()
-        if self._files is None or self.criterion.keeps_means:
-            self._kept.append(self.criterion.keep(gallery, labels))
-            return self._kept
-        return [(self._files.load(version).gallery, labels) for version in range(len(self.matrix) + 1)]
+        if self._files is None or criterion.keeps_means:
+            galleries = self._kept.setdefault(criterion, [])
+            galleries.append(criterion.keep(gallery, labels))
+        else:
+            galleries = [(self._files.load(version).gallery, labels) for version in range(len(self.matrix) + 1)]
+        return criterion.row(query, self.query.labels, galleries)
 
     def _against_before(self, query: Tensor, right: Tensor) -> dict[str, Any]:
         """What compares a version with the one before; ``right``: which of its queries are, on that one's gallery."""
@@ -239,6 +248,8 @@ class CrossTests(PluginMetric[Matrix]):
         }
 
     def _constraints(self, query: Tensor, before: _Before) -> dict[str, float | None] | None:
+        if self.criterion.truncate:
+            query, _ = truncated(query, before.query)
         if query.shape[1] != before.query.shape[1]:
             return None
         same_class, different_class = constraints_satisfied(

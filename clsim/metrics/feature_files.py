@@ -131,12 +131,15 @@ class FeatureFiles:
             )
 
 
-def recompute_matrix(folder: Path, criterion: str = "nearest_class_mean") -> list[list[float]]:
+def recompute_matrix(
+    folder: Path, criterion: str = "nearest_class_mean", *, truncate: bool = False
+) -> list[list[float]]:
     """Cross-test matrix of stored features; the run's own where the criterion is the run's.
 
     Args:
         folder: of :class:`FeatureFiles`.
         criterion: ``nearest_class_mean``, ``cmc@K`` or ``map``.
+        truncate: compare features of different widths by as many of their first numbers as the narrower one has.
 
     Returns:
         Lower-triangular rows: ``C[i][j]`` with the query by version ``i`` and the gallery by version ``j <= i``.
@@ -148,7 +151,7 @@ def recompute_matrix(folder: Path, criterion: str = "nearest_class_mean") -> lis
     """
     files, matrix, kept = FeatureFiles(folder), list[list[float]](), list[Kept]()
     labels = files.load_labels()
-    rule = Criterion.parse(criterion, exclude_self=labels.same_images)
+    rule = Criterion.parse(criterion, exclude_self=labels.same_images, truncate=truncate)
     for version in range(files.versions()):
         features = files.load(version)
         kept.append(rule.keep(features.gallery, labels.gallery))

@@ -19,7 +19,8 @@ class ServiceView:
     are the stored feature of each item and what version 0 makes of query and gallery, however many versions come.
 
     A stored feature of another width than the query's cannot be compared with it; it counts as at right angles to
-    everything (zeros) until it is re-indexed.
+    everything (zeros) until it is re-indexed. Unless features are truncated: then a narrower one is filled up with
+    zeros, and so compared with the first numbers of the query, and a wider one is cut.
 
     Args:
         sessions: of the stream; in as many parts the gallery arrives.
@@ -27,6 +28,7 @@ class ServiceView:
         criterion: what counts as right: the nearest item, or the nearest mean of a class.
         queries: at most that many take part, at even steps over the classes; the same in every session.
         seed: of the order of arrival and of the random order of re-indexing.
+        truncate: compare features of different widths by their first numbers.
 
     Raises:
         ValueError: another criterion, or less than one session, step or query.
@@ -41,6 +43,7 @@ class ServiceView:
         criterion: Literal["cmc@1", "nearest_class_mean"] = "cmc@1",
         queries: int = 2000,
         seed: int = 0,
+        truncate: bool = False,
     ) -> None:
         if criterion not in ("cmc@1", "nearest_class_mean"):
             raise ValueError(f"the service is judged by 'cmc@1' or 'nearest_class_mean'; got {criterion!r}")
@@ -51,6 +54,7 @@ class ServiceView:
         self.criterion = criterion
         self.queries = queries
         self.seed = seed
+        self.truncate = truncate
 
     def open(self, query_labels: Tensor, gallery_labels: Tensor, *, same_images: bool = False) -> None:
         """Says which images there are, and forgets whatever was enrolled.
@@ -128,7 +132,7 @@ class ServiceView:
     def _search(self, query: Tensor, fresh: Tensor, earlier: int) -> dict[str, Any]:
         assert self._first is not None
         device, width = query.device, fresh.shape[1]
-        stored = torch.cat([_in_width(part, width) for part in self._stored]).to(device).float()
+        stored = torch.cat([_in_width(part, width, self.truncate) for part in self._stored]).to(device).float()
         labels = self._item_labels[: len(fresh)].to(device)
         generator = torch.Generator().manual_seed(self.seed + len(self._stored))
         present = class_means(fresh[earlier:], labels[earlier:])
@@ -176,6 +180,12 @@ class ServiceView:
         return False if self._own is None else self._own.where(self._own < items, -1)
 
 
-def _in_width(stored: Tensor, width: int) -> Tensor:
-    """The features, or zeros of the width asked for where theirs is another."""
-    return stored if stored.shape[1] == width else stored.new_zeros(len(stored), width)
+def _in_width(stored: Tensor, width: int, truncate: bool) -> Tensor:
+    """The features in this width; if theirs is another, zeros in their place, or only for what is missing."""
+    if stored.shape[1] == width:
+        return stored
+    fitted = stored.new_zeros(len(stored), width)
+    if truncate:
+        common = min(width, stored.shape[1])
+        fitted[:, :common] = stored[:, :common]
+    return fitted

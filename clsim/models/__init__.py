@@ -2,11 +2,13 @@
 
 from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
+from clsim.models.embedding import EmbeddingClassifier
 from clsim.models.prompted_clip import PromptedCLIP
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 __all__ = [
     "ClipImageTower",
+    "EmbeddingClassifier",
     "LinearClassifier",
     "LoadedClip",
     "PromptedCLIP",

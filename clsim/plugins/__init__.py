@@ -7,6 +7,8 @@ from clsim.plugins.feature_teacher import FeatureTeacher
 from clsim.plugins.freeze_after_base import FreezeAfterBase
 from clsim.plugins.gradient_scale import NewClassGradientScale
 from clsim.plugins.model_replacement import ModelReplacement
+from clsim.plugins.model_upgrade import ModelUpgrade
+from clsim.plugins.old_prototypes import OldPrototypes
 from clsim.plugins.one_cycle import OneCycle
 from clsim.plugins.progress import Progress
 from clsim.plugins.progressive_resize import ProgressiveResize
@@ -20,7 +22,9 @@ __all__ = [
     "FeatureTeacher",
     "FreezeAfterBase",
     "ModelReplacement",
+    "ModelUpgrade",
     "NewClassGradientScale",
+    "OldPrototypes",
     "OneCycle",
     "Progress",
     "ProgressiveResize",

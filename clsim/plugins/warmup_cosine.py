@@ -8,7 +8,9 @@ from typing import Any, Literal
 from avalanche.training.plugins import SupervisedPlugin
 
 
-def warmup_cosine(step: int, *, max_lr: float, min_lr: float, warmup: int, cycle: int) -> float:
+def warmup_cosine(
+    step: int, *, max_lr: float, min_lr: float, warmup: int, cycle: int, rises_at_once: bool = False
+) -> float:
     r"""Learning rate after ``step`` steps.
 
     :math:`\eta_k = \eta_{min} + (\eta_{max} - \eta_{min}) k / w` for :math:`k < w`, then
@@ -19,6 +21,7 @@ def warmup_cosine(step: int, *, max_lr: float, min_lr: float, warmup: int, cycle
         max_lr, min_lr: highest and lowest rate.
         warmup: steps ``w`` of the linear part.
         cycle: steps ``c`` of a whole cycle, warm-up included.
+        rises_at_once: whether step 0 is one step up already, :math:`(k + 1) / w` for :math:`k / w` (OCA, FCT).
 
     Source: CPE-CLIP takes this schedule from katsura-jp's ``CosineAnnealingWarmupRestarts`` and steps it once an
     epoch, so that with 5 epochs of a warm-up of 50 the rate never comes near ``max_lr``.
@@ -30,7 +33,7 @@ def warmup_cosine(step: int, *, max_lr: float, min_lr: float, warmup: int, cycle
     """
     step %= cycle
     if step < warmup:
-        return min_lr + (max_lr - min_lr) * step / warmup
+        return min_lr + (max_lr - min_lr) * (step + rises_at_once) / warmup
     return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * (step - warmup) / (cycle - warmup))) / 2
 
 
@@ -39,7 +42,7 @@ class WarmupCosine(SupervisedPlugin[Any]):
 
     Args:
         every: ``epoch`` (as CPE-CLIP publishes it) or ``step``.
-        max_lr, min_lr, warmup, cycle: see :func:`warmup_cosine`.
+        max_lr, min_lr, warmup, cycle, rises_at_once: see :func:`warmup_cosine`.
 
     """
 
@@ -51,9 +54,16 @@ class WarmupCosine(SupervisedPlugin[Any]):
         warmup: int,
         cycle: int,
         every: Literal["epoch", "step"] = "epoch",
+        rises_at_once: bool = False,
     ) -> None:
         super().__init__()
-        self.settings = {"max_lr": max_lr, "min_lr": min_lr, "warmup": warmup, "cycle": cycle}
+        self.settings = {
+            "max_lr": max_lr,
+            "min_lr": min_lr,
+            "warmup": warmup,
+            "cycle": cycle,
+            "rises_at_once": rises_at_once,
+        }
         self.every = every
 
     def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:

@@ -5,6 +5,7 @@ from clsim.streams.incremental import class_incremental
 from clsim.streams.replacement import Replacement, poisson_arrivals, replacement_stream
 from clsim.streams.session import ResidentView, Session
 from clsim.streams.stream import Stream
+from clsim.streams.upgrade import upgrade
 
 __all__ = [
     "Replacement",
@@ -15,4 +16,5 @@ __all__ = [
     "fscil",
     "poisson_arrivals",
     "replacement_stream",
+    "upgrade",
 ]

@@ -84,16 +84,21 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
 
 
 def sessions_from_views(
-    views: Sequence[ResidentView], class_blocks: Sequence[Sequence[int]], replacements: Sequence[Replacement] = ()
+    views: Sequence[ResidentView],
+    class_blocks: Sequence[Sequence[int]],
+    replacements: Sequence[Replacement] = (),
+    cumulative: bool = False,
 ) -> list[Session]:
     """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``.
 
-    Every session carries those of the ``replacements`` that come in it, in the order given.
+    Every session carries those of the ``replacements`` that come in it, in the order given; a cumulative one holds
+    the classes of those before as well.
     """
     every = [label for block in class_blocks for label in block]
     sessions, seen = [], set[int]()
     for session, (view, block) in enumerate(zip(views, class_blocks, strict=True)):
         arriving = [replacement for replacement in replacements if replacement.session == session]
-        sessions.append(Session(view, session, block, seen, every, arriving))
+        present = seen | set(block) if cumulative else block
+        sessions.append(Session(view, session, present, seen, every, arriving))
         seen |= set(block)
     return sessions

@@ -26,6 +26,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
             ``test_stream[: t + 1]`` are those of all classes seen by then.
         replacements: every model that arrives from elsewhere, by time; also in the sessions of ``train_stream``.
         few_shot: whether the sessions after the base session bring only a few images of each class.
+        cumulative: whether a session holds the classes of those before as well, as in a stream of upgrades.
 
     """
 
@@ -37,10 +38,12 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         *,
         replacements: Sequence[Replacement] = (),
         few_shot: bool = False,
+        cumulative: bool = False,
     ) -> None:
         self.dataset = dataset
         self.replacements = tuple(replacements)
         self.few_shot = few_shot
+        self.cumulative = cumulative
         self.class_blocks = tuple(tuple(block) for block in class_blocks)
         labels = dataset.test.labels
         test = [
@@ -49,7 +52,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         ]
         super().__init__(
             [
-                EagerCLStream("train", sessions_from_views(train, class_blocks, self.replacements)),
+                EagerCLStream("train", sessions_from_views(train, class_blocks, self.replacements, cumulative)),
                 EagerCLStream("test", sessions_from_views(test, class_blocks)),
             ]
         )

@@ -1,0 +1,76 @@
+"""Features of a chosen length, on the unit sphere, with a classifier of their own: the models of an upgrade."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import orthogonal
+
+from clsim.models.classifier import FeatureClassifier
+
+if TYPE_CHECKING:
+    from clsim.models.arrival import Arrival
+
+
+class EmbeddingClassifier(FeatureClassifier):
+    r"""Unit features :math:`h = \frac{N f(x)}{\lVert N f(x) \rVert}` and logits ``W h``, or ``W (Q h + b)``.
+
+    With ``turned`` an orthogonal layer stands between features and classifier. It is there in training alone: what
+    is stored and searched is ``h``, whose first numbers may be held to those of an older, shorter feature, while
+    the classifier looks at all of them from whatever side it likes (OCA, arXiv 2408.08793). ``Q`` is orthogonal at
+    every step, by parametrisation.
+
+    Args:
+        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
+        dimensions: of the features.
+        classes: number of class ids.
+        turned: whether there is a ``Q h + b``.
+
+    Source: ``models/resnet.py`` of OCA's authors' code; there the neck is a 1 x 1 convolution.
+
+    """
+
+    def __init__(self, backbone: nn.Module, dimensions: int, classes: int, *, turned: bool = False) -> None:
+        width: Any = backbone.num_features
+        classifier = nn.Linear(dimensions, classes, bias=False)
+        parts = [orthogonal(nn.Linear(dimensions, dimensions)), classifier] if turned else [classifier]
+        super().__init__(backbone, nn.Sequential(*parts))
+        self.neck: nn.Module = nn.Linear(width, dimensions, bias=False)
+        self.dimensions = dimensions
+
+    head: nn.Sequential
+
+    @property
+    def classifier(self) -> Tensor:
+        """``W``, ``(classes, dimensions)``."""
+        weight: Any = self.head[-1].weight
+        return weight  # type: ignore[no-any-return]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """``(B, dimensions)``, of length 1."""
+        return F.normalize(self.neck(self.backbone(images)).float(), dim=1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits ``(B, classes)``."""
+        logits: Tensor = self.head(features)
+        return logits
+
+    def orthogonality_error(self) -> float | None:
+        r"""Largest entry of :math:`|Q Q^\top - I|` in absolute value; ``None`` where there is no ``Q``."""
+        if len(self.head) == 1:
+            return None
+        turn: Any = self.head[0].weight
+        turn = turn.detach().double()
+        identity = torch.eye(len(turn), dtype=turn.dtype, device=turn.device)
+        return float((turn @ turn.T - identity).abs().max())
+
+    def _new_head(self, arrival: Arrival) -> bool:
+        """A model from elsewhere keeps its own features; the classifier is started over."""
+        old = self.classifier
+        self.neck = nn.Identity()
+        self.dimensions = arrival.width
+        self.head = nn.Sequential(nn.Linear(arrival.width, old.shape[0], bias=False)).to(old.device)
+        return True

@@ -1,0 +1,99 @@
+"""Orthogonal compatible alignment (OCA, arXiv 2408.08793): room for what is new, beside what must stay comparable.
+
+A new model has a few more dimensions than the old one. Its first ones are held to the old space, by a cross-entropy
+over the old model's class means and by the cosine to the mean of the own class; the rest is free for what the old
+model could not tell apart. In training an orthogonal layer turns all of them before they are classified, so that the
+classifier need not use the dimensions as they are cut; what is stored and searched comes before that layer.
+
+L = 5 L_CE(W (Q h + b)) + 10 L_CE(P z) + 5 (1 - cos(P_y, z)), z the first dimensions of h.
+"""
+
+from functools import partial
+from typing import Literal
+
+import torch
+
+from clsim import Strategy
+from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
+from clsim.losses import prototype_alignment, prototype_cross_entropy, smoothed_cross_entropy
+from clsim.models import EmbeddingClassifier
+from clsim.models.backbones import make_backbone
+from clsim.models.lanes import Lanes
+from clsim.plugins import ClassScope, ModelUpgrade, OldPrototypes, WarmupCosine
+from clsim.streams import Stream
+
+
+def build(
+    stream: Stream,
+    *,
+    backbone: str = "resnet50",
+    image_size: int | None = None,
+    dimensions: int = 128,
+    added: int = 32,
+    classification: float = 5.0,
+    prototype: float = 10.0,
+    alignment: float = 5.0,
+    epochs: int = 100,
+    warmup: int = 5,
+    batch_size: int = 64,
+    lr: float = 0.001,
+    weight_decay: float = 3.0517578125e-5,
+    label_smoothing: float = 0.1,
+    crop_padding: int = 0,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    lanes: int = 2,
+    device: str = "cpu",
+) -> Strategy:
+    """Composes orthogonal compatible alignment; the weights are those of the authors' code.
+
+    Args:
+        stream: gives the number of classes.
+        backbone: of every model, with random weights.
+        image_size: side that images are resized to; null: as they come.
+        dimensions: of the first model's features.
+        added: dimensions that every upgrade brings.
+        classification: weight of the cross-entropy over the own classifier.
+        prototype: of the cross-entropy over the old model's class means.
+        alignment: of the cosine distance to the old mean of the own class.
+        epochs: passes over a session.
+        warmup: of these, how many the learning rate rises.
+        batch_size: of every session.
+        lr: top of the learning rate of Adam, which falls to 0 along a cosine.
+        weight_decay: of Adam.
+        label_smoothing: of the cross-entropy.
+        crop_padding: pixels by which a random crop may be off.
+        precision: of the forward pass.
+        lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
+        device: where it runs.
+
+    """
+    # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
+    layout = torch.channels_last
+
+    def fresh(upgrade: int) -> EmbeddingClassifier:
+        network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
+        width = dimensions + upgrade * added
+        model = EmbeddingClassifier(network, width, len(stream.class_names), turned=upgrade > 0)
+        return model.to(memory_format=layout)
+
+    upgrade = ModelUpgrade(fresh)
+    sorted_as_before = partial(prototype_cross_entropy, label_smoothing=label_smoothing)
+    held = OldPrototypes(
+        upgrade, [(prototype, sorted_as_before), (alignment, prototype_alignment)], own_weight=classification
+    )
+    return Strategy(
+        model=fresh(0),
+        optimizer=partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay),
+        criterion=partial(smoothed_cross_entropy, label_smoothing=label_smoothing),
+        train_mb_size=batch_size,
+        train_epochs=epochs,
+        device=device,
+        plugins=[
+            upgrade,
+            ClassScope(training="seen", evaluation="seen"),
+            held,
+            WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
+        ],
+        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
+        precision=precision,
+    )
