@@ -34,8 +34,8 @@ def scenario_schema() -> dict[str, Any]:
     properties["strategy"] |= _names_or(list(blocks), {"type": "string"})
     properties["references"]["items"] = _names_or(list(blocks), {"type": "string"})
     folder = {"type": "string", "pattern": "^folder:."}
-    for kind in ("FscilStream", "IncrementalStream", "ReplacementStream"):
-        schema["$defs"][kind]["properties"]["dataset"] |= _names_or(list(FACTS), folder)
+    for reference in properties["stream"]["discriminator"]["mapping"].values():
+        schema["$defs"][reference.rpartition("/")[2]]["properties"]["dataset"] |= _names_or(list(FACTS), folder)
     images = schema["$defs"]["CompatibilityEvaluation"]["properties"]["images"]
     images |= _names_or([STREAM, HELD_OUT, *FACTS], folder)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clsim scenario", **schema}

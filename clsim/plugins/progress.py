@@ -44,7 +44,7 @@ class Progress(SupervisedPlugin[Any]):
         session = strategy.experience
         self.listener.session_started(
             session.current_experience,
-            len(session.classes_in_this_experience),
+            len(set(session.classes_in_this_experience) - set(session.previous_classes)),
             len(session.dataset),
             strategy.train_epochs,
             strategy.train_epochs * len(strategy.dataloader),

@@ -148,10 +148,20 @@ STREAM = [
     ("class_order: natural", "class_order: random", 10, "expected natural or a block of keys or a list"),
     ("dataset: shapes", "dataset: cifar10O", 5, "no data set 'cifar10O'"),
     ("dataset: shapes", "dataset: 'folder:'", 5, "names no path"),
-    ("kind: fscil", "kind: null", 4, "stream.kind: expected fscil, incremental or replacement, got nothing (null)"),
+    (
+        "kind: fscil",
+        "kind: null",
+        4,
+        "stream.kind: expected fscil, incremental, replacement or upgrade, got nothing (null)",
+    ),
     ("  kind: fscil\n", "", 3, "the key 'kind' is missing in stream"),
     ("kind: fscil", "kind: incremental", 8, "unknown key 'shots' in stream"),
-    ("kind: fscil", "kind: fcsil", 4, "stream.kind: expected fscil, incremental or replacement, got the text 'fcsil'"),
+    (
+        "kind: fscil",
+        "kind: fcsil",
+        4,
+        "stream.kind: expected fscil, incremental, replacement or upgrade, got the text 'fcsil'",
+    ),
     ("shots: 5", "shots: 5\n  image_size: 4", 9, "image_size: must be at least 8"),
 ]
 OTHERS = [

@@ -85,6 +85,23 @@ def test_other_widths_cannot_be_compared(text):
     assert row(text, [wider])[0] == [0.0]
 
 
+@pytest.mark.parametrize("text", ["nearest_class_mean", "cmc@1", "cmc@3", "map"])
+def test_truncated_widths_are_compared_by_their_first_numbers(text):
+    rule = Criterion.parse(text, truncate=True)
+    wide_query, wide = torch.cat([QUERY, torch.ones(60, 3).half()], 1), features(40, width=9, seed=4)
+    galleries = [rule.keep(*gallery) for gallery in (GALLERIES[0], wide)]
+    cut = Criterion.parse(text)
+    plain = [cut.keep(*gallery) for gallery in (GALLERIES[0], (wide[0][:, :6], wide[1]))]
+    # A longer query on an older, shorter gallery; and a shorter query on a longer one.
+    longer, shorter = rule.row(wide_query, LABELS, galleries), rule.row(QUERY, LABELS, galleries)
+    assert longer[0][0] == pytest.approx(cut.row(QUERY, LABELS, plain[:1])[0][0])
+    assert shorter[0] == pytest.approx(cut.row(QUERY, LABELS, plain)[0])
+    # All numbers count where both have them.
+    full = Criterion.parse(text)
+    assert longer[0][1] == pytest.approx(full.row(wide_query, LABELS, [full.keep(*wide)])[0][0])
+    assert longer[0][1] != pytest.approx(shorter[0][1])
+
+
 def test_class_means_are_all_that_is_kept_where_they_do():
     means, classes = Criterion.parse("nearest_class_mean").keep(*GALLERIES[0])
     assert means.shape == (4, 6)

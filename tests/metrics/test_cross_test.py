@@ -160,6 +160,37 @@ def test_files_give_the_matrix_of_the_run(criterion, kept_in_files, tmp_path):
         assert with_files.record() == metric.record()
 
 
+@pytest.mark.parametrize("kept_in_files", [False, True])
+def test_further_criteria_have_their_rows_in_the_record(kept_in_files, tmp_path):
+    folder = tmp_path / "features" if kept_in_files else None
+    names = ["cmc@1", "cmc@5", "map"]
+    metric = CrossTests(QUERY, GALLERY, also=names, folder=folder)
+    Versions(metric, projection(0), projection(1))
+    record = metric.record()
+    for name in names:
+        alone = CrossTests(QUERY, GALLERY, criterion=name)
+        Versions(alone, projection(0), projection(1))
+        assert record["also"][name] == alone.matrix[-1]
+    assert metric.passes == 4
+
+
+def test_longer_features_are_compared_by_their_first_numbers_if_they_may_be(tmp_path):
+    first, second = projection(0), projection(1)
+    longer = torch.cat([second, projection(2, width=3)], 1)
+    equal, refused = (CrossTests(QUERY, GALLERY, criterion="cmc@1") for _ in range(2))
+    cut = CrossTests(QUERY, GALLERY, criterion="cmc@1", truncate=True, folder=tmp_path)
+    Versions(equal, first, second)
+    Versions(refused, first, longer)
+    Versions(cut, first, longer)
+    assert refused.matrix[1][0] == 0.0
+    assert refused.record()["constraints"] is None
+    assert cut.matrix[1][0] == equal.matrix[1][0] > 0
+    assert cut.matrix[1][1] == refused.matrix[1][1] != equal.matrix[1][1]  # by all its numbers where both have them
+    assert cut.record()["constraints"] == pytest.approx(equal.record()["constraints"], abs=0.02)
+    assert recompute_matrix(tmp_path, "cmc@1", truncate=True) == cut.matrix
+    assert recompute_matrix(tmp_path, "cmc@1") == refused.matrix
+
+
 def bright_pixels(*places):
     """A projection to the pixels that tell the classes ``places``, and to no other."""
     matrix = torch.zeros(3, 8, 8, len(places))
@@ -175,6 +206,7 @@ def test_record_of_two_versions_by_hand():
     assert metric.record() == {
         "self_test": metric.matrix[0][0],
         "cross_tests": [],
+        "also": {},
         "ac": None,
         "am": metric.matrix[0][0],
         "against_first": None,

@@ -179,6 +179,17 @@ def test_items_of_another_width_are_not_found():
     assert record["backfill"]["random"] == record["backfill"]["best_first"] == [0.0, 0.0, 0.0]
 
 
+def test_items_of_another_width_are_found_by_their_first_numbers_if_they_may_be():
+    queries, items = torch.arange(6) % 2, torch.arange(8) % 2
+    for first, second in (((E0, E1), ([1.0, 0.0, 0.2], [0.0, 1.0, 0.2])), (([1.0, 0, 0.2], [0, 1.0, 0.2]), (E0, E1))):
+        service = ServiceView(2, steps=2, truncate=True)
+        service.open(queries, items)
+        service.enrol(of_class(queries, *first), of_class(items, *first), 0.0)
+        query, stored = (of_class(labels, *second) for labels in (queries, items))
+        record = service.enrol(query, stored, 0.0)
+        assert record["accuracy"] == record["full_backfill"] == 1.0
+
+
 def test_opening_again_forgets():
     query_labels, labels, versions = drawn(1, 12, 12)
     service = ServiceView(1)
