@@ -129,6 +129,7 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_lines(scenario: P
     assert "did you mean 'stand_in'?" in found[7][2]
 
 
+KINDS = "stream.kind: expected fscil, incremental, replacement or upgrade"
 STREAM = [
     ("base_classes: 60", "base_classes: 101", 6, "101 classes of shapes, which has 100 classes"),
     ("ways: 5", "ways: 7", 7, "sessions of 7 leave 5 of 100 classes over"),
@@ -152,7 +153,7 @@ STREAM = [
         "kind: fscil",
         "kind: null",
         4,
-        "stream.kind: expected fscil, incremental, replacement or upgrade, got nothing (null)",
+        f"{KINDS}, got nothing (null)",
     ),
     ("  kind: fscil\n", "", 3, "the key 'kind' is missing in stream"),
     ("kind: fscil", "kind: incremental", 8, "unknown key 'shots' in stream"),
@@ -160,7 +161,7 @@ STREAM = [
         "kind: fscil",
         "kind: fcsil",
         4,
-        "stream.kind: expected fscil, incremental, replacement or upgrade, got the text 'fcsil'",
+        f"{KINDS}, got the text 'fcsil'",
     ),
     ("shots: 5", "shots: 5\n  image_size: 4", 9, "image_size: must be at least 8"),
 ]
