@@ -132,6 +132,7 @@ def _session(strategy: Strategy, stream: Stream, session: int, metrics: Measured
         "train_seconds": trained - start,
         "eval_seconds": measured - trained,
         "images_trained": strategy.images_trained,
+        "diagnostics": strategy.model.diagnostics() if hasattr(strategy.model, "diagnostics") else {},
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }

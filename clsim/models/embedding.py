@@ -58,6 +58,11 @@ class EmbeddingClassifier(FeatureClassifier):
         logits: Tensor = self.head(features)
         return logits
 
+    def diagnostics(self) -> dict[str, float]:
+        """What a session's record says of the model beside its results."""
+        error = self.orthogonality_error()
+        return {} if error is None else {"orthogonality_error": error}
+
     def orthogonality_error(self) -> float | None:
         r"""Largest entry of :math:`|Q Q^\top - I|` in absolute value; ``None`` where there is no ``Q``."""
         if len(self.head) == 1:

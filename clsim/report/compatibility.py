@@ -31,6 +31,9 @@ def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple
         ("own class nearer", percent(constraints.get("same_class"))),
         ("others farther", percent(constraints.get("different_class"))),
     ]
+    for name, row in (known.get("also") or {}).items():
+        rows.append((f"{name}, self-test", percent(row[-1])))
+        rows += [(f"{name}, gallery before", percent(row[-2]))] if len(row) > 1 else []
     return [(name, figure) for name, figure in rows if figure != DASH]
 
 
@@ -41,6 +44,12 @@ def replacement_sentences(record: Record) -> list[str]:
         name = record.get("replaced_by")
         return [f"model replaced by {clean(name)}"] if name else []
     return [f"model replaced by {clean(item.get('model'))} {_when(item)}{_how(item)}" for item in known]
+
+
+def diagnostic_sentences(record: Record) -> list[str]:
+    """``orthogonality error 2.4e-07`` for each of the figures that a model gives of itself."""
+    known = {name: finite(value) for name, value in (record.get("diagnostics") or {}).items()}
+    return [f"{clean(name).replace('_', ' ')} {value:.1e}" for name, value in known.items() if value is not None]
 
 
 def replaced_versions(records: Sequence[Record]) -> frozenset[int]:

@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, TextIO
 
-from clsim.report.compatibility import compatibility_figures, replaced_versions, replacement_sentences
+from clsim.report.compatibility import (
+    compatibility_figures,
+    diagnostic_sentences,
+    replaced_versions,
+    replacement_sentences,
+)
 from clsim.report.figures import (
     DASH,
     class_ids,
@@ -105,7 +110,8 @@ class PlainReporter:
         for line in compatibility_lines(record):
             self._line(f"  {line}")
         classes = class_ids(record.get("new_classes") or [])
-        self._line(f"  new classes: {classes}; trainable parameters: {count(record.get('trainable_parameters'))}")
+        parts = [f"new classes: {classes}", f"trainable parameters: {count(record.get('trainable_parameters'))}"]
+        self._line(f"  {'; '.join([*parts, *diagnostic_sentences(record)])}")
         self._underway = None
 
     def run_ended(self, results: Results, seconds: float) -> None:

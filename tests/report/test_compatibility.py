@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from clsim.report.compatibility import compatibility_figures, replaced_versions, replacement_sentences
+from clsim.report.compatibility import (
+    compatibility_figures,
+    diagnostic_sentences,
+    replaced_versions,
+    replacement_sentences,
+)
 
 Make = Callable[..., Any]
 
@@ -31,6 +36,17 @@ def test_what_is_null_is_left_out(compatible: Make) -> None:
     assert compatibility_figures(first) == [("self-test", "58.89%"), ("AM", "58.89%")]
     assert compatibility_figures(None) == compatibility_figures({}) == []
     assert compatibility_figures({"self_test": 0.0}) == [("self-test", "0.00%")]
+
+
+def test_further_criteria_and_what_a_model_says_of_itself() -> None:
+    figures = compatibility_figures({"self_test": 0.5, "also": {"cmc@5": [0.25, 0.75], "map": [0.125]}})
+    assert figures[1:] == [
+        ("cmc@5, self-test", "75.00%"),
+        ("cmc@5, gallery before", "25.00%"),
+        ("map, self-test", "12.50%"),
+    ]
+    assert diagnostic_sentences({"diagnostics": {"orthogonality_error": 2.44e-7}}) == ["orthogonality error 2.4e-07"]
+    assert diagnostic_sentences({"diagnostics": {}}) == diagnostic_sentences({}) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,203 @@
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from clsim.models import EmbeddingClassifier
+from clsim.models.arrival import Arrival
+from clsim.models.lanes import Lanes
+
+
+class Flat(nn.Module):
+    """Pixels times a matrix."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.num_features = width
+        self.linear = nn.Linear(12, width)
+
+    def forward(self, images):
+        return self.linear(images.flatten(1))
+
+
+def images(count=3):
+    return torch.rand(count, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+
+
+def model(**settings):
+    torch.manual_seed(0)
+    return EmbeddingClassifier(Flat(5), 4, 7, **settings)
+
+
+def given(turn, shift):
+    """Features are the first two pixels of an image; two classes."""
+    backbone = Flat(2)
+    made = EmbeddingClassifier(backbone, 2, 2, turned=turn is not None)
+    with torch.no_grad():
+        backbone.linear.weight.copy_(torch.eye(2, 12))
+        backbone.linear.bias.zero_()
+        made.neck.weight.copy_(torch.eye(2))
+        made.classifier.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        if turn is not None:
+            made.head[0].weight = torch.tensor(turn)
+            made.head[0].bias.copy_(torch.tensor(shift))
+    return made
+
+
+def one_image(first, second):
+    pixels = torch.zeros(1, 12)
+    pixels[0, :2] = torch.tensor([first, second])
+    return pixels.view(1, 3, 2, 2)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_features_are_the_projected_output_of_the_backbone_with_length_one(turned):
+    made = model(turned=turned)
+    features = made.embed(images())
+    assert features.shape == (3, 4)
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
+    projected = made.backbone(images()) @ made.neck.weight.T
+    torch.testing.assert_close(features, projected / projected.square().sum(1, keepdim=True).sqrt())
+    assert made.neck.bias is None
+
+
+def test_features_are_float32_under_autocast():
+    made = model(turned=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = made.embed(images())
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
+
+
+def test_without_a_turn_logits_are_the_rows_times_the_features():
+    made = given(None, None)
+    torch.testing.assert_close(made.embed(one_image(3.0, 4.0)), torch.tensor([[0.6, 0.8]]))
+    torch.testing.assert_close(made(one_image(3.0, 4.0)), torch.tensor([[2.2, 5.0]]))
+    other = model()
+    torch.testing.assert_close(other(images()), other.embed(images()) @ other.classifier.T)
+    assert other.classifier.shape == (7, 4)
+
+
+def test_with_a_turn_the_classifier_sees_the_turned_features():
+    made = given([[0.0, -1.0], [1.0, 0.0]], [0.1, 0.2])
+    torch.testing.assert_close(made.embed(one_image(3.0, 4.0)), torch.tensor([[0.6, 0.8]]))
+    # The turn makes (-0.8, 0.6) of it, the shift (-0.7, 0.8).
+    torch.testing.assert_close(made(one_image(3.0, 4.0)), torch.tensor([[0.9, 1.1]]))
+    other = model(turned=True)
+    turned = other.embed(images()) @ other.head[0].weight.T + other.head[0].bias
+    torch.testing.assert_close(other(images()), turned @ other.classifier.T)
+
+
+def test_what_is_stored_comes_before_the_turn():
+    made = model(turned=True)
+    before, logits = made.embed(images()), made(images())
+    with torch.no_grad():
+        made.head[0].parametrizations.weight.original.normal_()
+        made.head[0].bias.normal_()
+    torch.testing.assert_close(made.embed(images()), before)
+    assert not torch.allclose(made(images()), logits)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_features_of_the_last_pass_are_at_hand_with_their_graph(turned):
+    made = model(turned=turned)
+    assert made.features is None
+    made.embed(images())
+    assert made.features is None
+    logits = made(images())
+    torch.testing.assert_close(made.features, made.embed(images()))
+    torch.testing.assert_close(made.classify(made.features), logits)
+    made.features.square()[:, 0].sum().backward()
+    assert made.neck.weight.grad.abs().max() > 0
+    made(images(2))
+    assert made.features.shape == (2, 4)
+    assert deepcopy(made).features is None
+
+
+def test_without_a_turn_there_is_no_error_of_it():
+    assert model().orthogonality_error() is None
+
+
+def test_the_error_is_the_largest_entry_by_which_the_turn_is_not_orthogonal():
+    made = model(turned=True)
+    assert made.orthogonality_error() < 1e-6
+    made.head[0] = nn.Linear(4, 4)
+    with torch.no_grad():
+        made.head[0].weight.copy_(torch.diag(torch.tensor([1.0, 0.5, -1.0, 1.0])))
+    assert made.orthogonality_error() == pytest.approx(0.75)
+
+
+def test_the_turn_stays_orthogonal_while_it_is_trained():
+    made = model(turned=True)
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.01)
+    labels, before = torch.arange(30) % 7, made.head[0].weight.detach().clone()
+    for _ in range(50):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(made(images(30)), labels).backward()
+        optimizer.step()
+        assert made.orthogonality_error() < 1e-5
+    turn = made.head[0].weight.detach()
+    assert (turn - before).abs().max() > 0.1
+    assert (turn @ turn.T - torch.eye(4)).abs().max() < 1e-5
+    assert made.head[0].bias.abs().max() > 0.1
+
+
+def test_in_bfloat16_the_turn_is_off_by_no_more_than_rounding_explains():
+    torch.manual_seed(0)
+    made = EmbeddingClassifier(Flat(5), 32, 7, turned=True)
+    with torch.no_grad():
+        made.head[0].parametrizations.weight.original.add_(0.1 * torch.randn(32, 32))
+    seen = []
+    hook = made.head[-1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float()))
+    unit = nn.functional.normalize(torch.randn(200, 32), dim=1)
+    with torch.no_grad():
+        made.head[0].bias.zero_()
+        with torch.autocast("cpu", torch.bfloat16):
+            made.classify(unit)
+        made.classify(unit)
+    hook.remove()
+    rounded, exact = seen
+    only_rounded = nn.functional.linear(unit.bfloat16(), made.head[0].weight.bfloat16()).float()
+    assert (rounded - exact).norm() <= 2 * (only_rounded - exact).norm()
+
+
+def test_a_copy_turns_as_the_model_does():
+    made = model(turned=True)
+    made(images())
+    again = deepcopy(made)
+    torch.testing.assert_close(again(images()), made(images()), rtol=0, atol=0)
+    other = EmbeddingClassifier(Flat(5), 4, 7, turned=True)
+    other.load_state_dict(made.state_dict())
+    torch.testing.assert_close(other(images()), made(images()))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("width", [5, 9])
+def test_what_arrives_keeps_its_own_width_and_the_classifier_starts_over(turned, width):
+    made, arriving = model(turned=turned), Flat(width)
+    before = made.classifier.detach().clone()
+    assert made.replace(Arrival("other", arriving)) is True
+    assert made.dimensions == width
+    assert made.classifier.shape == (7, width)
+    assert made.classifier.requires_grad
+    assert before.shape != made.classifier.shape or not torch.equal(made.classifier, before)
+    expected = nn.functional.normalize(arriving(images()), dim=1)
+    torch.testing.assert_close(made.embed(images()), expected)
+    torch.testing.assert_close(made(images()), expected @ made.classifier.T)
+    assert made.orthogonality_error() is None
+    assert {name for name, _ in made.named_parameters()} == {
+        "backbone.linear.weight",
+        "backbone.linear.bias",
+        "head.0.weight",
+    }
+
+
+def test_lanes_give_the_same_features():
+    alone = model(turned=True)
+    beside = deepcopy(alone)
+    beside.backbone = Lanes(beside.backbone, 2)
+    torch.testing.assert_close(beside(images(6)), alone(images(6)))
+    beside.replace(Arrival("wide", Flat(9)))
+    assert isinstance(beside.backbone, Lanes)
+    assert beside.embed(images(6)).shape == (6, 9)
