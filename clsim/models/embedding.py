@@ -54,8 +54,9 @@ class EmbeddingClassifier(FeatureClassifier):
         return F.normalize(self.neck(self.backbone(images)).float(), dim=1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits ``(B, classes)``."""
-        logits: Tensor = self.head(features)
+        """Logits ``(B, classes)``, in float32: in half precision ``Q`` would be orthogonal to three digits only."""
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = self.head(features.float())
         return logits
 
     def diagnostics(self) -> dict[str, float]:

@@ -33,6 +33,7 @@ class ModelUpgrade(SupervisedPlugin[Any]):
         upgrade = strategy.experience.current_experience
         if upgrade == 0:
             return
+        strategy.model.zero_grad(set_to_none=True)
         self.old = strategy.model.eval().requires_grad_(False)
         strategy.model = self.make(upgrade).to(strategy.device).train()
 

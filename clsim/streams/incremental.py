@@ -39,6 +39,8 @@ def class_incremental(
 
     """
     blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
+    if images_per_class is not None and images_per_class < 1:
+        raise UserError("images_per_class must be at least 1")
     views = []
     for block in blocks:
         found = dataset.train.first_of_each(block, images_per_class)

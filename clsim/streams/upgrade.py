@@ -59,11 +59,13 @@ def upgrade(
 def _of_each(given: int | Sequence[int], sessions: int) -> list[int]:
     counts = [given] * sessions if isinstance(given, int) else list(given)
     if len(counts) != sessions:
-        raise UserError(f"images_per_class has {len(counts)} numbers for {sessions} sessions")
+        raise UserError(f"images_per_class: {len(counts)} given for {sessions} sessions")
     return counts
 
 
 def _check(dataset: DataSet, classes: Sequence[int], images: Sequence[int | None]) -> None:
+    if any(each is not None and each < 1 for each in images):
+        raise UserError("images_per_class must be at least 1")
     if not classes or min(classes) < 1:
         raise UserError("an upgrade stream needs classes in every session")
     if max(classes) > len(dataset.class_names):
