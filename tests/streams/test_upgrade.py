@@ -187,7 +187,7 @@ def test_models_take_over_in_an_upgrade_by_data_alone(tmp_path):
         ({"classes": [4, 4]}, "session 1 brings neither classes nor images"),
         ({"classes": [4, 4], "images_per_class": 5}, "session 1 brings neither classes nor images"),
         ({"classes": [4, 6, 6], "images_per_class": [5, 5, 5]}, "session 2 brings neither classes nor images"),
-        ({"classes": [4, 6], "images_per_class": [5, 5, 5]}, "images_per_class has 3 numbers for 2 sessions"),
+        ({"classes": [4, 6], "images_per_class": [5, 5, 5]}, "images_per_class: 3 given for 2 sessions"),
         ({"classes": [4, 6], "images_per_class": 21}, "class 0 has 20 training images, 21 are asked for"),
         ({"classes": [4, 6], "class_order": [0, 1]}, "class_order must name each of the 10 classes once"),
     ],
