@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from clsim.config.streams import DrawnReplacements, ReplacementStream
+from clsim.config.streams import DrawnReplacements, ReplacementStream, UpgradeStream
 from clsim.errors import UserError
 from clsim.models.arrival import Arrival, load_arrival, open_clip_arrival, timm_arrival
 from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve_model
@@ -27,8 +27,10 @@ class Moment(NamedTuple):
     after_share: float | None = None
 
 
-def moments(described: ReplacementStream, sessions: int) -> list[Moment]:
+def moments(described: ReplacementStream | UpgradeStream, sessions: int) -> list[Moment]:
     """What the scenario lists, or what its process draws: models come in their order until they run out.
+
+    Models that an upgrade stream loads come before their sessions.
 
     Example:
         >>> text = "{kind: replacement, dataset: shapes, base_classes: 10, ways: 15, replacements: "
@@ -38,6 +40,8 @@ def moments(described: ReplacementStream, sessions: int) -> list[Moment]:
         Moment(model='first', session=0, after_iterations=0, after_share=None)
 
     """
+    if isinstance(described, UpgradeStream):
+        return [Moment(name, session) for session, name in enumerate(described.load or []) if name is not None]
     given = described.replacements
     if isinstance(given, DrawnReplacements):
         first = [] if given.initial is None else [Moment(given.initial, 0)]

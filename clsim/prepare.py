@@ -19,7 +19,7 @@ from clsim.config.streams import FscilStream, ReplacementStream, UpgradeStream
 from clsim.data import load
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
-from clsim.plugins import ModelReplacement
+from clsim.plugins import ModelReplacement, ModelUpgrade
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
 from clsim.streams import Stream, class_incremental, fscil, replacement_stream, upgrade
@@ -143,7 +143,7 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
         settings["device"] = device
     due = _due(scenario, plain)
     if due:
-        _check_replaceable(build(plain, **settings), chosen.name)
+        _check_replaceable(build(plain, **settings), chosen.name, scenario.stream)
     stream = _with_models(plain, scenario, due, head, device)
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)
@@ -180,30 +180,36 @@ def _sessions(scenario: Scenario) -> Stream:
 
 
 def _arguments(scenario: Scenario) -> dict[str, Any]:
-    return scenario.stream.model_dump(exclude={"kind", "dataset", "image_size", "replacements"})
+    return scenario.stream.model_dump(exclude={"kind", "dataset", "image_size", "replacements", "load"})
 
 
 def _due(scenario: Scenario, plain: Stream) -> list[Moment]:
     described = scenario.stream
-    return moments(described, len(plain)) if isinstance(described, ReplacementStream) else []
+    return moments(described, len(plain)) if isinstance(described, ReplacementStream | UpgradeStream) else []
 
 
 def _with_models(plain: Stream, scenario: Scenario, due: list[Moment], head: Head, device: str) -> Stream:
     if not due:
         return plain
     models = load_replacements(due, scenario.models, head=head, seed=scenario.seed, device=device)
+    if isinstance(scenario.stream, UpgradeStream):
+        loaded = {arriving.session: arriving.model for arriving in models}
+        return upgrade(plain.dataset, **_arguments(scenario), load=[loaded.get(t) for t in range(len(plain))])
     return replacement_stream(plain.dataset, **_arguments(scenario), replacements=models)
 
 
-def _check_replaceable(strategy: Strategy, name: str) -> None:
+def _check_replaceable(strategy: Strategy, name: str, described: object) -> None:
     """A strategy that does not notice the models that arrive would pass for one that withstands them."""
-    if any(isinstance(plugin, ModelReplacement) for plugin in strategy.plugins):
+    upgrades = isinstance(described, UpgradeStream)
+    plugin: type = ModelUpgrade if upgrades else ModelReplacement
+    if any(isinstance(present, plugin) for present in strategy.plugins):
         return
-    able = [other for other, path in list_strategies().items() if ModelReplacement.__name__ in path.read_text()]
+    able = [other for other, path in list_strategies().items() if plugin.__name__ in path.read_text()]
     raise UserError(
-        f"models arrive in this stream, and the strategy {name} has no plugin ModelReplacement to put them in",
-        where="stream.replacements",
-        fix=f"strategies that can: {', '.join(able)}; or run without: --set stream.replacements=[]",
+        f"models arrive in this stream, and the strategy {name} has no plugin {plugin.__name__} to put them in",
+        where="stream.load" if upgrades else "stream.replacements",
+        fix=f"strategies that can: {', '.join(able)}; or run without: --set "
+        + ("stream.load=null" if upgrades else "stream.replacements=[]"),
     )
 
 

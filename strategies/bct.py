@@ -61,15 +61,16 @@ def build(
     # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
     layout = torch.channels_last
 
-    def fresh(upgrade: int) -> EmbeddingClassifier:
+    def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
         network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
-        model: EmbeddingClassifier = EmbeddingClassifier(network, dimensions, len(stream.class_names))
+        width = dimensions if old is None else old.dimensions
+        model: EmbeddingClassifier = EmbeddingClassifier(network, width, len(stream.class_names))
         return model.to(memory_format=layout)
 
     upgrade = ModelUpgrade(fresh)
     influenced = partial(prototype_cross_entropy, label_smoothing=label_smoothing)
     return Strategy(
-        model=fresh(0),
+        model=fresh(None),
         optimizer=partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay),
         criterion=partial(smoothed_cross_entropy, label_smoothing=label_smoothing),
         train_mb_size=batch_size,

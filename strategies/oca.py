@@ -70,10 +70,10 @@ def build(
     # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
     layout = torch.channels_last
 
-    def fresh(upgrade: int) -> EmbeddingClassifier:
+    def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
         network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
-        width = dimensions + upgrade * added
-        model = EmbeddingClassifier(network, width, len(stream.class_names), turned=upgrade > 0)
+        width = dimensions if old is None else old.dimensions + added
+        model = EmbeddingClassifier(network, width, len(stream.class_names), turned=old is not None)
         return model.to(memory_format=layout)
 
     upgrade = ModelUpgrade(fresh)
@@ -82,7 +82,7 @@ def build(
         upgrade, [(prototype, sorted_as_before), (alignment, prototype_alignment)], own_weight=classification
     )
     return Strategy(
-        model=fresh(0),
+        model=fresh(None),
         optimizer=partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay),
         criterion=partial(smoothed_cross_entropy, label_smoothing=label_smoothing),
         train_mb_size=batch_size,

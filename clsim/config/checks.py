@@ -28,7 +28,7 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
     if stream.get("kind") == "replacement":
         yield from check_replacements(stream.get("replacements"), models, sessions)
     if stream.get("kind") == "upgrade":
-        yield from check_upgrades(stream)
+        yield from check_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
     yield from _published(_block(raw, "published"), sessions)
     yield from _stand_in(raw, file)

@@ -125,6 +125,10 @@ class UpgradeStream(StreamBlock):
         default=None, description="the first so many training images of every class, in all sessions or in each"
     )
 
+    load: list[str | None] | None = Field(
+        default=None, description="for each session a name in models, which is not trained, or null"
+    )
+
     def summary(self, sessions: int | None) -> list[str]:
         """The sessions and their classes."""
         return [*super().summary(sessions), " -> ".join(map(str, self.classes)) + " classes"]

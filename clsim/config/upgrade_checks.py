@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from clsim.config.finding import Finding, facts_of
 from clsim.config.yaml_lines import KeyPath
+from clsim.words import suggestion
 
 CLASSES: KeyPath = ("stream", "classes")
 IMAGES: KeyPath = ("stream", "images_per_class")
+LOAD: KeyPath = ("stream", "load")
 
 
-def check_upgrades(stream: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every finding of the raw block beyond those of any stream."""
+def check_upgrades(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Finding]:
+    """Every finding of the raw block beyond those of any stream.
+
+    Args:
+        stream: the block.
+        models: the names in the scenario's ``models:``.
+    """
+    yield from _load(stream, models)
     facts, name = facts_of(stream.get("dataset")), stream.get("dataset")
     classes, images = _counts(stream.get("classes")), _counts(stream.get("images_per_class"))
     for session, count in enumerate(classes):
@@ -42,6 +50,19 @@ def check_upgrades(stream: Mapping[str, Any]) -> Iterator[Finding]:
         if not fewer and classes[session] == classes[session - 1] and same_images:
             what = f"stream.classes: session {session} brings nothing that the one before did not have"
             yield Finding((*CLASSES, session), what, "add classes, or give images_per_class a number for each session")
+
+
+def _load(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Finding]:
+    given, classes = stream.get("load"), stream.get("classes")
+    if not isinstance(given, list):
+        return
+    if isinstance(classes, list) and len(given) != len(classes):
+        what = f"stream.load: {len(given)} given for {len(classes)} sessions"
+        yield Finding(LOAD, what, "write one for each session, null for a model that is to be trained")
+    for session, name in enumerate(given):
+        if isinstance(name, str) and name not in models:
+            fix = suggestion(name, models) or f"describe it: models: {{{name}: {{kind: ...}}}}"
+            yield Finding((*LOAD, session), f"stream.load.{session}: there is no '{name}' in models", fix)
 
 
 def _counts(value: object) -> list[int]:

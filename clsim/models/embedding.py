@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import orthogonal
 
 from clsim.models.classifier import FeatureClassifier
+from clsim.prototypes import prototypes
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
@@ -58,6 +59,18 @@ class EmbeddingClassifier(FeatureClassifier):
         with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = self.head(features.float())
         return logits
+
+    def fit_classifier(self, features: Tensor, labels: Tensor) -> None:
+        """Makes the classifier's rows from the mean features of the classes, scaled to length 1.
+
+        Args:
+            features: ``(N, dimensions)``.
+            labels: class ids ``(N,)``; rows of classes that do not occur stay as they are.
+
+        """
+        classes, means = prototypes(features, labels)
+        with torch.no_grad():
+            self.classifier[classes] = F.normalize(means, dim=1).to(self.classifier.dtype)
 
     def diagnostics(self) -> dict[str, float]:
         """What a session's record says of the model beside its results."""

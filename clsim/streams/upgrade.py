@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 
 from clsim.data import DataSet
 from clsim.errors import UserError
 from clsim.streams.order import ClassOrder, arrival_order
+from clsim.streams.replacement import Replacement
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
+
+if TYPE_CHECKING:
+    from clsim.models.arrival import Arrival
 
 
 def upgrade(
@@ -20,6 +25,7 @@ def upgrade(
     classes: Sequence[int],
     images_per_class: int | Sequence[int] | None = None,
     class_order: ClassOrder = None,
+    load: Sequence[Arrival | None] = (),
 ) -> Stream:
     """Builds an upgrade stream: session ``t`` holds the training images of the first ``classes[t]`` classes.
 
@@ -32,6 +38,7 @@ def upgrade(
         images_per_class: the first so many training images of every class, one number for all sessions or one for
             each, never fewer than before; without it all of them.
         class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
+        load: for each session the model that is there already and not trained, or ``None``; without it all are trained.
 
     Returns:
         The stream; a session's test images are those of the classes that it is the first to hold.
@@ -43,6 +50,8 @@ def upgrade(
     """
     images = [images_per_class] * len(classes) if images_per_class is None else _of_each(images_per_class, len(classes))
     _check(dataset, classes, images)
+    if load and len(load) != len(classes):
+        raise UserError(f"load: {len(load)} given for {len(classes)} sessions")
     order = arrival_order(len(dataset.class_names), class_order)
     views = []
     for count, each in zip(classes, images, strict=True):
@@ -53,7 +62,8 @@ def upgrade(
         views.append(ResidentView(dataset.train, torch.cat(found)))
     starts = [0, *classes[:-1]]
     blocks = [order[start:count] for start, count in zip(starts, classes, strict=True)]
-    return Stream(dataset, blocks, views, cumulative=True)
+    loaded = [Replacement(model, session) for session, model in enumerate(load) if model is not None]
+    return Stream(dataset, blocks, views, replacements=loaded, cumulative=True)
 
 
 def _of_each(given: int | Sequence[int], sessions: int) -> list[int]:

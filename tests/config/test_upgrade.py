@@ -181,3 +181,27 @@ def test_the_json_schema_knows_upgrades() -> None:
     properties = schema["$defs"]["UpgradeStream"]["properties"]
     assert {"kind", "dataset", "classes", "images_per_class", "class_order"} <= set(properties)
     assert "cifar100" in properties["dataset"]["anyOf"][0]["enum"]
+
+
+LOADING = edited(NO_IMAGES, "strategy: toy", "models: {old: {kind: timm, model: resnet18}}\nstrategy: toy")
+
+
+def test_models_that_are_there_already_are_named(upgrade: Path) -> None:
+    upgrade.write_text(edited(LOADING, "[50, 75, 100]", "[50, 75, 100]\n  load: [old, null, old]"))
+    assert load_scenario(upgrade).stream.load == ["old", None, "old"]
+
+
+@pytest.mark.parametrize(
+    ("load", "what"),
+    [
+        ("[old, null]", "stream.load: 2 given for 3 sessions"),
+        ("[old, null, odl]", "stream.load.2: there is no 'odl' in models"),
+        ("old", "stream.load: expected"),
+        ("[1, null, old]", "stream.load.0: expected"),
+    ],
+)
+def test_a_mistake_among_them_is_told_with_its_line(upgrade: Path, load: str, what: str) -> None:
+    text = edited(LOADING, "[50, 75, 100]", f"[50, 75, 100]\n  load: {load}")
+    (problem,) = problems_of(upgrade, text)
+    assert what in problem.what
+    assert problem.where == "scenarios/test.yaml:5"

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import SGD, Adam
 
 from clsim.models import EmbeddingClassifier
+from clsim.models.arrival import Arrival
 from clsim.plugins import ModelUpgrade
 from clsim.streams import upgrade
 from clsim.training import Strategy
@@ -61,8 +62,8 @@ def run(sessions=3, plugins=()):
     torch.manual_seed(0)
     made = []
 
-    def make(number):
-        made.append((number, EmbeddingClassifier(Normed(), 4 + number, 10)))
+    def make(old):
+        made.append((old, EmbeddingClassifier(Normed(), old.dimensions + 1, 10)))
         return made[-1][1]
 
     upgrading = ModelUpgrade(make)
@@ -92,7 +93,7 @@ def test_the_first_session_trains_the_model_it_was_given():
 
 def test_every_later_session_trains_a_new_model():
     strategy, made, watch, ended = run()
-    assert [number for number, _ in made] == [1, 2]
+    assert [old for old, _ in made] == [ended[0][0], ended[1][0]]
     assert [model for model, *_ in watch.began[1:]] == [model for _, model in made]
     assert [model for model, *_ in ended[1:]] == [model for _, model in made]
     assert strategy.model.dimensions == 6
@@ -113,7 +114,7 @@ def test_an_optimiser_that_lives_on_forgets_the_old_model():
         model=first,
         optimizer=kept,
         train_mb_size=40,
-        plugins=[ModelUpgrade(lambda number: EmbeddingClassifier(Normed(), 4, 10))],
+        plugins=[ModelUpgrade(lambda old: EmbeddingClassifier(Normed(), 4, 10))],
     )
     for session in upgrade(tiny_dataset(), classes=[4, 10]).train_stream:
         strategy.train(session, eval_streams=[])
@@ -146,7 +147,7 @@ def test_nothing_keeps_the_old_model_alive():
         model=EmbeddingClassifier(Normed(), 4, 10),
         optimizer=partial(SGD, lr=0.1),
         train_mb_size=40,
-        plugins=[ModelUpgrade(lambda number: EmbeddingClassifier(Normed(), 4, 10))],
+        plugins=[ModelUpgrade(lambda old: EmbeddingClassifier(Normed(), 4, 10))],
     )
     stream = upgrade(tiny_dataset(), classes=[4, 10])
     strategy.train(stream.train_stream[0], eval_streams=[])
@@ -175,3 +176,48 @@ def test_avalanche_has_nothing_to_object_to():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         run(sessions=2)
+
+
+def test_a_model_that_is_loaded_stays_as_it_is_and_is_the_old_model_of_the_next():
+    arrival = Arrival("old", Normed(9))
+    before, epochs = arrival.sha256, []
+
+    class Counts(SupervisedPlugin):
+        def after_training_epoch(self, strategy, **kwargs):
+            epochs.append(strategy.experience.current_experience)
+
+    torch.manual_seed(0)
+    stream = upgrade(tiny_dataset(), classes=[4, 6, 10], load=[arrival, None, arrival])
+    upgrading = ModelUpgrade(lambda old: EmbeddingClassifier(Normed(), old.dimensions + 1, 10))
+    strategy = Strategy(
+        model=EmbeddingClassifier(Normed(), 4, 10),
+        optimizer=partial(SGD, lr=0.1),
+        train_mb_size=40,
+        train_epochs=2,
+        plugins=[upgrading, Counts()],
+    )
+    widths = []
+    for session in stream.train_stream:
+        strategy.train(session, eval_streams=[])
+        widths.append(strategy.model.dimensions)
+    assert widths == [9, 10, 9]
+    assert epochs == [1, 1]
+    assert Arrival("new", strategy.model.backbone).sha256 == before == arrival.sha256
+
+
+def test_a_loaded_models_classifier_are_its_class_means():
+    torch.manual_seed(0)
+    stream = upgrade(tiny_dataset(), classes=[4, 6], load=[Arrival("old", Normed(9).eval()), None])
+    strategy = Strategy(
+        model=EmbeddingClassifier(Normed(), 4, 10),
+        optimizer=partial(SGD, lr=0.1),
+        plugins=[ModelUpgrade(lambda old: EmbeddingClassifier(Normed(), 9, 10))],
+    )
+    session = stream.train_stream[0]
+    strategy.train(session, eval_streams=[])
+    images = session.resident.images.pixels[session.resident.indices].float() / 255
+    with torch.no_grad():
+        features = strategy.model.eval().embed(images)
+    for label in range(4):
+        mean = nn.functional.normalize(features[session.resident.labels == label].mean(0), dim=0)
+        torch.testing.assert_close(strategy.model.classifier[label].detach(), mean)

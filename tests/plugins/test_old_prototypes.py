@@ -65,7 +65,7 @@ class Watch(SupervisedPlugin):
 def run(losses=((1.0, prototype_alignment),), classes=(4, 10), images=(5, 20), order=None, **settings):
     torch.manual_seed(0)
     stream = upgrade(tiny_dataset(), classes=list(classes), images_per_class=list(images), class_order=order)
-    upgrading = ModelUpgrade(lambda number: EmbeddingClassifier(Normed(), 4 + number, 10))
+    upgrading = ModelUpgrade(lambda old: EmbeddingClassifier(Normed(), old.dimensions + 1, 10))
     holding, watch = OldPrototypes(upgrading, list(losses), **settings), Watch()
     watch.attach(upgrading, holding)
     strategy = Strategy(
