@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,19 @@ from torch import Tensor
 
 from clsim.data.images import Images
 from clsim.device import device_time
+from clsim.metrics.against_before import AgainstBefore
 from clsim.metrics.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
     backward_compatibility,
-    constraints_satisfied,
     gain_over_first,
-    update_gain,
 )
-from clsim.metrics.criteria import Criterion, Kept, truncated
+from clsim.metrics.criteria import Criterion, Kept
 from clsim.metrics.extraction import extract_features
 from clsim.metrics.feature_files import FeatureFiles
-from clsim.metrics.flips import flip_rates
-from clsim.metrics.sampling import spread
 from clsim.metrics.service import ServiceView
 
 Matrix = list[list[float]]
-
-
-@dataclass(frozen=True)
-class _Before:
-    """What flips and constraints need of the version before: some of its queries, its gallery, and who was right."""
-
-    query: Tensor
-    gallery: Tensor
-    right: Tensor
 
 
 class CrossTests(PluginMetric[Matrix]):
@@ -110,7 +97,8 @@ class CrossTests(PluginMetric[Matrix]):
         self.service = service
         self.embed = embed
         self._files = None if folder is None else FeatureFiles(folder)
-        self._asked = spread(query.labels, constraint_queries)
+        self.truncate = truncate
+        self.constraint_queries = constraint_queries
         self.reset()
 
     def result(self) -> Matrix:
@@ -123,7 +111,13 @@ class CrossTests(PluginMetric[Matrix]):
         self.passes = 0
         self._due = False
         self._kept: dict[Criterion, list[Kept]] = {}
-        self._before: _Before | None = None
+        self._before = AgainstBefore(
+            self.query.labels,
+            self.gallery.labels,
+            queries=self.constraint_queries,
+            same_images=self.same_images,
+            truncate=self.truncate,
+        )
         self._record: dict[str, Any] | None = None
         self._service_record: dict[str, Any] | None = None
         if self.service is not None:
@@ -192,9 +186,8 @@ class CrossTests(PluginMetric[Matrix]):
             "am": average_multimodel_accuracy(self.matrix),
             "against_first": gain_over_first(self.matrix),
             "backward_compatibility": backward_compatibility(self.matrix),
-            **self._against_before(query, right[0]),
+            **self._before.record(self.matrix, query, gallery, right),
         }
-        self._before = _Before(query[self._asked.to(query.device)], gallery, right[-1])
         if self.service is not None:
             self._service_record = self.service.enrol(query, gallery, seconds)
 
@@ -232,35 +225,6 @@ class CrossTests(PluginMetric[Matrix]):
         else:
             galleries = [(self._files.load(version).gallery, labels) for version in range(len(self.matrix) + 1)]
         return criterion.row(query, self.query.labels, galleries)
-
-    def _against_before(self, query: Tensor, right: Tensor) -> dict[str, Any]:
-        """What compares a version with the one before; ``right``: which of its queries are, on that one's gallery."""
-        before = self._before
-        if before is None:
-            return dict.fromkeys(("negative_flip_rate", "positive_flip_rate", "update_gain", "constraints"))
-        negative, positive = flip_rates(before.right, right)
-        self_test = self.matrix[-2][-1]
-        return {
-            "negative_flip_rate": negative,
-            "positive_flip_rate": positive,
-            "update_gain": update_gain(self.matrix[-1][-2], self_test, self.matrix[-1][-1]),
-            "constraints": self._constraints(query, before),
-        }
-
-    def _constraints(self, query: Tensor, before: _Before) -> dict[str, float | None] | None:
-        if self.criterion.truncate:
-            query, _ = truncated(query, before.query)
-        if query.shape[1] != before.query.shape[1]:
-            return None
-        same_class, different_class = constraints_satisfied(
-            query[self._asked.to(query.device)],
-            before.query,
-            before.gallery,
-            self.query.labels[self._asked],
-            self.gallery.labels,
-            exclude_self=self._asked if self.same_images else False,
-        )
-        return {"same_class": same_class, "different_class": different_class}
 
 
 def _same(query: Images, gallery: Images) -> bool:
