@@ -32,6 +32,7 @@ from clsim.metrics.retrieval import (
     nearest_class_mean_accuracy,
     nearest_class_mean_correct,
     nearest_correct,
+    recall_at_k,
 )
 
 __all__ = [
@@ -60,5 +61,6 @@ __all__ = [
     "nearest_correct",
     "performance_drop",
     "random_order",
+    "recall_at_k",
     "update_gain",
 ]
