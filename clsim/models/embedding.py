@@ -72,6 +72,23 @@ class EmbeddingClassifier(FeatureClassifier):
         with torch.no_grad():
             self.classifier[classes] = F.normalize(means, dim=1).to(self.classifier.dtype)
 
+    def turn(self, rotation: Tensor) -> None:
+        """Turns the features for good, and the classifier with them.
+
+        Args:
+            rotation: ``(dimensions, d)``, from the right; with ``d`` less than ``dimensions`` features become shorter.
+
+        Raises:
+            ValueError: an orthogonal layer stands between features and classifier.
+
+        """
+        if len(self.head) > 1:
+            raise ValueError("the features of a model with an orthogonal layer are not turned")
+        weight: Any = getattr(self.neck, "weight", None)
+        rows = rotation.T if weight is None else rotation.T @ weight
+        self.neck, self.head = _linear(rows), nn.Sequential(_linear(self.classifier @ rotation))
+        self.dimensions = rotation.shape[1]
+
     def diagnostics(self) -> dict[str, float]:
         """What a session's record says of the model beside its results."""
         error = self.orthogonality_error()
@@ -93,3 +110,11 @@ class EmbeddingClassifier(FeatureClassifier):
         self.dimensions = arrival.width
         self.head = nn.Sequential(nn.Linear(arrival.width, old.shape[0], bias=False)).to(old.device)
         return True
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    """The map with this matrix, ``(out, in)``, and no bias."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device=weight.device)
+    with torch.no_grad():
+        made.weight.copy_(weight)
+    return made

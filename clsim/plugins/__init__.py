@@ -10,6 +10,7 @@ from clsim.plugins.model_replacement import ModelReplacement
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.old_prototypes import OldPrototypes
 from clsim.plugins.one_cycle import OneCycle
+from clsim.plugins.procrustes import Procrustes
 from clsim.plugins.progress import Progress
 from clsim.plugins.progressive_resize import ProgressiveResize
 from clsim.plugins.rehearsal import Rehearsal
@@ -26,6 +27,7 @@ __all__ = [
     "NewClassGradientScale",
     "OldPrototypes",
     "OneCycle",
+    "Procrustes",
     "Progress",
     "ProgressiveResize",
     "Rehearsal",

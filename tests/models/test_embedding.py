@@ -201,3 +201,31 @@ def test_lanes_give_the_same_features():
     beside.replace(Arrival("wide", Flat(9)))
     assert isinstance(beside.backbone, Lanes)
     assert beside.embed(images(6)).shape == (6, 9)
+
+
+def test_turned_features_keep_their_angles_and_the_logits():
+    made = model()
+    rotation = torch.linalg.qr(torch.randn(4, 4))[0]
+    with torch.no_grad():
+        features, logits = made.embed(images()), made(images())
+        made.turn(rotation)
+        torch.testing.assert_close(made.embed(images()), features @ rotation)
+        torch.testing.assert_close(made(images()), logits)
+    with pytest.raises(ValueError, match="with an orthogonal layer are not turned"):
+        model(turned=True).turn(rotation)
+
+
+def test_a_model_says_how_orthogonal_its_layer_is():
+    assert model().diagnostics() == {}
+    made = model(turned=True)
+    assert made.diagnostics() == {"orthogonality_error": made.orthogonality_error()}
+
+
+def test_a_classifier_is_made_from_class_means():
+    made, labels = model(), torch.tensor([2, 2, 5])
+    before = made.classifier.detach().clone()
+    made.fit_classifier(torch.eye(4)[:3], labels)
+    half = 0.5**0.5
+    torch.testing.assert_close(made.classifier.detach()[2], torch.tensor([half, half, 0.0, 0.0]))
+    torch.testing.assert_close(made.classifier.detach()[5], torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    assert made.classifier.detach()[[0, 1, 3, 4, 6]].equal(before[[0, 1, 3, 4, 6]])

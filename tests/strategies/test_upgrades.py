@@ -96,7 +96,7 @@ def smoothed(logits, labels):
     return -(0.9 * logs[torch.arange(len(labels)), labels] + 0.1 * logs.mean(1)).mean()
 
 
-@pytest.mark.parametrize("name", ["independent", "bct", "oca"])
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 def test_it_trains_two_models_one_after_the_other(stream, trained, name):
     strategy, steps, ((first, _), (second, _)) = trained(name)
     assert first is not second
@@ -122,7 +122,7 @@ def test_both_models_learn_their_classes_and_the_second_speaks_as_the_first_if_i
     assert closeness > 0.7 if held else closeness < 0.3
 
 
-@pytest.mark.parametrize("name", ["independent", "bct", "oca"])
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 def test_the_old_model_stands_still_beside_the_new_one(trained, name):
     _, steps, ((first, state), _) = trained(name)
     assert all(step["old"] is None for step in steps.steps[0])
@@ -134,7 +134,7 @@ def test_the_old_model_stands_still_beside_the_new_one(trained, name):
     assert not any(parameter.requires_grad for parameter in first.parameters())
 
 
-@pytest.mark.parametrize("name", ["independent", "bct", "oca"])
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 def test_the_rate_rises_and_falls_in_every_session(name):
     few = upgrade(tiny_dataset(), classes=[4, 10], images_per_class=5)
     steps, _ = train(build(few, name, epochs=4, warmup=2, lr=0.01), few)
@@ -142,7 +142,9 @@ def test_the_rate_rises_and_falls_in_every_session(name):
     assert first == second == pytest.approx([0.005, 0.01, 0.01, 0.005])
 
 
-@pytest.mark.parametrize(("name", "widths"), [("independent", [8, 8]), ("bct", [8, 8]), ("oca", [8, 11])])
+@pytest.mark.parametrize(
+    ("name", "widths"), [("independent", [8, 8]), ("procrustes", [8, 8]), ("bct", [8, 8]), ("oca", [8, 11])]
+)
 def test_only_ocas_second_model_is_wider_and_turned(trained, name, widths):
     _, _, ((first, _), (second, _)) = trained(name)
     assert [first.dimensions, second.dimensions] == widths
@@ -227,7 +229,7 @@ def test_bcts_loss_is_its_own_and_the_influence_of_the_old_classifier(stream, se
         assert step["loss"] == pytest.approx((own + influence * old).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["independent", "bct", "oca"])
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 def test_it_trains_on_more_images_of_the_same_classes(name):
     more = upgrade(tiny_dataset(), classes=[4, 4], images_per_class=[5, 15])
     strategy = build(more, name, epochs=1, warmup=0)
@@ -236,7 +238,7 @@ def test_it_trains_on_more_images_of_the_same_classes(name):
     strategy.eval(more.test_stream)
 
 
-@pytest.mark.parametrize("name", ["independent", "bct", "oca"])
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 def test_it_trains_in_lanes_and_bfloat16(stream, name):
     strategy = build(stream, name, epochs=1, warmup=0, lanes=2, precision="bf16")
     steps, (_, (second, _)) = train(strategy, stream)

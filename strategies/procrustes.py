@@ -1,0 +1,82 @@
+"""Procrustes: a new model is trained alone, and afterwards turned to where the features of the old one lie.
+
+The rotation is found in closed form from what both make of the training images. It costs nothing, and keeps what the
+new model knows by itself; but two models that were trained alone differ by more than a rotation.
+"""
+
+from functools import partial
+from typing import Literal
+
+import torch
+
+from clsim import Strategy
+from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
+from clsim.losses import smoothed_cross_entropy
+from clsim.models import EmbeddingClassifier
+from clsim.models.backbones import make_backbone
+from clsim.models.lanes import Lanes
+from clsim.plugins import ClassScope, ModelUpgrade, Procrustes, WarmupCosine
+from clsim.streams import Stream
+
+
+def build(
+    stream: Stream,
+    *,
+    backbone: str = "resnet50",
+    image_size: int | None = None,
+    dimensions: int = 128,
+    epochs: int = 100,
+    warmup: int = 5,
+    batch_size: int = 64,
+    lr: float = 0.001,
+    weight_decay: float = 3.0517578125e-5,
+    label_smoothing: float = 0.1,
+    crop_padding: int = 0,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    lanes: int = 2,
+    device: str = "cpu",
+) -> Strategy:
+    """Composes the training of a model alone and its alignment afterwards.
+
+    Args:
+        stream: gives the number of classes.
+        backbone: of every model, with random weights.
+        image_size: side that images are resized to; null: as they come.
+        dimensions: of the features.
+        epochs: passes over a session.
+        warmup: of these, how many the learning rate rises.
+        batch_size: of every session.
+        lr: top of the learning rate of Adam, which falls to 0 along a cosine.
+        weight_decay: of Adam.
+        label_smoothing: of the cross-entropy.
+        crop_padding: pixels by which a random crop may be off.
+        precision: of the forward pass.
+        lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
+        device: where it runs.
+
+    """
+    # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
+    layout = torch.channels_last
+
+    def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
+        network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
+        model: EmbeddingClassifier = EmbeddingClassifier(network, dimensions, len(stream.class_names))
+        return model.to(memory_format=layout)
+
+    upgrade = ModelUpgrade(fresh)
+    return Strategy(
+        model=fresh(None),
+        optimizer=partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay),
+        criterion=partial(smoothed_cross_entropy, label_smoothing=label_smoothing),
+        train_mb_size=batch_size,
+        train_epochs=epochs,
+        device=device,
+        plugins=[
+            Procrustes(upgrade),
+            upgrade,
+            ClassScope(training="seen", evaluation="seen"),
+            WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
+        ],
+        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
+        precision=precision,
+    )
