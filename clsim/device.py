@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -25,3 +25,8 @@ def device_time(device: torch.device | str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def autocast_of(strategy: Any) -> torch.autocast:
+    """The region in which a strategy's passes run; one of Avalanche's own has no precision but ``fp32``."""
+    return autocast(strategy.device, getattr(strategy, "precision", "fp32"))

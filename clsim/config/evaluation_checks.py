@@ -50,10 +50,7 @@ def _enough(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Fin
 
 
 def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
-    also = given.get("also")
-    named: list[tuple[KeyPath, object]] = [((*BLOCK, "criterion"), given.get("criterion"))]
-    named += [((*BLOCK, "also", index), name) for index, name in enumerate(also if isinstance(also, list) else [])]
-    for path, name in named:
+    for path, name in {(*BLOCK, "criterion"): given.get("criterion"), **_also(given)}.items():
         if isinstance(name, str) and not CRITERION.fullmatch(name):
             what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the text '{name}'"
             yield Finding(path, what, suggestion(name, CRITERIA))
@@ -64,11 +61,10 @@ def _meets_itself(given: Mapping[str, Any], service: Mapping[str, Any]) -> Itera
     parts = given.get("query", "test"), given.get("gallery", "train")
     if parts[0] != parts[1] or parts[0] not in ("train", "test"):
         return
-    also = given.get("also")
     criteria: dict[KeyPath, object] = {
         BLOCK: given.get("criterion", "nearest_class_mean"),
         ("evaluation", "service"): service.get("criterion", "cmc@1"),
-        **{(*BLOCK, "also", index): name for index, name in enumerate(also if isinstance(also, list) else [])},
+        **_also(given),
     }
     for block, criterion in criteria.items():
         if criterion == "nearest_class_mean":
@@ -76,6 +72,12 @@ def _meets_itself(given: Mapping[str, Any], service: Mapping[str, Any]) -> Itera
             what = f"{'.'.join(map(str, at))}: with nearest_class_mean each query meets itself in its class's mean"
             fix = f"query and gallery are both {parts[0]}: set one to the other part, or choose cmc@1"
             yield Finding(at, what, fix)
+
+
+def _also(given: Mapping[str, Any]) -> dict[KeyPath, object]:
+    """The further criteria, by where they stand."""
+    also = given.get("also")
+    return {(*BLOCK, "also", index): name for index, name in enumerate(also)} if isinstance(also, list) else {}
 
 
 def _dotted(key: str) -> str:

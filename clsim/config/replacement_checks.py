@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from clsim.config.finding import Finding, whole
+from clsim.config.finding import Finding, check_model, whole
 from clsim.config.yaml_lines import KeyPath
-from clsim.words import suggestion
 
 PLACE: KeyPath = ("stream", "replacements")
 
@@ -24,21 +23,15 @@ def check_replacements(given: object, models: Collection[str], sessions: int | N
         seen: dict[tuple[int, int], int] = {}
         for index, item in enumerate(given):
             if isinstance(item, Mapping):
-                yield from _named((*PLACE, index, "model"), item.get("model"), models)
+                yield from check_model((*PLACE, index, "model"), item.get("model"), models)
                 yield from _when(index, item)
                 yield from _in_stream(index, item, sessions)
                 yield from _same_moment(index, item, seen)
     elif isinstance(given, Mapping):
-        yield from _named((*PLACE, "initial"), given.get("initial"), models)
+        yield from check_model((*PLACE, "initial"), given.get("initial"), models)
         listed = given.get("models")
         for index, name in enumerate(listed if isinstance(listed, list) else ()):
-            yield from _named((*PLACE, "models", index), name, models)
-
-
-def _named(path: KeyPath, name: object, models: Collection[str]) -> Iterator[Finding]:
-    if isinstance(name, str) and name not in models:
-        fix = suggestion(name, models) or f"describe it: models: {{{name}: {{kind: ...}}}}"
-        yield Finding(path, f"{_dotted(path)}: there is no '{name}' in models", fix)
+            yield from check_model((*PLACE, "models", index), name, models)
 
 
 def _when(index: int, item: Mapping[str, Any]) -> Iterator[Finding]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from clsim.config.finding import Finding, facts_of
+from clsim.config.finding import Finding, check_model, facts_of
 from clsim.config.yaml_lines import KeyPath
-from clsim.words import suggestion
 
 CLASSES: KeyPath = ("stream", "classes")
 IMAGES: KeyPath = ("stream", "images_per_class")
@@ -60,9 +59,7 @@ def _load(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Findin
         what = f"stream.load: {len(given)} given for {len(classes)} sessions"
         yield Finding(LOAD, what, "write one for each session, null for a model that is to be trained")
     for session, name in enumerate(given):
-        if isinstance(name, str) and name not in models:
-            fix = suggestion(name, models) or f"describe it: models: {{{name}: {{kind: ...}}}}"
-            yield Finding((*LOAD, session), f"stream.load.{session}: there is no '{name}' in models", fix)
+        yield from check_model((*LOAD, session), name, models)
 
 
 def _counts(value: object) -> list[int]:

@@ -9,7 +9,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.device import autocast
+from clsim.device import autocast_of
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.prototypes import prototypes
 
@@ -126,7 +126,7 @@ class FeatureReplay(SupervisedPlugin[Any]):
 
     def _features(self, strategy: Any) -> tuple[Tensor, Tensor]:
         """Features and class ids of the session's images as they are, not augmented."""
-        with autocast(strategy.device, getattr(strategy, "precision", "fp32")):
+        with autocast_of(strategy):
             return outputs_of(self.model.backbone.eval(), session_batches(strategy))
 
 

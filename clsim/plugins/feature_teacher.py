@@ -10,7 +10,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
-from clsim.device import autocast
+from clsim.device import autocast_of
 
 FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """New features ``(B, D)``, old ones, class ids ``(B,)`` to a scalar."""
@@ -56,7 +56,7 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         if self.teacher is None:
             return
         new, labels = strategy.model.features, strategy.mb_y
-        with torch.no_grad(), autocast(strategy.device, getattr(strategy, "precision", "fp32")):
+        with torch.no_grad(), autocast_of(strategy):
             old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
         if self.old_classes_only:
             current = torch.tensor(sorted(strategy.experience.classes_in_this_experience), device=labels.device)

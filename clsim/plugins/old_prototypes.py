@@ -9,7 +9,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.device import autocast
+from clsim.device import autocast_of
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.prototypes import influence_rows, prototypes
@@ -58,7 +58,7 @@ class OldPrototypes(SupervisedPlugin[Any]):
         if old is None:
             self.prototypes = None
             return
-        with autocast(strategy.device, getattr(strategy, "precision", "fp32")):
+        with autocast_of(strategy):
             features, labels = outputs_of(old.embed, session_batches(strategy))
         classes, found = prototypes(features, labels)
         if self.old_classifier:
