@@ -25,6 +25,7 @@ from clsim.files import atomic
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
+from clsim.models.towers import read_text
 
 FORMAT = "clsim-clip/1"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -131,14 +132,8 @@ def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
         tokens: int64 [n, L].
 
     """
-    clip: Any = model
-    length = int(tokens.argmax(dim=1).max()) + 1
-    tokens = tokens[:, :length]
-    state = clip.token_embedding(tokens) + clip.positional_embedding[:length]
-    state = clip.transformer(state, attn_mask=clip.attn_mask[:length, :length])
-    ends = state[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)]
-    features: Tensor = clip.ln_final(ends) @ clip.text_projection
-    return features
+    end = tokens.argmax(dim=1)
+    return read_text(getattr(model, "text", model), tokens[:, : int(end.max()) + 1], end)
 
 
 def _is_path(pretrained: str) -> bool:

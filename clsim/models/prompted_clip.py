@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,36 +12,10 @@ from torch.nn import functional as F
 from clsim.errors import UserError
 from clsim.losses import EXCLUDED
 from clsim.models.preprocess import Preprocess
+from clsim.models.towers import PromptMode, read_image, read_text, towers
 
 if TYPE_CHECKING:
     from clsim.models.clip import LoadedClip
-
-PromptMode = Literal["replace", "accumulate", "accumulate_same"]
-
-
-def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptMode) -> Tensor:
-    """The token sequence that enters ``layer``, with that layer's prompts in place.
-
-    Args:
-        state: output of the layer below, ``(B, T, D)``; its prompt tokens begin at ``start``.
-        prompts: all prompts, ``(layers, L, D)``.
-        layer: index of the layer about to run, from 1.
-        start: position of the first prompt token.
-        mode: ``replace`` overwrites the prompts' outputs by this layer's prompts; ``accumulate`` keeps them and
-            adds this layer's behind; ``accumulate_same`` puts in the raw prompts of all layers so far.
-
-    Returns:
-        ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
-
-    Source: ``CoLeLib/models/clip_models.py`` of the authors' code.
-
-    """
-    length = prompts.shape[1]
-    present = length if mode == "replace" else length * layer
-    keep = start + present if mode == "accumulate" else start
-    fresh = prompts[: layer + 1].flatten(0, 1) if mode == "accumulate_same" else prompts[layer]
-    fresh = fresh.to(state.dtype).expand(state.shape[0], -1, -1)
-    return torch.cat([state[:, :keep], fresh, state[:, start + present :]], dim=1)
 
 
 class PromptedCLIP(nn.Module):
@@ -157,21 +131,9 @@ class PromptedCLIP(nn.Module):
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit image features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         visual = towers(self.clip)[1]
-        state = visual.conv1(self.preprocess(images)).flatten(2).transpose(1, 2)
-        first = visual.class_embedding.to(state.dtype).expand(state.shape[0], 1, -1)
-        state = torch.cat([first, state], dim=1) + visual.positional_embedding.to(state.dtype)
-        start = state.shape[1]
         # One map for all layers, applied once.
-        prompts = self.prompt_projection(self.prompts)
-        if self.vision_prompts:
-            state = torch.cat([state, prompts[0].to(state.dtype).expand(state.shape[0], -1, -1)], dim=1)
-        state = visual.ln_pre(state)
-        for layer, block in enumerate(visual.transformer.resblocks):
-            if self.vision_prompts and 0 < layer < len(prompts):
-                state = deepen(state, prompts, layer, start, self.vision_mode)
-            state = block(state)
-        pooled = visual.ln_post(state[:, 0])
-        return F.normalize(pooled @ visual.proj, dim=-1)
+        prompts = self.prompt_projection(self.prompts) if self.vision_prompts else None
+        return F.normalize(read_image(visual, self.preprocess(images), prompts, self.vision_mode), dim=-1)
 
     def encode_classes(self, classes: Tensor | None = None) -> Tensor:
         """Unit text features ``(K, E)`` of the named classes, or of all."""
@@ -198,28 +160,8 @@ class PromptedCLIP(nn.Module):
 
     def _encode_texts(self, tokens: Tensor, end: Tensor) -> Tensor:
         text = towers(self.clip)[0]
-        state = text.token_embedding(tokens)
-        length = self.prompts.shape[1]
-        if self.text_prompts:
-            prompts = self.prompts[0].to(state.dtype).expand(len(state), -1, -1)
-            state = torch.cat([state[:, :1], prompts, state[:, 1:]], dim=1)
-        # Positions are added after the prompts went in, so the words of a class move on by their number.
-        state = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
-        mask = causal_mask(state.shape[1], state.device)
-        for layer, block in enumerate(text.transformer.resblocks):
-            if self.text_prompts and 0 < layer < len(self.prompts):
-                state = deepen(state, self.prompts, layer, 1, self.text_mode)
-            if len(mask) != state.shape[1]:
-                mask = causal_mask(state.shape[1], state.device)
-            state = block(state, attn_mask=mask)
-        if self.text_prompts:
-            prompted = min(len(self.prompts), len(text.transformer.resblocks))
-            end = end + (length if self.text_mode == "replace" else length * prompted)
-        pooled = text.ln_final(state[torch.arange(len(state), device=state.device), end])
-        projection = text.text_projection
-        if projection is not None:
-            pooled = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
-        return F.normalize(pooled, dim=-1)
+        prompts = self.prompts if self.text_prompts else None
+        return F.normalize(read_text(text, tokens, end, prompts, self.text_mode), dim=-1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, C)`` over all classes of the stream; see :meth:`score_only`."""
@@ -228,34 +170,3 @@ class PromptedCLIP(nn.Module):
             return scores
         logits = scores.new_full((len(images), len(self.tokens)), EXCLUDED)
         return logits.index_copy(1, self.scored_classes.to(scores.device), scores)
-
-
-def towers(clip: nn.Module) -> tuple[Any, Any]:
-    """The text and the image tower of an open_clip model.
-
-    Raises:
-        ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
-            tower is not read off at its end token.
-
-    """
-    model: Any = clip
-    vision = model.visual
-    plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
-    if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
-        raise ValueError(
-            "prompts need an image tower that is a vision transformer with a class token "
-            f"(ViT-B-16, ViT-L-14, ...); this model's is a {type(vision).__name__}"
-        )
-    text = getattr(model, "text", model)
-    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
-    if not hasattr(getattr(text, "transformer", None), "resblocks") or pooling not in ("argmax", "eos"):
-        raise ValueError(
-            "prompts need a text tower that is open_clip's own transformer, read off at its end token; "
-            f"this one is a {type(text).__name__} with pooling {pooling!r}"
-        )
-    return text, vision
-
-
-def causal_mask(length: int, device: torch.device) -> Tensor:
-    """``(length, length)``, minus infinity above the diagonal: a token sees itself and what came before."""
-    return torch.full((length, length), float("-inf"), device=device).triu(1)

@@ -7,7 +7,7 @@ from tiny import tiny_clip
 from clsim.errors import UserError
 from clsim.losses import EXCLUDED
 from clsim.models import PromptedCLIP
-from clsim.models.prompted_clip import deepen
+from clsim.models.towers import deepen
 
 NAMES = ["ape", "a very long name", "bee", "cat", "doe", "elk"]
 MODES = ("replace", "accumulate", "accumulate_same")

@@ -1,0 +1,128 @@
+"""The two towers of an open_clip model, read with prompts among their tokens or without."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+PromptMode = Literal["replace", "accumulate", "accumulate_same"]
+
+
+def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptMode) -> Tensor:
+    """The token sequence that enters ``layer``, with that layer's prompts in place.
+
+    Args:
+        state: output of the layer below, ``(B, T, D)``; its prompt tokens begin at ``start``.
+        prompts: all prompts, ``(layers, L, D)``.
+        layer: index of the layer about to run, from 1.
+        start: position of the first prompt token.
+        mode: ``replace`` overwrites the prompts' outputs by this layer's prompts; ``accumulate`` keeps them and
+            adds this layer's behind; ``accumulate_same`` puts in the raw prompts of all layers so far.
+
+    Returns:
+        ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
+
+    Source: ``CoLeLib/models/clip_models.py`` of the authors' code.
+
+    """
+    length = prompts.shape[1]
+    present = length if mode == "replace" else length * layer
+    keep = start + present if mode == "accumulate" else start
+    fresh = prompts[: layer + 1].flatten(0, 1) if mode == "accumulate_same" else prompts[layer]
+    fresh = fresh.to(state.dtype).expand(state.shape[0], -1, -1)
+    return torch.cat([state[:, :keep], fresh, state[:, start + present :]], dim=1)
+
+
+def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode: PromptMode = "accumulate") -> Tensor:
+    """Image features ``(B, E)``, not normalised.
+
+    Args:
+        vision: the image tower, see :func:`towers`.
+        images: ``(B, 3, H, W)``, normalised, of the tower's size.
+        prompts: ``(layers, L, width)``, put behind the patches; layers beyond them get none of their own.
+        mode: see :func:`deepen`.
+
+    """
+    state = vision.conv1(images).flatten(2).transpose(1, 2)
+    first = vision.class_embedding.to(state.dtype).expand(state.shape[0], 1, -1)
+    state = torch.cat([first, state], dim=1) + vision.positional_embedding.to(state.dtype)
+    start = state.shape[1]
+    if prompts is not None:
+        state = torch.cat([state, prompts[0].to(state.dtype).expand(state.shape[0], -1, -1)], dim=1)
+    state = vision.ln_pre(state)
+    for layer, block in enumerate(vision.transformer.resblocks):
+        if prompts is not None and 0 < layer < len(prompts):
+            state = deepen(state, prompts, layer, start, mode)
+        state = block(state)
+    features: Tensor = vision.ln_post(state[:, 0]) @ vision.proj
+    return features
+
+
+def read_text(
+    text: Any, tokens: Tensor, end: Tensor, prompts: Tensor | None = None, mode: PromptMode = "replace"
+) -> Tensor:
+    """Text features ``(n, E)``, not normalised.
+
+    Args:
+        text: the text tower, see :func:`towers`.
+        tokens: int64 ``(n, T)``, cut behind the longest text if one likes: what stands there is never looked at.
+        end: place of each text's end token, ``(n,)``.
+        prompts: ``(layers, L, width)``, put behind the start token.
+        mode: see :func:`deepen`.
+
+    """
+    state = text.token_embedding(tokens)
+    if prompts is not None:
+        first = prompts[0].to(state.dtype).expand(len(state), -1, -1)
+        state = torch.cat([state[:, :1], first, state[:, 1:]], dim=1)
+    # Positions are added after the prompts went in, so the words of a text move on by their number.
+    state = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
+    mask = causal_mask(state.shape[1], state.device)
+    for layer, block in enumerate(text.transformer.resblocks):
+        if prompts is not None and 0 < layer < len(prompts):
+            state = deepen(state, prompts, layer, 1, mode)
+        if len(mask) != state.shape[1]:
+            mask = causal_mask(state.shape[1], state.device)
+        state = block(state, attn_mask=mask)
+    if prompts is not None:
+        prompted, length = min(len(prompts), len(text.transformer.resblocks)), prompts.shape[1]
+        end = end + (length if mode == "replace" else length * prompted)
+    pooled: Tensor = text.ln_final(state[torch.arange(len(state), device=state.device), end])
+    projection = text.text_projection
+    if projection is None:
+        return pooled
+    features: Tensor = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+    return features
+
+
+def towers(clip: nn.Module) -> tuple[Any, Any]:
+    """The text and the image tower of an open_clip model.
+
+    Raises:
+        ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
+            tower is not read off at its end token.
+
+    """
+    model: Any = clip
+    vision = model.visual
+    plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
+    if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
+        raise ValueError(
+            "prompts need an image tower that is a vision transformer with a class token "
+            f"(ViT-B-16, ViT-L-14, ...); this model's is a {type(vision).__name__}"
+        )
+    text = getattr(model, "text", model)
+    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
+    if not hasattr(getattr(text, "transformer", None), "resblocks") or pooling not in ("argmax", "eos"):
+        raise ValueError(
+            "prompts need a text tower that is open_clip's own transformer, read off at its end token; "
+            f"this one is a {type(text).__name__} with pooling {pooling!r}"
+        )
+    return text, vision
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """``(length, length)``, minus infinity above the diagonal: a token sees itself and what came before."""
+    return torch.full((length, length), float("-inf"), device=device).triu(1)
