@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clsim.config import Scenario, load_scenario
 from clsim.config.signatures import read_signature
-from clsim.data.facts import FACTS
+from clsim.data.facts import CAPTIONED, FACTS
 from clsim.errors import UserError
 from clsim.pretraining.classifier_recipe import HEADS
 from clsim.pretraining.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, ModelRecipe, TimmModel
@@ -84,9 +84,14 @@ def _strategies() -> Rows:
 
 def _datasets() -> Rows:
     for name, facts in FACTS.items():
-        size = f"{facts.image_size} px"
-        yield name, str(facts.classes), str(facts.train_per_class), size, facts.description
+        size, told = f"{facts.image_size} px", "; also with captions" if name in CAPTIONED else ""
+        yield name, str(facts.classes), str(facts.train_per_class), size, facts.description + told
     yield "folder:PATH", "?", "?", "?", "a folder or an archive of images, one folder a class"
+    for name, captioned in CAPTIONED.items():
+        if name not in FACTS:
+            told = f"{captioned.train:,} training images, {captioned.captions} captions each"
+            yield name, "", "", f"{captioned.image_size} px", f"{captioned.description}; {told}"
+    yield "captions:PATH", "", "", "?", "a TSV or CSV file of images and captions"
 
 
 def _models() -> Rows:

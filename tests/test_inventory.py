@@ -42,7 +42,10 @@ def test_what_cannot_be_used_is_listed_with_the_reason(capsys: pytest.CaptureFix
 
 def test_data_sets_models_and_metrics_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     show("datasets")
-    assert rows(capsys.readouterr().out)["cub200"][:3] == ["200", "29", "224 px"]
+    data_sets = rows(capsys.readouterr().out)
+    assert data_sets["cub200"][:3] == ["200", "29", "224 px"]
+    assert data_sets["flickr8k"][2] == "224 px" and "6,000 training images, 5 captions each" in data_sets["flickr8k"][3]
+    assert data_sets["shapes"][3].endswith("also with captions") and "captions:PATH" in data_sets
     show("models")
     assert rows(capsys.readouterr().out)["small"] == ["clip on shapes", "test"]
     show("metrics")
@@ -73,6 +76,6 @@ def test_data_sets_say_where_they_stand(capsys: pytest.CaptureFixture[str]) -> N
     assert show_data("status", [])
     status = rows(capsys.readouterr().out)
     assert status["shapes"][0] == "here"
-    assert status["cifar100"][0] == "not here"
+    assert status["cifar100"][0] == status["coco_captions"][0] == "not here"
     assert not show_data("verify", ["cifar100"])
     assert show_data("verify", ["shapes"])

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clsim.data.facts import FACTS
+from clsim.data.facts import CAPTIONED, FACTS
 
 if TYPE_CHECKING:
+    from clsim.data.captioned import CaptionDataSet, CaptionedImages
     from clsim.data.images import DataSet, Images
 
-__all__ = ["NAMES", "DataSet", "Images", "data_root", "load"]
+__all__ = [
+    "CAPTION_NAMES",
+    "NAMES",
+    "CaptionDataSet",
+    "CaptionedImages",
+    "DataSet",
+    "Images",
+    "data_root",
+    "load",
+    "load_captions",
+]
 
 
 NAMES = tuple(FACTS)
 """Data sets that :func:`load` knows by name, beside ``folder:PATH``."""
+CAPTION_NAMES = tuple(CAPTIONED)
+"""Data sets that :func:`load_captions` knows by name, beside ``captions:PATH``."""
 
 
 def __getattr__(name: str) -> object:
-    """``DataSet`` and ``Images``, imported with torch when first asked for."""
-    if name not in ("DataSet", "Images"):
+    """The classes of data sets, imported with torch when first asked for."""
+    module = {
+        "DataSet": "images",
+        "Images": "images",
+        "CaptionDataSet": "captioned",
+        "CaptionedImages": "captioned",
+    }.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from clsim.data import images
-
-    return getattr(images, name)
+    return getattr(import_module(f"clsim.data.{module}"), name)
 
 
 def data_root() -> Path:
@@ -50,3 +68,20 @@ def load(name: str, *, image_size: int | None = None, root: Path | str | None = 
 
     place = Path(root) if root else data_root()
     return catalog.load(name, image_size=image_size, root=place, download=download)
+
+
+def load_captions(name: str, *, image_size: int | None = None, root: Path | str | None = None) -> CaptionDataSet:
+    """Load images with captions by name, or any table of them as ``captions:PATH``.
+
+    Args:
+        name: one of :data:`CAPTION_NAMES`, or ``captions:PATH``.
+        image_size: side of the square images in pixels; None keeps the data set's own.
+        root: where data sets live; :func:`data_root` unless given.
+
+    Raises:
+        DataMissing: it is not here.
+        UserError: the name is unknown, or a file of it is damaged or unreadable.
+    """
+    from clsim.data import caption_sets
+
+    return caption_sets.load(name, image_size=image_size, root=Path(root) if root else data_root())

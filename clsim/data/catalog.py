@@ -12,8 +12,12 @@ from clsim.data import data_root, folder
 from clsim.data.augment import Resize
 from clsim.data.cache import cache_folders
 from clsim.data.cifar import CIFAR10, CIFAR100
+from clsim.data.coco_captions import COCO_CAPTIONS
 from clsim.data.cub200 import CUB200
 from clsim.data.entry import Entry
+from clsim.data.facts import CAPTIONED
+from clsim.data.flickr8k import FLICKR8K
+from clsim.data.flickr30k import FLICKR30K
 from clsim.data.images import DataSet, Images
 from clsim.data.mini_imagenet import MINI_IMAGENET
 from clsim.data.splits import FSCIL_SPLITS
@@ -45,6 +49,9 @@ ENTRIES = {
         TINY_IMAGENET_32,
         MINI_IMAGENET,
         CUB200,
+        FLICKR8K,
+        FLICKR30K,
+        COCO_CAPTIONS,
         FSCIL_SPLITS,
     )
 }
@@ -80,7 +87,8 @@ def load(name: str, *, image_size: int | None, root: Path, download: bool) -> Da
         return folder.load(path, image_size, cache_folders(root), name)
     entry = _find(name)
     if entry.load is None:
-        raise UserError(f"{name} holds no images", fix=f"data sets: {_names(loadable=True)}, folder:PATH")
+        holds = "captions, for streams of kind text_upgrade, and no classes" if name in CAPTIONED else "no images"
+        raise UserError(f"{name} holds {holds}", fix=f"data sets: {_names(loadable=True)}, folder:PATH")
     if not entry.is_here(root):
         if not download or entry.fetch is None:
             raise DataMissing(f"{name} is not here", where=str(entry.where(root)), fix=entry.how)

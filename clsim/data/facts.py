@@ -26,6 +26,16 @@ class Facts(NamedTuple):
     description: str
 
 
+class CaptionFacts(NamedTuple):
+    """Images with captions in numbers: the least captions of an image; the image side is in pixels."""
+
+    train: int
+    test: int
+    captions: int
+    image_size: int
+    description: str
+
+
 FACTS: Mapping[str, Facts] = {
     "shapes": Facts(100, 50, 20, 32, None, "the embedded world: textured, coloured shapes; needs no file"),
     "cifar100": Facts(100, 500, 100, 32, Protocol(60, 5, 5, 8), "natural images"),
@@ -36,3 +46,10 @@ FACTS: Mapping[str, Facts] = {
     "cub200": Facts(200, 29, 11, 224, Protocol(100, 10, 5, 10), "200 species of birds, official split"),
 }
 FOLDER = "folder:"  # any folder or archive of images: known only when it is loaded
+CAPTIONED: Mapping[str, CaptionFacts] = {
+    "shapes": CaptionFacts(4_000, 500, 3, 32, "the embedded world, told in words; needs no file"),
+    "flickr8k": CaptionFacts(6_000, 1_000, 5, 224, "photographs of people and animals"),
+    "flickr30k": CaptionFacts(29_000, 1_000, 5, 224, "photographs of everyday scenes, Karpathy's split"),
+    "coco_captions": CaptionFacts(113_287, 5_000, 5, 224, "photographs of scenes with objects, Karpathy's split"),
+}
+CAPTIONS = "captions:"  # any TSV or CSV of images and captions

@@ -1,59 +1,67 @@
-"""Flickr8k: photographs with five captions each, on the usual split into 6,091 + 1,000 + 1,000.
+"""Flickr8k: photographs with five captions each, on the usual split into 6,000 + 1,000 + 1,000.
 
 Layout: ``flickr8k/images/*``, ``captions.tsv`` (file, number, caption) and ``split_{train,dev,test}.txt``.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from torch import Tensor
-
 from clsim.data.cache import cache_folders
-from clsim.data.resident import resident
+from clsim.data.caption_lists import read_captions, read_part
+from clsim.data.captioned import CaptionDataSet, CaptionedImages
+from clsim.data.entry import Entry, counted_captions
+from clsim.data.facts import CAPTIONED
+from clsim.data.resident import Told, resident_captions
 from clsim.data.sources import open_source
-from clsim.errors import DataMissing, UserError
+from clsim.errors import DataMissing
 
 NAME = "flickr8k"
+HOW = "copy images/, captions.tsv and split_{train,dev,test}.txt into flickr8k/ in the data root"
+LINE = re.compile(r"(?P<image>[^\t]+)\t[^\t]*\t(?P<caption>[^\t]+)")
+FILES = ("captions.tsv", "split_train.txt", "split_dev.txt", "split_test.txt")
 
 
-@dataclass(frozen=True)
-class Photographs:
-    """Images and all captions of each.
-
-    Attributes:
-        pixels: uint8 [N, 3, H, W].
-        captions: for every image, its captions.
-    """
-
-    pixels: Tensor
-    captions: tuple[tuple[str, ...], ...]
+def is_here(root: Path) -> bool:
+    """Whether captions, lists and the folder of images are there."""
+    return (root / NAME / "images").is_dir() and all((root / NAME / file).is_file() for file in FILES)
 
 
-def load(parts: Sequence[Literal["train", "dev", "test"]], root: Path, image_size: int) -> Photographs:
+def load(parts: Sequence[Literal["train", "dev", "test"]], root: Path, image_size: int) -> CaptionedImages:
     """The photographs of some parts of the split, cut square and resampled to ``image_size``.
 
     Raises:
-        DataMissing: the folder is not there.
+        DataMissing: the folder is not there, or not whole.
         UserError: a listed photograph has no captions, or is missing or no whole image.
     """
     folder = root / NAME
-    if not (folder / "captions.tsv").is_file():
-        fix = "copy images/, captions.tsv and split_{train,dev,test}.txt into flickr8k/ in the data root"
-        raise DataMissing(f"{NAME} is not here", where=str(folder), fix=fix)
-    captions: defaultdict[str, list[str]] = defaultdict(list)
-    for number, line in enumerate((folder / "captions.tsv").read_text().splitlines(), start=1):
-        columns = line.split("\t")
-        if len(columns) != 3:
-            raise UserError("this line is not: file, number, caption", where=f"{folder / 'captions.tsv'}:{number}")
-        captions[columns[0]].append(columns[2])
-    names = [name for part in parts for name in (folder / f"split_{part}.txt").read_text().split()]
-    if silent := [name for name in names if name not in captions]:
-        raise UserError(f"{len(silent)} photographs have no caption, the first is {silent[0]}", where=str(folder))
-    source = open_source(folder / "images")
-    images = resident(source, names, [0] * len(names), (NAME,), NAME, image_size, cache_folders(root))
-    return Photographs(images.pixels, tuple(tuple(captions[name]) for name in names))
+    if not is_here(root):
+        raise DataMissing(f"{NAME} is not here", where=str(folder), fix=HOW)
+    captions = read_captions(folder / "captions.tsv", LINE, "file, number, caption")
+    told: Told = {}
+    for part in parts:
+        told |= read_part(folder / f"split_{part}.txt", captions)
+    return resident_captions(open_source(folder / "images"), told, NAME, image_size, cache_folders(root))
+
+
+def load_captions(root: Path, image_size: int | None) -> CaptionDataSet:
+    """Training and test part; the dev part stays out.
+
+    Raises:
+        DataMissing: it is not here.
+        UserError: as :func:`load`.
+    """
+    size = image_size or CAPTIONED[NAME].image_size
+    return CaptionDataSet(NAME, train=load(("train",), root, size), test=load(("test",), root, size))
+
+
+FLICKR8K = Entry(
+    name=NAME,
+    how=HOW,
+    where=lambda root: root / NAME,
+    is_here=is_here,
+    verify=lambda root: counted_captions(load_captions, root, CAPTIONED[NAME][:2]),
+)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from clsim.data.cache import cached
+from clsim.data.captioned import CaptionedImages
 from clsim.data.decode import decode
 from clsim.data.images import Images
 from clsim.data.sources import Source, digest
@@ -15,6 +16,8 @@ from clsim.errors import UserError
 
 DECODER = 1
 """Part of every key; another number makes all kept tensors stale."""
+Told = dict[str, tuple[str, ...]]
+"""For every image, by its path within a source, its captions."""
 
 
 def resident(
@@ -39,3 +42,15 @@ def resident(
     key = digest(DECODER, str(source.path.resolve()), image_size, stamps)
     pixels = cached(key, lambda: decode(source.read(files), len(files), image_size), cache)
     return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names, name, tuple(files))
+
+
+def resident_captions(
+    source: Source, told: Mapping[str, tuple[str, ...]], name: str, image_size: int | None, cache: Sequence[Path]
+) -> CaptionedImages:
+    """The images that ``told`` names, in its order, with their captions.
+
+    Raises:
+        UserError: as :func:`resident`.
+    """
+    images = resident(source, list(told), [0] * len(told), (name,), name, image_size, cache)
+    return CaptionedImages(images.pixels, tuple(told.values()), name)

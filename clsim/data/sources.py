@@ -11,7 +11,9 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import TypeVar
 
 import numpy as np
@@ -59,6 +61,19 @@ class Folder(Source):
         for i, file in enumerate(files):
             path = f"{self.path}/{file}"
             yield Encoded(i, path, path)
+
+
+class Listed(Folder):
+    """These files of a folder, whatever else lies in it; one that is not there is left out."""
+
+    def __init__(self, path: Path, files: Iterable[str]) -> None:
+        stamps = {}
+        for file in files:
+            with suppress(OSError, ValueError):  # not there, or no name that a file may have
+                stat = (path / file).stat()
+                if S_ISREG(stat.st_mode):
+                    stamps[file] = _stamp(stat)
+        Source.__init__(self, path, stamps)
 
 
 class Archive(Source):
@@ -155,8 +170,11 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
                     yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
             elif _is_image(entry.name):
                 # A link to nowhere is listed too: whoever decodes it names it.
-                stat = entry.stat(follow_symlinks=entry.is_file())
-                yield prefix + entry.name, f"{stat.st_size}:{stat.st_mtime_ns}"
+                yield prefix + entry.name, _stamp(entry.stat(follow_symlinks=entry.is_file()))
+
+
+def _stamp(stat: os.stat_result) -> str:
+    return f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _leads_up(link: os.DirEntry[str]) -> bool:

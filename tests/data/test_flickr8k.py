@@ -1,7 +1,8 @@
 import pytest
 from PIL import Image
 
-from clsim.data import flickr8k
+from clsim.data import catalog, flickr8k, load_captions
+from clsim.data.facts import CAPTIONED
 from clsim.errors import DataMissing, UserError
 
 
@@ -28,7 +29,22 @@ def test_photographs_come_with_all_their_captions(root):
 
 def test_the_test_part_stays_out(root):
     found = flickr8k.load(("train", "dev"), root, 16)
-    assert not any("of 3" in text for texts in found.captions for text in texts)
+    assert not any("of 3" in text for text in found.texts)
+
+
+def test_training_and_test_part(root):
+    data = load_captions("flickr8k", root=root, image_size=16)
+    assert data.train.pixels[:, 0, 8, 8].tolist() == [0, 60]
+    assert data.test.pixels[:, 0, 8, 8].tolist() == [180]
+    assert data.test.texts == tuple(f"caption {n} of 3 ." for n in range(5))
+    assert load_captions("flickr8k", root=root).train.pixels.shape == (2, 3, 224, 224)
+
+
+def test_status_and_verify(root):
+    (state,) = catalog.status(["flickr8k"], root)
+    assert state.present and state.where == root / "flickr8k"
+    (state,) = catalog.verify(["flickr8k"], root)
+    assert "(2, 1) training and test images, not (6000, 1000)" in state.fault
 
 
 def test_missing_data_and_a_bad_line_are_the_users_to_mend(root, tmp_path):
@@ -42,5 +58,21 @@ def test_missing_data_and_a_bad_line_are_the_users_to_mend(root, tmp_path):
 
 def test_a_photograph_without_captions_is_named(root):
     (root / "flickr8k" / "captions.tsv").write_text("0.png\t0\tfine .\n")
-    with pytest.raises(UserError, match=r"1 photographs have no caption, the first is 1\.png"):
+    with pytest.raises(UserError, match=r"1\.png has no caption") as error:
         flickr8k.load(("train",), root, 16)
+    assert str(error.value.where).endswith("split_train.txt:2")
+
+
+def test_a_list_that_is_missing_is_missing_data(root):
+    (root / "flickr8k" / "split_test.txt").unlink()
+    with pytest.raises(DataMissing):
+        load_captions("flickr8k", root=root)
+
+
+@pytest.mark.real_data("flickr8k")
+def test_the_real_photographs(data_root):
+    data, facts = load_captions("flickr8k", root=data_root, image_size=32), CAPTIONED["flickr8k"]
+    assert (len(data.train), len(data.test)) == (facts.train, facts.test) == (6_000, 1_000)
+    assert {len(texts) for texts in data.train.captions + data.test.captions} == {facts.captions}
+    assert not set(data.train.captions) & set(data.test.captions)
+    assert data.train.pixels.float().mean(dim=(0, 2, 3)).sub(115).abs().max() < 15  # photographs, not noise

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from clsim.data import sources
-from clsim.data.sources import open_source
+from clsim.data.sources import Listed, open_source
 from clsim.errors import UserError
 
 
@@ -125,3 +125,12 @@ def test_nothing_to_find_is_a_user_error(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="neither"):
         open_source(tmp_path / "notes.txt")
+
+
+def test_listed_files_are_those_that_are_there(tmp_path, save):
+    for name in ("a.png", "b.png", "deeper/c.png"):
+        save(tmp_path / name)
+    source = Listed(tmp_path, ["deeper/c.png", "a.png", "z.png", "deeper", "long" * 100, "\0"])
+    everything = open_source(tmp_path).stamps
+    assert source.stamps == {name: everything[name] for name in ("a.png", "deeper/c.png")}
+    assert [file.position for file in source.read(["deeper/c.png", "a.png"])] == [0, 1]

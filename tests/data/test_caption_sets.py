@@ -1,0 +1,47 @@
+import pytest
+
+from clsim.data import CAPTION_NAMES, caption_sets, catalog, load, load_captions
+from clsim.data.facts import CAPTIONED
+from clsim.errors import DataMissing, UserError
+
+
+def test_every_set_with_captions_is_known_everywhere():
+    assert tuple(caption_sets.LOADERS) == CAPTION_NAMES == tuple(CAPTIONED)
+    assert set(CAPTION_NAMES) <= set(catalog.ENTRIES)
+
+
+def test_the_facts_of_the_embedded_world(tmp_path):
+    data, facts = load_captions("shapes", root=tmp_path), CAPTIONED["shapes"]
+    assert (len(data.train), len(data.test)) == (facts.train, facts.test)
+    assert {len(texts) for texts in data.train.captions + data.test.captions} == {facts.captions}
+    assert data.train.pixels.shape[-1] == facts.image_size
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(UserError, match="no data set with captions 'flicker8k'") as raised:
+        load_captions("flicker8k")
+    assert "did you mean flickr8k?" in raised.value.fix and "captions:PATH" in raised.value.fix
+    with pytest.raises(UserError) as raised:
+        load_captions("xyz")
+    assert "did you mean" not in raised.value.fix
+
+
+@pytest.mark.parametrize("name", sorted(set(CAPTION_NAMES) - {"shapes"}))
+def test_what_is_not_here_says_how_to_get_it(name, tmp_path):
+    with pytest.raises(DataMissing) as raised:
+        load_captions(name, root=tmp_path)
+    assert raised.value.fix == catalog.ENTRIES[name].how
+    assert raised.value.where == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", sorted(set(CAPTION_NAMES) - {"shapes"}))
+def test_they_have_no_classes_to_load(name):
+    with pytest.raises(UserError, match="holds captions, for streams of kind text_upgrade"):
+        load(name)
+
+
+def test_the_root_is_the_usual_one_unless_given(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLSIM_DATA", str(tmp_path))
+    with pytest.raises(DataMissing) as raised:
+        load_captions("flickr8k")
+    assert raised.value.where == str(tmp_path / "flickr8k")
