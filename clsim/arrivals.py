@@ -11,10 +11,13 @@ import torch
 
 from clsim.config.streams import DrawnReplacements, ReplacementStream, UpgradeStream
 from clsim.errors import UserError
-from clsim.models.arrival import Arrival, load_arrival, open_clip_arrival, timm_arrival
+from clsim.models import LoadedClip, load_clip
+from clsim.models.arrival import Arrival, ClipArrival, load_arrival, open_clip_arrival, timm_arrival
+from clsim.models.checkpoints import read_weights
+from clsim.models.clip import FORMAT as CLIP_FORMAT
 from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve_model
 from clsim.pretraining.classifier_recipe import Head
-from clsim.pretraining.recipe import CheckpointModel, TimmModel
+from clsim.pretraining.recipe import CheckpointModel, OpenClipModel, TimmModel
 from clsim.streams import Replacement, poisson_arrivals
 
 
@@ -91,6 +94,34 @@ def load_model(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Ar
         backbone = recipe.backbone if isinstance(recipe, CheckpointModel) else None
         return load_arrival(name, weights_file(name, recipe, head=head, device=device), backbone)
     return open_clip_arrival(name, recipe.model, recipe.pretrained)
+
+
+def load_clips(
+    names: Iterable[str], recipes: Mapping[str, ModelRecipe], *, seed: int, device: str
+) -> list[ClipArrival]:
+    """The image-text models of a stream, each loaded or made once; see :func:`load_replacements`."""
+    found: dict[str, ClipArrival] = {}
+    names = list(names)
+    with torch.random.fork_rng(devices=[]):
+        for name in names:
+            if name not in found:
+                torch.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
+                found[name] = ClipArrival(name, _load_clip(name, recipes[name], device))
+    return [found[name] for name in names]
+
+
+def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
+    if isinstance(recipe, OpenClipModel):
+        return load_clip(recipe.model, recipe.pretrained)
+    if isinstance(recipe, ClipRecipe):
+        return load_clip(name, weights_file(name, recipe, head="learnable", device=device))
+    if isinstance(recipe, CheckpointModel):
+        path = Path(recipe.path).expanduser()
+        if recipe.backbone is None and read_weights(path, f"models.{name}.path")[1].get("format") != CLIP_FORMAT:
+            fix = f"set models.{name}.backbone to open_clip's name of the architecture"
+            raise UserError(f"the checkpoint of {name} does not say what CLIP it is", where=str(path), fix=fix)
+        return load_clip(recipe.backbone or name, path)
+    raise UserError(f"{name} is a model of kind {recipe.kind}, which knows no texts", where="stream.load")
 
 
 def weights_file(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Path:

@@ -189,3 +189,36 @@ def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) 
 
     """
     return (1 - F.cosine_similarity(new, old, dim=1)).sum() / max(1, len(new))
+
+
+def contrastive_loss(logits: Tensor, same: Tensor | None = None) -> Tensor:
+    r"""Each row must find its partner among the columns, and each column among the rows (CLIP).
+
+    .. math:: L = \frac12 \left( L_{CE}(S, i) + L_{CE}(S^\top, i) \right)
+
+    Args:
+        logits: :math:`S`, ``(B, B)``, for instance images by captions, scaled; partners on the diagonal.
+        same: bool ``(B, B)``, pairs that fit as well as the partners do; those off the diagonal are left out.
+
+    Returns:
+        A scalar.
+
+    Source: arXiv 2103.00020, figure 3.
+
+    """
+    if same is not None:
+        others = same & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+        logits = logits.masked_fill(others, -float("inf"))
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def no_loss(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Nothing: for strategies whose plugins bring all there is to lower.
+
+    Example:
+        >>> no_loss(torch.ones(2, 3), torch.tensor([0, 1]))
+        tensor(0.)
+
+    """
+    return outputs.new_zeros(())

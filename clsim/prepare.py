@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from clsim.arrivals import Moment, load_replacements, moments, weights_file
+from clsim.arrivals import Moment, load_clips, load_replacements, moments, weights_file
 from clsim.compared import compared_images
 from clsim.config import Scenario, load_scenario
-from clsim.config.streams import FscilStream, ReplacementStream, UpgradeStream
-from clsim.data import load
+from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStream, UpgradeStream
+from clsim.data import load, load_captions
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.plugins import ModelReplacement, ModelUpgrade
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
-from clsim.streams import Stream, class_incremental, fscil, replacement_stream, upgrade
+from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
 from clsim.training import Strategy
 
 
@@ -46,14 +46,14 @@ class Prepared:
     name: str
     strategy_name: str
     seed: int
-    stream: Stream
+    stream: Stream | TextStream
     strategy: Strategy
     scenario: Scenario | None = None
     stands_in_for: dict[str, str] | None = None
     compared: tuple[Images, Images] | None = None
 
 
-def prepare_given(stream: Stream, strategy: object) -> Prepared:
+def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
     """A stream and a strategy composed in Python, which was seeded when it was."""
     if not isinstance(strategy, Strategy):
         raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
@@ -124,9 +124,33 @@ _EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size")  # the rest goes by the
 def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:
     chosen = scenario.selected_strategy
     settings = dict(chosen.settings)
-    head: Head = "simplex" if settings.get("head") == "simplex" else "learnable"
-    plain = _sessions(scenario)
-    # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
+    build = load_strategy(chosen.path)
+    if "device" in inspect.signature(build).parameters:
+        settings["device"] = device
+    stream: Stream | TextStream
+    compared = None
+    if isinstance(scenario.stream, TextUpgradeStream):
+        stream = _text_stream(scenario.stream, scenario, device)
+    else:
+        head: Head = "simplex" if settings.get("head") == "simplex" else "learnable"
+        plain = _sessions(scenario)
+        # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
+        compared = _compared(scenario, plain)
+        named = settings.get("pretrained")
+        if isinstance(named, str) and named in scenario.models:
+            settings["pretrained"] = str(weights_file(named, scenario.models[named], head=head, device=device))
+        due = _due(scenario, plain)
+        if due:
+            _check_replaceable(build(plain, **settings), chosen.name, scenario.stream)
+        stream = _with_models(plain, scenario, due, head, device)
+    # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
+    seed_everything(scenario.seed)
+    strategy = build(stream, **settings)
+    strategy.eval_mb_size = scenario.evaluation.batch_size
+    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
+
+
+def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None:
     compatibility = scenario.evaluation.compatibility
     compared = None if compatibility is None else compared_images(compatibility, plain)
     if scenario.evaluation.service and compared and len(compared[1]) < len(plain):
@@ -135,24 +159,19 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
             where="evaluation.service",
             fix="raise evaluation.compatibility.images_per_class, or leave the service out",
         )
-    named = settings.get("pretrained")
-    if isinstance(named, str) and named in scenario.models:
-        settings["pretrained"] = str(weights_file(named, scenario.models[named], head=head, device=device))
-    build = load_strategy(chosen.path)
-    if "device" in inspect.signature(build).parameters:
-        settings["device"] = device
-    due = _due(scenario, plain)
-    if due:
-        _check_replaceable(build(plain, **settings), chosen.name, scenario.stream)
-    stream = _with_models(plain, scenario, due, head, device)
-    # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
-    seed_everything(scenario.seed)
-    strategy = build(stream, **settings)
-    strategy.eval_mb_size = scenario.evaluation.batch_size
-    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
+    return compared
 
 
-def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "cpu") -> Stream:
+def _text_stream(described: TextUpgradeStream, scenario: Scenario, device: str) -> TextStream:
+    dataset = load_captions(described.dataset, image_size=described.image_size)
+    if described.pairs is not None and described.pairs > len(dataset.train):
+        what = f"{described.pairs} images with captions of {dataset.name}, which has {len(dataset.train)} to train on"
+        raise UserError(what, where="stream.pairs")
+    clips = load_clips(described.load, scenario.models, seed=scenario.seed, device=device)
+    return text_upgrade(dataset, load=clips, pairs=described.pairs)
+
+
+def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "cpu") -> Stream | TextStream:
     """The stream a scenario describes, with the models that arrive in it.
 
     Args:
@@ -165,6 +184,8 @@ def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "
             :func:`~clsim.arrivals.load_replacements`.
 
     """
+    if isinstance(scenario.stream, TextUpgradeStream):
+        return _text_stream(scenario.stream, scenario, device)
     plain = _sessions(scenario)
     return _with_models(plain, scenario, _due(scenario, plain), head, device)
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,18 @@ import torch
 
 from clsim.config import Scenario
 from clsim.device import device_time
-from clsim.errors import UserError
 from clsim.files import sha256_of
-from clsim.metrics import forgetting, harmonic_mean
-from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
-from clsim.metrics.cross_test import CrossTests
-from clsim.metrics.service import ServiceView
-from clsim.plugins import ModelReplacement, Progress
+from clsim.measured import Measured, forgetting_record, replacement_records
+from clsim.plugins import Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.store import Results, RunDirectory, check_usable, manifest
-from clsim.streams import Stream
+from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
 
 def run(
-    scenario: Scenario | Stream | str | Path,
+    scenario: Scenario | Stream | TextStream | str | Path,
     strategy: str | Path | Strategy | None = None,
     *,
     overrides: Mapping[str, object] | Sequence[str] | None = None,
@@ -62,7 +57,7 @@ def run(
     device = resolve_device(device)
     if out is not None:
         check_usable(Path(out))
-    if isinstance(scenario, Stream):
+    if isinstance(scenario, Stream | TextStream):
         if overrides or seed is not None:
             raise TypeError("a strategy composed in Python has its settings and its seed already")
         prepared = prepare_given(scenario, strategy)
@@ -76,7 +71,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     strategy, stream = prepared.strategy, prepared.stream
     path = out or _default_path(prepared)
     # Before the directory is taken: what is asked for may not suit the images.
-    measured = Measured(ClassAccuracy(len(stream.class_names)), cross_tests(prepared, path))
+    measured = Measured.of(prepared, path)
     directory = RunDirectory(path)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
@@ -107,115 +102,38 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     return results
 
 
-def _session(strategy: Strategy, stream: Stream, session: int, metrics: Measured, results: Results) -> dict[str, Any]:
-    """Trains one session, measures all classes seen by then and adds the record to the results."""
-    experience = stream.train_stream[session]
+def _session(
+    strategy: Strategy, stream: Stream | TextStream, session: int, measured: Measured, results: Results
+) -> dict[str, Any]:
+    """Trains one session, measures the model and adds the record to the results."""
     start = device_time(strategy.device)
-    strategy.train(experience, eval_streams=[])
+    strategy.train(stream.train_stream[session], eval_streams=[])
     trained = device_time(strategy.device)
     strategy.eval(stream.test_stream[: session + 1])
-    measured = device_time(strategy.device)
-    counts, versions = metrics.accuracy.counts, metrics.versions
-    matrix = [*results.accuracy_matrix, counts.accuracy_by_block(stream.class_blocks[: session + 1])]
-    replacements = replacement_records(strategy)
+    evaluated = device_time(strategy.device)
+    accuracy = measured.session_accuracy(stream, session)
+    matrix = [*results.accuracy_matrix, accuracy.by_session]
+    arrived = replacement_records(strategy, stream, session)
+    versions = measured.versions
     record = {
         "session": session,
-        "new_classes": list(stream.class_blocks[session]),
-        "seen_classes": len(experience.classes_seen_so_far),
-        "replaced_by": replacements[-1]["model"] if replacements else None,
-        "replacements": replacements,
-        **accuracy_record(counts, stream.class_blocks[: session + 1]),
-        "accuracy_by_session": matrix[-1],
+        **accuracy.classes,
+        "replaced_by": arrived[-1]["model"] if arrived else None,
+        "replacements": arrived,
+        **accuracy.figures,
+        "accuracy_by_session": accuracy.by_session,
         "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
         "train_seconds": trained - start,
-        "eval_seconds": measured - trained,
+        "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
         "diagnostics": strategy.model.diagnostics() if hasattr(strategy.model, "diagnostics") else {},
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }
-    results.add(record, matrix[-1], int(counts.total.sum()))
+    results.add(record, accuracy.by_session, accuracy.test_images)
     return record
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The metrics that fill the record of a session.
-
-    Attributes:
-        accuracy: over the test images of the stream.
-        versions: what one version of the model makes of another's features, where that is asked for.
-
-    """
-
-    accuracy: ClassAccuracy
-    versions: CrossTests | None
-
-    def attach(self, strategy: Strategy) -> None:
-        """Has the strategy's evaluations fill them."""
-        present = strategy.evaluator.metrics
-        present += [metric for metric in (self.accuracy, self.versions) if metric is not None and metric not in present]
-
-
-def cross_tests(prepared: Prepared, path: Path) -> CrossTests | None:
-    """The cross-tests that the scenario asks for; those that a strategy composed in Python brings; or none."""
-    asked = prepared.scenario.evaluation if prepared.scenario else None
-    if asked is None or asked.compatibility is None or prepared.compared is None:
-        return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, CrossTests)), None)
-    given, service = asked.compatibility, asked.service
-    try:
-        return CrossTests(
-            *prepared.compared,
-            criterion=given.criterion,
-            also=given.also,
-            truncate=given.truncate,
-            strict=not given.ties,
-            batch_size=asked.batch_size,
-            folder=path / "features" if given.keep_features else None,
-            service=None
-            if service is None
-            else ServiceView(
-                len(prepared.stream),
-                steps=service.steps,
-                criterion=service.criterion,
-                queries=service.queries,
-                seed=prepared.seed,
-                truncate=given.truncate,
-            ),
-        )
-    except ValueError as error:
-        raise UserError(str(error), where="evaluation.compatibility") from error
-
-
-def replacement_records(strategy: Strategy) -> list[dict[str, Any]]:
-    """The replacements of the session just trained, as they took place."""
-    return [
-        performed.record()
-        for plugin in strategy.plugins
-        if isinstance(plugin, ModelReplacement)
-        for performed in plugin.performed
-    ]
-
-
-def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
-    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two."""
-    base = counts.accuracy(blocks[0]) or 0.0
-    novel = counts.accuracy([label for block in blocks[1:] for label in block])
-    return {
-        "accuracy": counts.accuracy() or 0.0,
-        "base_accuracy": base,
-        "novel_accuracy": novel,
-        "harmonic_mean": None if novel is None else harmonic_mean(base, novel),
-    }
-
-
-def forgetting_record(matrix: list[list[float]]) -> dict[str, float | None] | None:
-    """Both definitions of forgetting after the last row; ``None`` after the base session."""
-    if len(matrix) < 2:
-        return None
-    return {"from_best": forgetting(matrix, "best"), "from_first": forgetting(matrix, "first")}
 
 
 def peak_memory(device: torch.device) -> int:
@@ -248,11 +166,12 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
 
 
 def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
-    dataset = prepared.stream.dataset
-    hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
+    stream = prepared.stream
+    hashes = {"train images": stream.dataset.train.sha256, "test images": stream.dataset.test.sha256}
     if prepared.compared is not None:
         hashes |= {"query images": prepared.compared[0].sha256, "gallery images": prepared.compared[1].sha256}
-    hashes |= {f"replacement {arrival.model.name}": arrival.model.sha256 for arrival in prepared.stream.replacements}
+    arriving = stream.models if isinstance(stream, TextStream) else [arrival.model for arrival in stream.replacements]
+    hashes |= {f"{'model' if isinstance(stream, TextStream) else 'replacement'} {m.name}": m.sha256 for m in arriving}
     for module in prepared.strategy.model.modules():
         if isinstance(weights := getattr(module, "weights_sha256", None), str):
             hashes["pre-trained weights"] = weights

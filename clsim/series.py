@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from clsim.store import Results
 
 
+UPGRADES = ("upgrade", "text_upgrade")
+"""Kinds of stream that bring a new model in every session."""
+
+
 class Entry(NamedTuple):
     """One strategy of a series, to run with every seed."""
 
@@ -73,7 +77,8 @@ def run_series(
         except (DataMissing, WeightsMissing) as missing:
             print(f"the reference {entry.strategy} is left out: {missing.what}", file=sys.stderr)
     if mode != "json" and sum(map(len, finished)) > 1:
-        _compare(finished)
+        stand_in = scenario.otherwise if finished[0][0].stands_in_for else None
+        _compare(finished, load_scenario(stand_in) if stand_in else scenario)
     return finished
 
 
@@ -153,10 +158,13 @@ def _key(change: str) -> str:
     return change.partition("=")[0].strip()
 
 
-def _compare(finished: list[list[Results]]) -> None:
+def _compare(finished: list[list[Results]], ran: Scenario) -> None:
+    """Print what `finished` says side by side; what kind of stream it was only the scenario that `ran` knows."""
     from clsim.report.comparison import comparison
 
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    comparison(make_console(), rows)
+    compatibility = ran.evaluation.compatibility
+    upgrades_by = compatibility.criterion if compatibility and ran.stream.kind in UPGRADES else None
+    comparison(make_console(), rows, upgrades_by=upgrades_by)

@@ -86,9 +86,17 @@ class Results:
 
         ``None`` as a whole where versions were not compared.
         """
-        tests = [record["compatibility"] for record in self.sessions if record.get("compatibility")]
-        blank = [None] * len(tests)
-        return [[*test["cross_tests"], test["self_test"], *blank[row + 1 :]] for row, test in enumerate(tests)] or None
+        return _square([[*test["cross_tests"], test["self_test"]] for test in self._tests]) or None
+
+    @property
+    def matrices(self) -> dict[str, list[list[float | None]]]:
+        """The same by every further criterion, by name."""
+        names = self._tests[-1].get("also", {}) if self._tests else {}
+        return {name: _square([test["also"][name] for test in self._tests]) for name in names}
+
+    @property
+    def _tests(self) -> list[dict[str, Any]]:
+        return [record["compatibility"] for record in self.sessions if record.get("compatibility")]
 
     def _compatibility_summary(self) -> dict[str, Any]:
         compatibility = self.sessions[-1].get("compatibility") or {}
@@ -109,8 +117,13 @@ class Results:
             "summary": self.summary(),
             "accuracy_matrix": self.accuracy_matrix,
             "compatibility_matrix": self.compatibility_matrix,
-            "matrices": {},
+            "matrices": self.matrices,
         }
+
+
+def _square(rows: list[list[float]]) -> list[list[float | None]]:
+    """Rows that grow by one each, filled up with None."""
+    return [[*row, *[None] * (len(rows) - len(row))] for row in rows]
 
 
 class RunDirectory:

@@ -18,6 +18,8 @@ from clsim.models.lanes import Lanes
 from clsim.plugins import ClassScope, ModelUpgrade, WarmupCosine
 from clsim.streams import Stream
 
+STREAMS = ("upgrade",)
+
 
 def build(
     stream: Stream,

@@ -22,6 +22,8 @@ from clsim.models.lanes import Lanes
 from clsim.plugins import ClassScope, ModelUpgrade, OldPrototypes, WarmupCosine
 from clsim.streams import Stream
 
+STREAMS = ("upgrade",)
+
 
 def build(
     stream: Stream,

@@ -111,3 +111,26 @@ def test_wrong_seeds_are_refused(text: str) -> None:
         read_seeds(["1", text])
     with pytest.raises(UserError, match="appears twice"):
         read_seeds(["1", "1"])
+
+
+UPGRADE = """\
+stream: {kind: upgrade, dataset: shapes, classes: [50, 100]}
+strategy: toy
+evaluation:
+  compatibility: {images: stream, query: test, gallery: test, criterion: cmc@5}
+references: [floor]
+"""
+
+
+def test_the_comparison_is_told_of_upgrades_by_the_scenario_that_ran(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("clsim.report.comparison.comparison", lambda *_, upgrades_by: told.append(upgrades_by))
+    Path("scenarios/new.yaml").write_text(UPGRADE)
+    for name in ("new", "test"):
+        run_series(load_scenario(name), seeds=[1])
+    Path("scenarios/far.yaml").write_text(UPGRADE + "otherwise: stand_in\n")
+    runner.stands_in_for = {"scenario": "far", "because": "no data"}
+    run_series(load_scenario("far"), seeds=[1])
+    assert told == ["cmc@5", None, None]

@@ -15,6 +15,7 @@ from clsim.config.evaluation_checks import check_evaluation
 from clsim.config.finding import Finding
 from clsim.config.replacement_checks import check_replacements
 from clsim.config.stream_checks import check_stream, session_count
+from clsim.config.text_upgrade_checks import check_text_upgrades
 from clsim.config.upgrade_checks import check_upgrades
 from clsim.errors import UserError
 from clsim.recipes import find_scenario
@@ -29,6 +30,8 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
         yield from check_replacements(stream.get("replacements"), models, sessions)
     if stream.get("kind") == "upgrade":
         yield from check_upgrades(stream, models)
+    if stream.get("kind") == "text_upgrade":
+        yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
     yield from _published(_block(raw, "published"), sessions)
     yield from _stand_in(raw, file)

@@ -14,6 +14,8 @@ STREAM, HELD_OUT = "stream", "held_out"
 CRITERIA = ("nearest_class_mean", "cmc@1", "cmc@5", "map")
 """Criteria of retrieval, with two of those that ``cmc@K`` stands for."""
 CRITERION = re.compile(r"nearest_class_mean|map|cmc@[1-9][0-9]{0,5}")
+PAIR_CRITERION = re.compile(r"recall@([1-9][0-9]{0,5})")
+"""The criterion of streams of images with captions, whatever the K."""
 
 Part = Literal["train", "test"]
 
@@ -26,8 +28,8 @@ class CompatibilityEvaluation(Block):
     gallery: Part = Field(default="train", description="part of the data set whose images are the gallery")
     criterion: str = Field(
         default="nearest_class_mean",
-        description="nearest_class_mean, cmc@K or map",
-        json_schema_extra={"pattern": f"^({CRITERION.pattern})$"},
+        description="nearest_class_mean, cmc@K or map; recall@K where images have captions",
+        json_schema_extra={"pattern": f"^({CRITERION.pattern}|{PAIR_CRITERION.pattern})$"},
     )
     also: list[str] = Field(default=[], description="further criteria, reported beside the matrix")
     truncate: bool = Field(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clsim.config.evaluation import CRITERIA, CRITERION, HELD_OUT, STREAM
+from clsim.config.evaluation import (
+    CRITERIA,
+    CRITERION,
+    HELD_OUT,
+    PAIR_CRITERION,
+    STREAM,
+)
 from clsim.config.finding import Finding, facts_of, whole
 from clsim.config.stream_checks import check_dataset, class_count
 from clsim.config.yaml_lines import KeyPath
@@ -17,6 +23,9 @@ BLOCK: KeyPath = ("evaluation", "compatibility")
 def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
     """Every finding of the raw blocks."""
     given, service = evaluation.get("compatibility"), evaluation.get("service")
+    if stream.get("kind") == "text_upgrade":
+        yield from _of_pairs(given if isinstance(given, Mapping) else {}, service)
+        return
     if isinstance(given, Mapping):
         yield from check_dataset((*BLOCK, "images"), given.get("images"), (STREAM, HELD_OUT))
         yield from _held_out(given, stream)
@@ -26,6 +35,29 @@ def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -
     elif given is None and isinstance(service, Mapping):
         what = "evaluation.service: needs evaluation.compatibility, whose images are its queries and gallery"
         yield Finding(("evaluation", "service"), what, "write compatibility: {images: stream}, or the like")
+
+
+def _of_pairs(given: Mapping[str, Any], service: object) -> Iterator[Finding]:
+    """Where images have captions, the test part is query and index at once, each side on the other."""
+    if given.get("images", STREAM) != STREAM:
+        what = f"{_dotted('images')}: on a stream of kind text_upgrade only the stream's own images have captions"
+        yield Finding((*BLOCK, "images"), what, f"write images: {STREAM}")
+    for key in ("query", "gallery", "images_per_class", "truncate"):
+        if key in given:
+            yield Finding(
+                (*BLOCK, key), f"{_dotted(key)}: has no meaning on a stream of kind text_upgrade", "remove it"
+            )
+    names = {(*BLOCK, "criterion"): given.get("criterion", "nearest_class_mean") if given else None, **_also(given)}
+    for path, name in names.items():
+        if isinstance(name, str) and not PAIR_CRITERION.fullmatch(name):
+            at = path if path[-1] != "criterion" or "criterion" in given else BLOCK
+            what = (
+                f"{'.'.join(map(str, path))}: expected recall@K on a stream of kind text_upgrade, got the text '{name}'"
+            )
+            yield Finding(at, what, "write for instance recall@1")
+    if isinstance(service, Mapping) and service.get("criterion", "cmc@1") != "cmc@1":
+        what = "evaluation.service.criterion: images with captions have no classes, and no means of classes"
+        yield Finding(("evaluation", "service", "criterion"), what, "write criterion: cmc@1: the nearest image")
 
 
 def _held_out(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
@@ -51,7 +83,10 @@ def _enough(given: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Fin
 
 def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
     for path, name in {(*BLOCK, "criterion"): given.get("criterion"), **_also(given)}.items():
-        if isinstance(name, str) and not CRITERION.fullmatch(name):
+        if isinstance(name, str) and PAIR_CRITERION.fullmatch(name):
+            what = f"{'.'.join(map(str, path))}: {name} is between images and captions, which this stream has not"
+            yield Finding(path, what, "write cmc@K, or a stream of kind text_upgrade")
+        elif isinstance(name, str) and not CRITERION.fullmatch(name):
             what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the text '{name}'"
             yield Finding(path, what, suggestion(name, CRITERIA))
 

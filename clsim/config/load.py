@@ -15,6 +15,7 @@ from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.overrides import Overrides, apply
 from clsim.config.scenario import Scenario, strategy_name
 from clsim.config.signatures import REQUIRED, Signature, read_signature
+from clsim.config.strategy_checks import check_runs_on
 from clsim.config.yaml_lines import Document, KeyPath, read
 from clsim.errors import UserError, UserErrors
 from clsim.recipes import find_scenario, find_strategy
@@ -86,6 +87,8 @@ class _Strategies:
         raw = document.value
         blocks = raw.get("strategies")
         blocks = blocks if isinstance(blocks, dict) else {}
+        stream = raw.get("stream")
+        kind = stream.get("kind") if isinstance(stream, dict) else None
         for path, text in self._named(raw, blocks):
             name = strategy_name(text)
             if name in self.files:
@@ -99,6 +102,8 @@ class _Strategies:
                 what = f"{error.where}: {error.what}" if error.where else error.what
                 self.findings.append(Finding(path, what, error.fix))
             else:
+                if path[0] != "strategies":  # a block by itself is settings in waiting, nothing runs
+                    self.findings += check_runs_on(path, name, signature, kind)
                 settings = blocks.get(name)
                 if settings is None or isinstance(settings, dict):
                     self._check(signature, name, settings or {}, path)

@@ -13,8 +13,10 @@ from pydantic import Field, PrivateAttr
 from clsim.config.block import Block, Seed
 from clsim.config.evaluation import Evaluation, Published
 from clsim.config.signatures import read_signature
+from clsim.config.strategy_checks import check_runs_on
 from clsim.config.streams import Stream
 from clsim.config.yaml_lines import dump
+from clsim.errors import UserError
 from clsim.pretraining.recipe import ModelRecipe
 from clsim.recipes import find_strategy
 
@@ -84,15 +86,18 @@ class Scenario(Block):
         """The same scenario with another strategy selected; one it has no settings for runs with its defaults.
 
         Raises:
-            UserError: there is no such strategy, or a setting of it has no default.
+            UserError: there is no such strategy, it does not run on this kind of stream, or a setting of it has no
+                default.
         """
         name = strategy_name(name_or_path)
+        path = self._files[name] if name in self._files else find_strategy(name_or_path)
+        signature = read_signature(path)
+        for refused in check_runs_on(("strategy",), name, signature, self.stream.kind):
+            raise UserError(refused.what, fix=refused.fix)
         if name in self._files:
             texts = {strategy_name(text): text for text in [*self.references, self.strategy]}
             return self.model_copy(update={"strategy": texts.get(name, name)})
-        path = find_strategy(name_or_path)
-        settings = read_signature(path).defaults()
-        changes = {"strategy": name_or_path, "strategies": {**self.strategies, name: settings}}
+        changes = {"strategy": name_or_path, "strategies": {**self.strategies, name: signature.defaults()}}
         other = self.model_copy(update=changes)
         other._files = {**self._files, name: path}
         return other

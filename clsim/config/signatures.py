@@ -5,6 +5,9 @@
 The file is parsed, not imported: no torch is needed to check a scenario, and checking one never runs foreign
 code. An annotation may use the types of :mod:`clsim.config.annotations` and names that the file itself gives
 to such types or to plain values.
+
+A constant ``STREAMS = ("upgrade",)`` says on which kinds of stream the strategy makes sense; without it, on all whose
+items have class ids.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from clsim.config.annotations import PLAIN, choices, in_words, type_of
+from clsim.config.kinds import CLASS_KINDS, EXAMPLE, check_kinds
 from clsim.errors import UserError, UserErrors
 from clsim.words import describe
 
@@ -30,7 +34,7 @@ REQUIRED = object()  # the default of a setting that has none
 LEAST: Mapping[str, float] = {
     "epochs": 0, "batch_size": 1, "lr": 0, "momentum": 0, "weight_decay": 0, "warmup": 0, "cycle": 1,
     "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "dropout": 0, "lanes": 1, "vertices": 2, "per_class": 1,
-    "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0,
+    "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0, "alpha": 0,
 }  # fmt: skip
 MOST: Mapping[str, float] = {"share": 1, "smoothing": 1, "replay_weight": 1, "momentum": 1, "dropout": 1}
 
@@ -118,11 +122,19 @@ class Setting:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a strategy file says about itself."""
+    """What a strategy file says about itself.
+
+    Attributes:
+        path: of the file.
+        settings: by name.
+        description: the first paragraph of its docstring.
+        streams: the kinds of stream it runs on.
+    """
 
     path: Path
     settings: Mapping[str, Setting]
     description: str = ""
+    streams: tuple[str, ...] = CLASS_KINDS
 
     def defaults(self) -> dict[str, Any]:
         """Every setting at its default, in its type.
@@ -141,7 +153,7 @@ def read_signature(path: Path) -> Signature:
 
     Raises:
         UserErrors: the file cannot be read or parsed, has no ``build``, or its signature is something else
-            than typed keyword settings with plain defaults.
+            than typed keyword settings with plain defaults; or its ``STREAMS`` names no kinds of stream.
     """
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
@@ -178,13 +190,30 @@ class _Reader:
             for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
             if argument.arg not in RESERVED
         ]
+        streams = self._streams()
         if self.problems:
             raise UserErrors(self.problems)
         title = (ast.get_docstring(self.tree) or docs).strip().split("\n\n")[0].replace("\n", " ")
-        return Signature(self.path, {setting.name: setting for setting in found if setting}, title)
+        return Signature(self.path, {setting.name: setting for setting in found if setting}, title, streams)
 
-    def _problem(self, node: ast.AST, what: str) -> None:
-        self.problems.append(UserError(what, where=f"{self.path}:{getattr(node, 'lineno', 1)}"))
+    def _problem(self, node: ast.AST, what: str, fix: str | None = None) -> None:
+        self.problems.append(UserError(what, where=f"{self.path}:{getattr(node, 'lineno', 1)}", fix=fix))
+
+    def _streams(self) -> tuple[str, ...]:
+        """What the last ``STREAMS = ...`` of the module says."""
+        given = self._given().get("STREAMS")
+        if given is None:
+            return CLASS_KINDS
+        try:
+            value = ast.literal_eval(self._written_out(given))
+        except (ValueError, TypeError):  # unhashable members of a set, a name, a call
+            self._problem(given, "STREAMS is not a plain value", EXAMPLE)
+            return CLASS_KINDS
+        try:
+            return check_kinds(value)
+        except ValueError as error:
+            self._problem(given, *error.args)
+            return CLASS_KINDS
 
     def _setting(self, argument: ast.arg, default: ast.expr | None, description: str) -> Setting | None:
         name = argument.arg
@@ -213,15 +242,19 @@ class _Reader:
         value = list(value) if isinstance(value, tuple) else value
         return Setting(name, setting.annotation, value, description)
 
-    def _written_out(self, node: ast.expr, depth: int = 0) -> ast.expr:
-        """`node` with the names that the module gives to types and values written out, quotes removed."""
-        given = {
+    def _given(self) -> dict[str, ast.expr]:
+        """What the module assigns to names, the last of each."""
+        return {
             target.id: statement.value
             for statement in self.tree.body
             if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None
             for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-            if isinstance(target, ast.Name) and target.id not in PLAIN
+            if isinstance(target, ast.Name)
         }
+
+    def _written_out(self, node: ast.expr, depth: int = 0) -> ast.expr:
+        """`node` with the names that the module gives to types and values written out, quotes removed."""
+        given = {name: value for name, value in self._given().items() if name not in PLAIN}
         if depth > 8:
             raise ValueError(f"{ast.unparse(node)} is defined by itself")
         write_out = self._written_out

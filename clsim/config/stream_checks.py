@@ -14,6 +14,8 @@ from clsim.words import suggestion
 
 def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
     """Every finding of the raw block."""
+    if stream.get("kind") == "text_upgrade":
+        return
     yield from check_dataset(("stream", "dataset"), stream.get("dataset"))
     facts = facts_of(stream.get("dataset"))
     if facts:
@@ -29,6 +31,9 @@ def session_count(stream: Mapping[str, Any]) -> int | None:
     if stream.get("kind") == "upgrade":
         classes = stream.get("classes")
         return len(classes) if isinstance(classes, list) and classes else None
+    if stream.get("kind") == "text_upgrade":
+        models = stream.get("load")
+        return len(models) if isinstance(models, list) and models else None
     base, ways, facts = whole(stream, "base_classes"), whole(stream, "ways"), facts_of(stream.get("dataset"))
     if stream.get("sessions") is not None:
         sessions = whole(stream, "sessions", least=0)

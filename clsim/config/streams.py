@@ -21,21 +21,27 @@ class DrawnOrder(Block):
     seed: Seed = Field(description="seed of the order")
 
 
-class StreamBlock(Block):
-    """What every stream says: whose classes arrive, and in which order."""
+class AnyStreamBlock(Block):
+    """What every stream says: what arrives."""
 
     kind: str
-    dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
+    dataset: str
     image_size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; null: the data set's own")
-    class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
-        default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
-    )
 
     def summary(self, sessions: int | None) -> list[str]:
         """What comes, in a few words each; `sessions` is None where only the loaded data can tell."""
         if sessions is None:
             return ["sessions as the data allow"]
         return [f"{sessions} session{'' if sessions == 1 else 's'}"]
+
+
+class StreamBlock(AnyStreamBlock):
+    """What a stream of classes says: whose classes arrive, and in which order."""
+
+    dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
+    class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
+        default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
+    )
 
 
 class SessionsBlock(StreamBlock):
@@ -134,4 +140,22 @@ class UpgradeStream(StreamBlock):
         return [*super().summary(sessions), " -> ".join(map(str, self.classes)) + " classes"]
 
 
-Stream = Annotated[FscilStream | IncrementalStream | ReplacementStream | UpgradeStream, Field(discriminator="kind")]
+class TextUpgradeStream(AnyStreamBlock):
+    """Every session brings an image-text model, whose queries meet the index of the one before."""
+
+    kind: Literal["text_upgrade"]
+    dataset: str = Field(description="a known set of images with captions, or captions:PATH for a table of them")
+    load: list[str] = Field(min_length=1, description="for each session the name of a CLIP in models")
+    pairs: PositiveInt | None = Field(
+        default=None, description="training images with captions of every session, the first so many; null: all"
+    )
+
+    def summary(self, sessions: int | None) -> list[str]:
+        """The sessions and their models."""
+        return [*super().summary(sessions), " -> ".join(self.load)]
+
+
+Stream = Annotated[
+    FscilStream | IncrementalStream | ReplacementStream | UpgradeStream | TextUpgradeStream,
+    Field(discriminator="kind"),
+]

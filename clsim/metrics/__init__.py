@@ -24,6 +24,7 @@ from clsim.metrics.continual import (
     performance_drop,
 )
 from clsim.metrics.flips import flip_rates
+from clsim.metrics.recall import recall_at_k
 from clsim.metrics.retrieval import (
     class_means,
     cmc,
@@ -32,7 +33,6 @@ from clsim.metrics.retrieval import (
     nearest_class_mean_accuracy,
     nearest_class_mean_correct,
     nearest_correct,
-    recall_at_k,
 )
 
 __all__ = [

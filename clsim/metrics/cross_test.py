@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from avalanche.evaluation import PluginMetric
-from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
 from clsim.data.images import Images
@@ -24,16 +22,15 @@ from clsim.metrics.criteria import Criterion, Kept
 from clsim.metrics.extraction import extract_features
 from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.service import ServiceView
+from clsim.metrics.version_tests import VersionTests
 
-Matrix = list[list[float]]
 
-
-class CrossTests(PluginMetric[Matrix]):
+class CrossTests(VersionTests):
     """Fills the cross-test matrix, one version of the model after the other. Works in any Avalanche strategy.
 
-    A version is the model as it is after an experience: the end of its training makes a version due, and the next
-    evaluation measures it. Evaluations in the middle of training measure nothing. Every version goes through query
-    and gallery once, so that a matrix of T versions costs 2T passes (T where the same images are both).
+    Every version goes through query and gallery once, so that a matrix of T versions costs 2T passes (T where the same
+    images are both); what a version is, and when it is measured, is told at
+    :class:`~clsim.metrics.version_tests.VersionTests`.
 
     Features have length 1 and are rounded to float16; every figure is computed from the rounded ones, and so equals
     what :func:`~clsim.metrics.feature_files.recompute_matrix` finds in the files. Versions may differ in the width of
@@ -82,7 +79,6 @@ class CrossTests(PluginMetric[Matrix]):
         embed: Callable[[Tensor], Tensor] | None = None,
         constraint_queries: int = 2000,
     ) -> None:
-        super().__init__()
         if not len(query) or not len(gallery):
             raise ValueError("cross-tests need query and gallery images")
         if query.class_names != gallery.class_names:
@@ -99,17 +95,11 @@ class CrossTests(PluginMetric[Matrix]):
         self._files = None if folder is None else FeatureFiles(folder)
         self.truncate = truncate
         self.constraint_queries = constraint_queries
-        self.reset()
-
-    def result(self) -> Matrix:
-        """The matrix so far."""
-        return self.matrix
+        super().__init__()
 
     def reset(self) -> None:
         """Forgets every version; the next one is version 0."""
-        self.matrix: Matrix = []
-        self.passes = 0
-        self._due = False
+        super().reset()
         self._kept: dict[Criterion, list[Kept]] = {}
         self._before = AgainstBefore(
             self.query.labels,
@@ -118,8 +108,6 @@ class CrossTests(PluginMetric[Matrix]):
             same_images=self.same_images,
             truncate=self.truncate,
         )
-        self._record: dict[str, Any] | None = None
-        self._service_record: dict[str, Any] | None = None
         if self.service is not None:
             self.service.open(self.query.labels, self.gallery.labels, same_images=self.same_images)
 
@@ -139,46 +127,15 @@ class CrossTests(PluginMetric[Matrix]):
         """
         return self._record
 
-    def service_record(self) -> dict[str, Any] | None:
-        """The ``service`` record of the last version; ``None`` before the first, or without a service."""
-        return self._service_record
-
-    def before_training_exp(self, strategy: Any) -> None:
-        """Makes sure that no version is passed over.
-
-        Raises:
-            RuntimeError: the last experience was trained on, and never evaluated.
-
-        """
-        if self._due:
-            raise RuntimeError(
-                f"version {len(self.matrix)} of the model would go unmeasured: cross-tests need an evaluation after "
-                "every experience; call strategy.eval(...) after each strategy.train(experience)"
-            )
-
-    def after_training_exp(self, strategy: Any) -> None:
-        """Makes a version due."""
-        self._due = True
-
-    def after_eval(self, strategy: Any) -> list[MetricValue] | None:
-        """Measures the version that is due, if one is."""
-        if not self._due:
-            return None
-        self._measure(strategy)
-        self._due = False
-        assert self._record is not None
-        values = {f"clsim/{name}": self._record[name] for name in ("self_test", "ac", "am")}
-        step = strategy.clock.train_iterations
-        return [MetricValue(self, name, value, step) for name, value in values.items() if value is not None]
-
-    def _measure(self, strategy: Any) -> None:
+    def measure(self, strategy: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Takes both sets of images through the version; see :meth:`record`."""
         query, gallery, seconds = self._extract(strategy)
         if self._files is not None:
             self._save(self._files, query, gallery, strategy)
         row, right = self._row(self.criterion, query, gallery)
         also = {name: self._row(criterion, query, gallery)[0] for name, criterion in self.also.items()}
         self.matrix.append(row)
-        self._record = {
+        record = {
             "self_test": row[-1],
             "cross_tests": row[:-1],
             "also": also,
@@ -188,8 +145,7 @@ class CrossTests(PluginMetric[Matrix]):
             "backward_compatibility": backward_compatibility(self.matrix),
             **self._before.record(self.matrix, query, gallery, right),
         }
-        if self.service is not None:
-            self._service_record = self.service.enrol(query, gallery, seconds)
+        return record, None if self.service is None else self.service.enrol(query, gallery, seconds)
 
     def _extract(self, strategy: Any) -> tuple[Tensor, Tensor, float]:
         """Features of query and gallery, on the strategy's device, and the seconds a gallery image took."""

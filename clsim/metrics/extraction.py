@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clsim.data.captioned import CaptionedImages
 from clsim.data.images import Images
 from clsim.device import autocast
 from clsim.metrics.similarity import unit_rows
@@ -16,7 +17,7 @@ from clsim.metrics.similarity import unit_rows
 @torch.no_grad()
 def extract_features(
     embed: Callable[[Tensor], Tensor],
-    images: Images,
+    images: Images | CaptionedImages,
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 256,

@@ -117,46 +117,6 @@ def cmc(
     return {count: int(((ranks <= count) & (ranks != NO_MATCH)).sum()) / len(ranks) for count in k}
 
 
-def recall_at_k(
-    query: Tensor,
-    query_items: Tensor,
-    gallery: Tensor,
-    gallery_items: Tensor,
-    k: Sequence[int] = (1, 5, 10),
-    *,
-    chunk: int | None = None,
-) -> dict[int, float]:
-    """R@k of cross-modal retrieval: share of queries with a partner among the k nearest of the gallery.
-
-    An image and its captions bear one number. From image to text a query has several partners and the best of them
-    counts; from text to image it has one. This is :func:`cmc` with pairs in the place of classes.
-
-    Args:
-        query: features ``(Q, D)`` of images or of captions.
-        query_items: the number of each one's image, ``(Q,)``.
-        gallery: features ``(N, D)`` of the other modality.
-        gallery_items: likewise, ``(N,)``.
-        k: how many of the nearest count, each at least 1.
-        chunk: queries at a time.
-
-    Returns:
-        A fraction for every ``k``.
-
-    Raises:
-        ValueError: see :func:`cmc`.
-
-    Source: SLERP paper and XBT (arXiv 2405.14715), which state it in percent.
-
-    Example:
-        >>> import torch
-        >>> captions, of = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.7, 0.7]]), torch.tensor([4, 4, 9])
-        >>> recall_at_k(torch.tensor([[0.1, 1.0], [0.0, 1.0]]), torch.tensor([4, 9]), captions, of, k=(1, 2))
-        {1: 0.5, 2: 1.0}
-
-    """
-    return cmc(query, query_items, gallery, gallery_items, k, chunk=chunk)
-
-
 def mean_average_precision(
     query: Tensor,
     query_labels: Tensor,

@@ -15,7 +15,8 @@ from clsim.metrics.sampling import arrivals, spread
 class ServiceView:
     """A gallery that fills up: what arrives in session ``t`` is indexed by version ``t`` and stays so.
 
-    The gallery's images are divided evenly over the sessions, class by class. Queries use the present version. Kept
+    The gallery's images are divided evenly over the sessions, class by class. Queries use the present version, and take
+    part as soon as there is something of their class to be found. Kept
     are the stored feature of each item and what version 0 makes of query and gallery, however many versions come.
 
     A stored feature of another width than the query's cannot be compared with it; it counts as at right angles to
@@ -81,6 +82,7 @@ class ServiceView:
         self._own = self._items.argsort()[self._asked] if same_images else None
         self._stored: list[Tensor] = []
         self._first: tuple[Tensor, Tensor] | None = None
+        self._answerable = torch.arange(len(self._asked))
 
     def enrol(self, query: Tensor, gallery: Tensor, seconds_per_image: float) -> dict[str, Any]:
         """Enrols what arrives in the session of the next version, and measures search.
@@ -113,9 +115,10 @@ class ServiceView:
             raise ValueError(f"the service was made for {self.sessions} sessions; this is one more")
         earlier, now = sum(self._sizes[:version]), sum(self._sizes[: version + 1])
         asked, items = self._asked.to(query.device), self._items.to(query.device)
-        query, fresh = query[asked].float(), gallery[items[:now]].float()
+        self._answerable = torch.isin(self._query_labels, self._item_labels[:now]).nonzero().flatten()
         if self._first is None:
-            self._first = query.half().cpu(), gallery[items].cpu()
+            self._first = query[asked].half().cpu(), gallery[items].cpu()
+        query, fresh = query[asked[self._answerable.to(query.device)]].float(), gallery[items[:now]].float()
         self._stored.append(gallery[items[earlier:now]].cpu())
         return {
             **(self._search(query, fresh, earlier) if version else self._search_at_first(query, fresh)),
@@ -139,7 +142,7 @@ class ServiceView:
         random, best_first = (
             backfill_curve(
                 query,
-                self._query_labels.to(device),
+                self._query_labels[self._answerable].to(device),
                 stored,
                 fresh,
                 labels,
@@ -154,6 +157,7 @@ class ServiceView:
             )
         )
         first_query, first_gallery = (side.to(device).float() for side in self._first)
+        first_query = first_query[self._answerable.to(device)]
         return {
             "accuracy": random.accuracy[0],
             "full_backfill": random.accuracy[-1],
@@ -168,7 +172,7 @@ class ServiceView:
         }
 
     def _accuracy(self, query: Tensor, gallery: Tensor) -> float:
-        labels = self._query_labels, self._item_labels[: len(gallery)]
+        labels = self._query_labels[self._answerable], self._item_labels[: len(gallery)]
         if self.criterion == "nearest_class_mean":
             return nearest_class_mean_accuracy(query, labels[0], gallery, labels[1])
         own = self._own_among(len(gallery))
@@ -177,7 +181,10 @@ class ServiceView:
 
     def _own_among(self, items: int) -> Tensor | bool:
         """Which of the items enrolled so far each query is, negative for none of them; or that no query is an item."""
-        return False if self._own is None else self._own.where(self._own < items, -1)
+        if self._own is None:
+            return False
+        own = self._own[self._answerable]
+        return own.where(own < items, -1)
 
 
 def _in_width(stored: Tensor, width: int, truncate: bool) -> Tensor:

@@ -3,14 +3,18 @@
 from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.embedding import EmbeddingClassifier
+from clsim.models.image_text import ImageTextModel
+from clsim.models.projection import Projection
 from clsim.models.prompted_clip import PromptedCLIP
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 __all__ = [
     "ClipImageTower",
     "EmbeddingClassifier",
+    "ImageTextModel",
     "LinearClassifier",
     "LoadedClip",
+    "Projection",
     "PromptedCLIP",
     "SimplexClassifier",
     "StationaryClassifier",

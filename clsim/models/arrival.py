@@ -20,7 +20,7 @@ from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.classifier import ClipImageTower
 from clsim.models.clip import FORMAT as CLIP_FORMAT
-from clsim.models.clip import load_clip
+from clsim.models.clip import LoadedClip, load_clip
 from clsim.models.hub import cached_if_unreachable
 
 FORMAT = "clsim-classifier/1"
@@ -54,6 +54,25 @@ class Arrival:
     def sha256(self) -> str:
         """Of the backbone's weights."""
         return weights_sha256(self.backbone)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipArrival:
+    """A trained image-text model, both towers of it.
+
+    Args:
+        name: what it is called in scenarios and results.
+        clip: as it was loaded.
+
+    """
+
+    name: str
+    clip: LoadedClip
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+        return self.clip.sha256
 
 
 def save_classifier(

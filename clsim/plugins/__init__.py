@@ -1,7 +1,9 @@
 """What composes a strategy: one Avalanche plugin a file."""
 
 from clsim.plugins.base_session import BaseSession
+from clsim.plugins.caption_contrast import CaptionContrast
 from clsim.plugins.class_scope import ClassScope
+from clsim.plugins.clip_upgrade import ClipUpgrade
 from clsim.plugins.feature_replay import FeatureReplay
 from clsim.plugins.feature_teacher import FeatureTeacher
 from clsim.plugins.freeze_after_base import FreezeAfterBase
@@ -14,11 +16,14 @@ from clsim.plugins.procrustes import Procrustes
 from clsim.plugins.progress import Progress
 from clsim.plugins.progressive_resize import ProgressiveResize
 from clsim.plugins.rehearsal import Rehearsal
+from clsim.plugins.text_projection import TextProjection
 from clsim.plugins.warmup_cosine import WarmupCosine
 
 __all__ = [
     "BaseSession",
+    "CaptionContrast",
     "ClassScope",
+    "ClipUpgrade",
     "FeatureReplay",
     "FeatureTeacher",
     "FreezeAfterBase",
@@ -31,5 +36,6 @@ __all__ = [
     "Progress",
     "ProgressiveResize",
     "Rehearsal",
+    "TextProjection",
     "WarmupCosine",
 ]

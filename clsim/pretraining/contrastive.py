@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clsim.device import autocast
+from clsim.losses import contrastive_loss
 from clsim.models.clip import encode_texts
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.pretraining.corpora import Corpus
@@ -23,22 +24,6 @@ FIRST_SCALE, LAST_SCALE = 1 / 0.07, 100.0
 
 Progress = Callable[[int, int, float, float], None]
 """Called as ``progress(step, steps, loss, images_per_second)``, about once a second."""
-
-
-def contrastive_loss(logits: Tensor, same: Tensor) -> Tensor:
-    """Each image must find its caption among the batch's, and each caption its image.
-
-    Args:
-        logits: ``(B, B)``, images by captions, scaled.
-        same: bool ``(B, B)``, pairs that fit as well as the true ones; those off the diagonal are left out.
-
-    Returns:
-        The mean of the two cross-entropies, a scalar.
-    """
-    others = same & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    logits = logits.masked_fill(others, -math.inf)
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 def interchangeable(tokens: Tensor, topics: Tensor) -> Tensor:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clsim.report.figures import DASH, clean, finite, percent, points
+from clsim.report.figures import DASH, SPREAD, clean, done_of, finite, over_seeds, points
 from clsim.report.panels import stand_in_notice
-from clsim.report.parts import OURS, sign_style
+from clsim.report.parts import LONGEST_NAME, OURS, plain_table, sign_style
 from clsim.report.plain import aligned, stand_in_line, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
+from clsim.report.upgrades import upgrades
 
 FIGURES = {
     "final_accuracy": "final\naccuracy",
@@ -29,29 +29,27 @@ FIGURES = {
 """Key and heading of each figure, the most important first."""
 COMPATIBILITY = ("ac", "am")
 """Figures that only some scenarios measure: no column where no run has them."""
-LONGEST_NAME = 24
-"""Characters of a strategy's name before it is folded, where the console is narrow."""
-SPREAD = "mean and standard deviation (n - 1) over the seeds"
 
 
-def comparison(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the runs' summaries side by side, and a stand-in's notice last where one ran.
+def comparison(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_by: str | None = None) -> None:
+    """Print the runs' summaries side by side, their upgrades if asked to, and a stand-in's notice last if one ran.
 
     Args:
         console: where to; in colour on a terminal, as plain lines elsewhere.
         rows: ``{"strategy": name, "seeds": [results, ...]}``, one for each strategy; differences are to the
             first row. Results without a final accuracy (interrupted, failed) show in the number of seeds.
+        upgrades_by: criterion of the compatibility matrix, where the stream is one of upgrades.
 
     """
     if not rows:
         return
     finals = [_values(row["seeds"], "final_accuracy") for row in rows]
     columns: dict[str, list[str]] = {"strategy": [clean(row["strategy"]) for row in rows]}
-    columns["seeds"] = [_counted(len(v), len(row["seeds"])) for v, row in zip(finals, rows, strict=True)]
+    columns["seeds"] = [done_of(len(v), len(row["seeds"])) for v, row in zip(finals, rows, strict=True)]
     for key, heading in FIGURES.items():
         values = [_values(row["seeds"], key) for row in rows]
         if any(values) or key not in COMPATIBILITY:
-            columns[heading] = list(map(_figure, values))
+            columns[heading] = list(map(over_seeds, values))
     columns["to first\n(points)"] = [DASH, *(points(_gap(v, finals[0])) for v in finals[1:])]
 
     first = _first_results(rows)
@@ -60,15 +58,20 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     if not console.is_terminal:
         headings = [heading.replace("\n", " ") for heading in columns]
         table = aligned(headings, list(zip(*columns.values(), strict=True)))
-        for line in (scenario, *table, spread, stand_in_line(scenario, missing)):
-            if line:
-                write_line(console.file, line.replace("±", " +- "))
+        for line in filter(None, (scenario, *table, spread)):
+            write_line(console.file, line.replace("±", " +- "))
+        if upgrades_by:
+            upgrades(console, rows, upgrades_by)
+        if missing:
+            write_line(console.file, stand_in_line(scenario, missing))
         return
     means = [fmean(v) if v else -1.0 for v in finals]
     console.print(Text(f"\n{scenario}", "bold"))
     console.print(_table(columns, means.index(max(means)), console.width))
     if spread:
         console.print(Text(spread, "dim"))
+    if upgrades_by:
+        upgrades(console, rows, upgrades_by)
     if missing:
         console.print(stand_in_notice(scenario, missing))
 
@@ -81,7 +84,7 @@ def _table(columns: Mapping[str, Sequence[str]], best: int, width: int) -> Table
         others = [(h, c) for h, c in shown.items() if h != "strategy"]
         if names + sum(GAP + max(map(len, [*h.split("\n"), *c])) for h, c in others) > width:
             del shown[heading]
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    grid = plain_table()
     for heading in shown:
         name = heading == "strategy"
         grid.add_column(
@@ -101,16 +104,6 @@ def _table(columns: Mapping[str, Sequence[str]], best: int, width: int) -> Table
 def _values(seeds: Sequence[Results], key: str) -> list[float]:
     known = (finite((results.get("summary") or {}).get(key)) for results in seeds)
     return [value for value in known if value is not None]
-
-
-def _figure(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return percent(values[0] if values else None)
-    return f"{percent(fmean(values)).rstrip('%')}±{100 * stdev(values):.2f}%"
-
-
-def _counted(done: int, begun: int) -> str:
-    return str(done) if done == begun else f"{done} of {begun}"
 
 
 def _gap(values: Sequence[float], first: Sequence[float]) -> float | None:

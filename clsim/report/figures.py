@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from clsim.report.reporter import Record
 
 DASH = "-"
 SEPARATOR = " · "
+SPREAD = "mean and standard deviation (n - 1) over the seeds"
 DEFAULT_FIX = "`clsim data status` shows what is missing and how to get it; --strict refuses a stand-in."
 
 
@@ -25,6 +27,18 @@ def percent(fraction: object) -> str:
     """0.8783 -> ``87.83%``."""
     value = finite(fraction)
     return DASH if value is None else f"{100 * value:.2f}%"
+
+
+def over_seeds(fractions: Sequence[float]) -> str:
+    """Mean and standard deviation, see `SPREAD`: [0.7, 0.72, 0.74] -> ``72.00±2.00%``; of one the figure itself."""
+    if len(fractions) < 2:
+        return percent(fractions[0] if fractions else None)
+    return f"{percent(fmean(fractions)).rstrip('%')}±{100 * stdev(fractions):.2f}%"
+
+
+def done_of(done: int, begun: int) -> str:
+    """``3``, or ``2 of 3`` where not all are done."""
+    return str(done) if done == begun else f"{done} of {begun}"
 
 
 def points(difference: object) -> str:

@@ -21,6 +21,8 @@ BORDERS = 2
 """Lines of a panel's borders."""
 SLIM = 76
 """The least width of a panel's content where the terminal has it."""
+LONGEST_NAME = 24
+"""Characters of a strategy's name before it is folded, where the console is narrow."""
 BETWEEN = 3
 """Characters between two things side by side."""
 

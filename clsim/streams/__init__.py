@@ -5,6 +5,7 @@ from clsim.streams.incremental import class_incremental
 from clsim.streams.replacement import Replacement, poisson_arrivals, replacement_stream
 from clsim.streams.session import ResidentView, Session
 from clsim.streams.stream import Stream
+from clsim.streams.text_upgrade import TextStream, text_upgrade
 from clsim.streams.upgrade import upgrade
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "ResidentView",
     "Session",
     "Stream",
+    "TextStream",
     "class_incremental",
     "fscil",
     "poisson_arrivals",
     "replacement_stream",
+    "text_upgrade",
     "upgrade",
 ]

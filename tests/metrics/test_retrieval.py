@@ -11,7 +11,6 @@ from clsim.metrics import (
     nearest_class_mean_accuracy,
     nearest_class_mean_correct,
     nearest_correct,
-    recall_at_k,
 )
 from clsim.metrics.retrieval import NO_MATCH
 
@@ -250,22 +249,3 @@ def test_a_query_is_itself_only_where_that_can_be():
     for own in (torch.tensor([0, 1]), torch.full((6,), 8)):
         with pytest.raises(ValueError, match="one index into the gallery"):
             cmc(query, labels, gallery, gallery_labels, exclude_self=own)
-
-
-@pytest.mark.parametrize("captions", [1, 5])
-def test_recall_at_k_equals_a_double_loop_in_both_directions(captions):
-    generator = torch.Generator().manual_seed(7)
-    images = torch.randn(40, 6, generator=generator)
-    of = torch.arange(40).repeat_interleave(captions)[torch.randperm(40 * captions, generator=generator)]
-    texts = images[of] + 1.2 * torch.randn(40 * captions, 6, generator=generator)
-    sides = (images, torch.arange(40)), (texts, of)
-    for (query, mine), (gallery, theirs) in (sides, sides[::-1]):
-        similarity = torch.nn.functional.normalize(query, dim=1) @ torch.nn.functional.normalize(gallery, dim=1).T
-        found = recall_at_k(query, mine, gallery, theirs)
-        for k in (1, 5, 10):
-            hits = 0
-            for row, item in zip(similarity.tolist(), mine.tolist(), strict=True):
-                nearest = sorted(range(len(row)), key=lambda index: -row[index])[:k]
-                hits += any(theirs[index] == item for index in nearest)
-            assert found[k] == hits / len(query)
-        assert 0 < found[1] < found[5] < found[10]

@@ -1,0 +1,180 @@
+"""The metrics of a run, and the parts of a session's record that they fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation, Evaluation
+from clsim.errors import UserError
+from clsim.metrics import forgetting, harmonic_mean
+from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
+from clsim.metrics.cross_test import CrossTests
+from clsim.metrics.pair_tests import PairTests
+from clsim.metrics.service import ServiceView
+from clsim.metrics.version_tests import VersionTests
+from clsim.plugins import ModelReplacement
+from clsim.prepare import Prepared
+from clsim.streams import Stream, TextStream
+from clsim.training import Strategy
+
+PAIRS = CompatibilityEvaluation(images="stream", criterion="recall@1", also=["recall@5", "recall@10"])
+"""What is measured between images and texts where a scenario leaves it open."""
+
+
+@dataclass(frozen=True)
+class SessionAccuracy:
+    """What a session's record says of accuracy.
+
+    Attributes:
+        classes: ``new_classes`` and ``seen_classes``.
+        figures: over all test images seen so far, and over parts of them.
+        by_session: over the test images of each session so far.
+        test_images: behind ``figures``.
+
+    """
+
+    classes: dict[str, Any]
+    figures: dict[str, float | None]
+    by_session: list[float]
+    test_images: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics that fill the record of a session.
+
+    Attributes:
+        accuracy: over the test images of the stream; ``None`` where nothing is classified.
+        versions: what one version of the model makes of another's features, where that is asked for.
+
+    """
+
+    accuracy: ClassAccuracy | None
+    versions: VersionTests | None
+
+    @classmethod
+    def of(cls, prepared: Prepared, path: Path) -> Measured:
+        """The metrics that a scenario asks for; of a strategy composed in Python, those that it brings.
+
+        Raises:
+            UserError: what is asked for does not suit the images.
+
+        """
+        stream = prepared.stream
+        if isinstance(stream, TextStream):
+            return cls(None, _pair_tests(prepared, stream, path))
+        return cls(ClassAccuracy(len(stream.class_names)), _cross_tests(prepared, path))
+
+    def attach(self, strategy: Strategy) -> None:
+        """Has the strategy's evaluations fill them."""
+        present = strategy.evaluator.metrics
+        present += [metric for metric in (self.accuracy, self.versions) if metric is not None and metric not in present]
+
+    def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
+        """Accuracy after a session; of image-text models, what they find in their own index."""
+        if isinstance(stream, TextStream):
+            assert self.versions is not None
+            found = self.versions.matrix[-1][-1]
+            figures = {"accuracy": found, "base_accuracy": found, "novel_accuracy": None, "harmonic_mean": None}
+            classes = {"new_classes": [], "seen_classes": 0}
+            # Every session is tested on the same images.
+            return SessionAccuracy(classes, figures, [found] * (session + 1), len(stream.dataset.test))
+        assert self.accuracy is not None
+        counts, blocks = self.accuracy.counts, stream.class_blocks[: session + 1]
+        seen = stream.train_stream[session].classes_seen_so_far
+        return SessionAccuracy(
+            {"new_classes": list(blocks[-1]), "seen_classes": len(seen)},
+            accuracy_record(counts, blocks),
+            counts.accuracy_by_block(blocks),
+            int(counts.total.sum()),
+        )
+
+
+def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
+    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two."""
+    base = counts.accuracy(blocks[0]) or 0.0
+    novel = counts.accuracy([label for block in blocks[1:] for label in block])
+    return {
+        "accuracy": counts.accuracy() or 0.0,
+        "base_accuracy": base,
+        "novel_accuracy": novel,
+        "harmonic_mean": None if novel is None else harmonic_mean(base, novel),
+    }
+
+
+def forgetting_record(matrix: list[list[float]]) -> dict[str, float | None] | None:
+    """Both definitions of forgetting after the last row; ``None`` after the base session."""
+    if len(matrix) < 2:
+        return None
+    return {"from_best": forgetting(matrix, "best"), "from_first": forgetting(matrix, "first")}
+
+
+def replacement_records(strategy: Strategy, stream: Stream | TextStream, session: int) -> list[dict[str, Any]]:
+    """The models that took over in the session just trained, as that took place."""
+    if isinstance(stream, TextStream):
+        return [{"model": stream.models[session].name, "after_iterations": 0, "seconds": 0.0}] if session else []
+    return [
+        performed.record()
+        for plugin in strategy.plugins
+        if isinstance(plugin, ModelReplacement)
+        for performed in plugin.performed
+    ]
+
+
+def _cross_tests(prepared: Prepared, path: Path) -> VersionTests | None:
+    asked = prepared.scenario.evaluation if prepared.scenario else None
+    if asked is None or asked.compatibility is None or prepared.compared is None:
+        return _brought(prepared)
+    given = asked.compatibility
+    try:
+        return CrossTests(
+            *prepared.compared,
+            criterion=given.criterion,
+            also=given.also,
+            truncate=given.truncate,
+            strict=not given.ties,
+            batch_size=asked.batch_size,
+            folder=path / "features" if given.keep_features else None,
+            service=_service(prepared, asked, given),
+        )
+    except ValueError as error:
+        raise UserError(str(error), where="evaluation.compatibility") from error
+
+
+def _pair_tests(prepared: Prepared, stream: TextStream, path: Path) -> VersionTests:
+    brought = _brought(prepared)
+    if brought is not None:
+        return brought
+    asked = prepared.scenario.evaluation if prepared.scenario else Evaluation()
+    given = asked.compatibility or PAIRS
+    k, *also = (int(PAIR_CRITERION.fullmatch(name)[1]) for name in (given.criterion, *given.also))  # type: ignore[index]
+    return PairTests(
+        stream.dataset.test,
+        k=k,
+        also=also,
+        strict=not given.ties,
+        batch_size=asked.batch_size,
+        folder=path / "features" if given.keep_features else None,
+        service=_service(prepared, asked, given),
+    )
+
+
+def _brought(prepared: Prepared) -> VersionTests | None:
+    """Cross-tests that a strategy composed in Python brings along."""
+    return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, VersionTests)), None)
+
+
+def _service(prepared: Prepared, asked: Evaluation, given: CompatibilityEvaluation) -> ServiceView | None:
+    service = asked.service
+    if service is None:
+        return None
+    return ServiceView(
+        len(prepared.stream),
+        steps=service.steps,
+        criterion=service.criterion,
+        queries=service.queries,
+        seed=prepared.seed,
+        truncate=given.truncate,
+    )

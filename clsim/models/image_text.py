@@ -1,0 +1,182 @@
+"""A CLIP that searches: images and texts to features of one space, its own or that of the model before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from clsim.alignment import slerp
+from clsim.errors import UserError
+from clsim.models.low_rank import add_low_rank
+from clsim.models.preprocess import Preprocess
+from clsim.models.towers import read_image, read_text, towers
+
+if TYPE_CHECKING:
+    from clsim.models.clip import LoadedClip
+
+
+class ImageTextModel(nn.Module):
+    """Both towers of a frozen CLIP, a few numbers that steer them, and a projection behind them.
+
+    Only what steers is trained: prompts among the tokens of the first layer, low-rank changes of the matrices (both
+    in both towers), and the projection, which carries images and texts alike.
+
+    Args:
+        clip: any open_clip model; with prompts, one of plain transformers.
+        projection: unit features ``(B, E)`` to another space ``(B, D)``; none: the model's own space.
+        prompts: prompt tokens in each tower.
+        rank: of the low-rank changes; 0 for none.
+        beside: another model in the same space, and the share in (0, 1] of the way from its features to the own ones
+            at which features are taken (SLERP); none: the own ones.
+
+    Attributes:
+        weights_sha256: of the CLIP's weights as they were loaded.
+
+    Raises:
+        UserError: the model cannot take prompts, or its texts leave no room for them.
+
+    """
+
+    def __init__(
+        self,
+        clip: LoadedClip,
+        projection: nn.Module | None = None,
+        *,
+        prompts: int = 0,
+        rank: int = 0,
+        beside: tuple[ImageTextModel, float] | None = None,
+    ) -> None:
+        super().__init__()
+        # Low-rank changes stand in the modules of the model itself, which is not ours alone.
+        self.clip = (deepcopy(clip.model) if rank else clip.model).requires_grad_(False).eval()
+        self.tokenizer = clip.tokenizer
+        self.preprocess = Preprocess(clip.mean, clip.std, clip.image_size)
+        self.projection = nn.Identity() if projection is None else projection
+        self.weights_sha256 = clip.sha256
+        self.image_prompts: nn.Parameter | None = None
+        self.text_prompts: nn.Parameter | None = None
+        if prompts:
+            text, vision = _towers(clip)
+            self.image_prompts = _prompts(prompts, vision.positional_embedding.shape[1])
+            self.text_prompts = _prompts(prompts, text.positional_embedding.shape[1])
+        if rank:
+            add_low_rank(self.clip, rank)
+        self.beside = None if beside is None else beside[0]
+        self.share = 1.0 if beside is None else beside[1]
+
+    def train(self, mode: bool = True) -> ImageTextModel:
+        """Sets the mode of the projection; the frozen CLIP stays in evaluation mode."""
+        super().train(mode)
+        self.clip.eval()
+        return self
+
+    @property
+    def features(self) -> int:
+        """Length of the features behind the projection."""
+        linear: Any = getattr(self.projection, "linear", None)
+        return self.width if linear is None else int(linear.out_features)
+
+    @property
+    def width(self) -> int:
+        """Length of the CLIP's own features, before the projection."""
+        model: Any = self.clip
+        text = getattr(model, "text", model)
+        projection = text.text_projection
+        return int(projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1])
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Token ids ``(n, T)`` on the CPU, cut behind the longest text and where prompts leave no room."""
+        tokens = self.tokenizer(list(texts))
+        if self.text_prompts is not None:
+            tokens = self._shortened(tokens, tokens.shape[1] - self.text_prompts.shape[1])
+        return tokens[:, : int(tokens.argmax(dim=1).max()) + 1]
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Unit features ``(B, E)`` in the CLIP's own space, of images in [0, 1]."""
+        model: Any = self.clip
+        images = self.preprocess(images)
+        if self.image_prompts is None:
+            return F.normalize(model.encode_image(images), dim=-1)
+        return F.normalize(read_image(towers(model)[1], images, self.image_prompts), dim=-1)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Unit features ``(n, E)`` in the CLIP's own space, of what :meth:`tokenize` gave."""
+        model: Any = self.clip
+        if _plain(model):
+            text = getattr(model, "text", model)
+            return F.normalize(read_text(text, tokens, tokens.argmax(dim=1), self.text_prompts), dim=-1)
+        whole = F.pad(tokens, (0, model.context_length - tokens.shape[1]))
+        return F.normalize(model.encode_text(whole), dim=-1)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit features ``(B, D)`` behind the projection, as an index stores them."""
+        own = F.normalize(self.projection(self.encode_image(images)), dim=-1)
+        return own if self.beside is None else slerp(self.beside.embed(images).float(), own.float(), self.share)
+
+    def embed_text(self, tokens: Tensor) -> Tensor:
+        """Unit features ``(n, D)`` behind the projection; for a model without another one beside it."""
+        return F.normalize(self.projection(self.encode_text(tokens)), dim=-1)
+
+    @torch.no_grad()
+    def features_of(self, texts: Sequence[str], *, projected: bool = True, size: int = 256) -> Tensor:
+        """Unit features of texts, float32, ``(T, D)`` or, before the projection, ``(T, E)``.
+
+        Args:
+            texts: T of them; of those that occur more than once only one is encoded.
+            projected: behind the projection, or in the CLIP's own space.
+            size: texts a batch.
+
+        """
+        encode, device = self.embed_text if projected else self.encode_text, self.preprocess.mean.device
+        once = sorted(dict.fromkeys(texts), key=len)  # a batch is as long as its longest text
+        with parametrize.cached():
+            found = [
+                encode(self.tokenize(once[start : start + size]).to(device)).float()
+                for start in range(0, len(once), size)
+            ]
+        place = {text: row for row, text in enumerate(once)}
+        own = torch.cat(found)[torch.tensor([place[text] for text in texts], device=device)]
+        if self.beside is None or not projected:
+            return own
+        return slerp(self.beside.features_of(texts, size=size), own, self.share)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See :meth:`embed`."""
+        with parametrize.cached():  # a changed matrix is made once a pass
+            return self.embed(images)
+
+    @staticmethod
+    def _shortened(tokens: Tensor, room: int) -> Tensor:
+        """Token ids with every text that is longer than ``room`` cut, and its end mark put where it was cut."""
+        end = tokens.argmax(dim=1)
+        mark = tokens.gather(1, end[:, None])
+        cut = tokens[:, :room].clone()
+        cut[:, -1:] = torch.where((end >= room)[:, None], mark, cut[:, -1:])
+        return cut
+
+
+def _plain(model: Any) -> bool:
+    """Whether the text tower is open_clip's own transformer, read off at its end token."""
+    text = getattr(model, "text", model)
+    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
+    return hasattr(getattr(text, "transformer", None), "resblocks") and pooling in ("argmax", "eos")
+
+
+def _towers(clip: LoadedClip) -> tuple[Any, Any]:
+    try:
+        return towers(clip.model)
+    except ValueError as error:
+        raise UserError(
+            f"model {clip.name}: {error}", fix="set strategy.prompts=0; low-rank changes suit any"
+        ) from error
+
+
+def _prompts(count: int, width: int) -> nn.Parameter:
+    """As CLIP's own tokens are drawn."""
+    return nn.Parameter(0.02 * torch.randn(1, count, width))

@@ -1,0 +1,51 @@
+"""In every session of a text stream the CLIP that it brings takes the place of the one in service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from avalanche.training.plugins import SupervisedPlugin
+from torch import nn
+
+from clsim.models.arrival import ClipArrival
+from clsim.models.clip import LoadedClip
+
+
+class ClipUpgrade(SupervisedPlugin[Any]):
+    """Puts the session's model in; nothing is trained in session 0, whose model has nobody to be compatible with.
+
+    Put before the plugins that ask for the old model.
+
+    Args:
+        models: of the stream, one for every session.
+        make: a CLIP and the model in service to the one that takes over.
+
+    Attributes:
+        old: the model of the session before, frozen and in evaluation mode, while the new one learns; ``None``
+            in the first session and between sessions.
+
+    """
+
+    def __init__(self, models: Sequence[ClipArrival], make: Callable[[LoadedClip, Any], nn.Module]) -> None:
+        super().__init__()
+        self.models = tuple(models)
+        self.make = make
+        self.old: nn.Module | None = None
+        self._epochs: int | None = None
+
+    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
+        """Changes the model, in time for the optimiser to be made for the new one."""
+        self._epochs = strategy.train_epochs if self._epochs is None else self._epochs
+        session = strategy.experience.current_experience
+        if session == 0:
+            strategy.train_epochs = 0
+            return
+        strategy.model.zero_grad(set_to_none=True)
+        self.old = strategy.model.eval().requires_grad_(False)
+        strategy.model = self.make(self.models[session].clip, self.old).to(strategy.device).train()
+        strategy.train_epochs = self._epochs
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """The old model has done its work."""
+        self.old = None

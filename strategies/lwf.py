@@ -1,0 +1,77 @@
+"""Learning without Forgetting (LwF, arXiv 1606.09282): what the network said of old classes, it is to say again.
+
+One network goes on from session to session. On each session's images its scores of the classes seen before are held,
+as soft targets, to those that it gave when the session began: L = L_CE + alpha KL(p_old^(1/T) || p_new^(1/T)). No image
+is kept. The loss is Avalanche's.
+"""
+
+from functools import partial
+from typing import Any, Literal
+
+from avalanche.training.plugins import LwFPlugin
+from torch.optim import SGD
+
+from clsim import Strategy
+from clsim.models import LinearClassifier
+from clsim.models.backbones import make_backbone
+from clsim.plugins import BaseSession, ClassScope
+from clsim.streams import Stream
+
+
+class SteadyLwF(LwFPlugin):
+    """Avalanche's plugin leaves the old network in training mode, where its scores change with the batch."""
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Keeps the old network, in evaluation mode."""
+        super().after_training_exp(strategy, **kwargs)
+        self.lwf.prev_model.eval().requires_grad_(False)
+
+
+def build(
+    stream: Stream,
+    *,
+    backbone: str = "resnet20",
+    alpha: float = 1.0,
+    temperature: float = 2.0,
+    epochs: int = 5,
+    base_epochs: int = 5,
+    batch_size: int = 25,
+    base_batch_size: int = 128,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    device: str = "cpu",
+) -> Strategy:
+    """Composes LwF on a backbone with a linear classifier.
+
+    Args:
+        stream: gives the number of classes.
+        backbone: a timm model, with random weights.
+        alpha: weight of the distillation; 0 is fine-tuning.
+        temperature: T, of the softmax of old and new scores.
+        epochs: passes over a later session.
+        base_epochs: passes over the base session.
+        batch_size: of a later session.
+        base_batch_size: of the base session.
+        lr: learning rate, constant.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        precision: of the forward pass.
+        device: where it runs.
+
+    """
+    return Strategy(
+        model=LinearClassifier(make_backbone(backbone), len(stream.class_names)),
+        optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),
+        train_mb_size=batch_size,
+        train_epochs=epochs,
+        device=device,
+        plugins=[
+            BaseSession(epochs=base_epochs, train_mb_size=base_batch_size),
+            # Old classes stay in the loss: with those of the session alone there would be nothing to distil into.
+            ClassScope(training="seen", evaluation="seen"),
+            SteadyLwF(alpha=alpha, temperature=temperature),
+        ],
+        precision=precision,
+    )
