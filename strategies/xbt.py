@@ -17,7 +17,7 @@ import torch
 
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
-from clsim.losses import contrastive_loss, no_loss
+from clsim.losses import contrastive_loss, cosine_distillation, no_loss
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import CaptionContrast, ClipUpgrade, TextProjection, WarmupCosine
 from clsim.streams import TextStream
@@ -28,15 +28,16 @@ STREAMS = ("text_upgrade",)
 def build(
     stream: TextStream,
     *,
-    hidden: int = 1024,
-    text_steps: int = 1000,
+    hidden: int = 256,
+    text_steps: int = 200,
     text_batch_size: int = 512,
-    text_lr: float = 0.001,
-    contrast: float = 1.0,
+    text_lr: float = 0.0001,
+    contrast: float = 0.1,
     rank: int = 8,
-    prompts: int = 4,
+    prompt_tokens: int = 4,
     matched: float = 1.0,
-    found: float = 1.0,
+    to_texts: float = 1.0,
+    to_images: float = 2.0,
     kept: float = 1.0,
     scale: float = 50.0,
     epochs: int = 5,
@@ -58,10 +59,12 @@ def build(
         text_lr: top of their learning rate, which falls to 0 along a cosine.
         contrast: weight of telling captions apart beside being near the old ones, in these steps.
         rank: of the low-rank changes in both towers; 0 for none.
-        prompts: prompt tokens in each tower; 0 for none.
+        prompt_tokens: in each tower; 0 for none.
         matched: weight of images and captions finding each other.
-        found: of images and old features of captions finding each other.
-        kept: of captions and old features of captions finding each other.
+        to_texts: of images and old features of captions finding each other.
+        to_images: of captions and old features of images, as the index holds them, finding each other; 0: the index
+            is not looked at either.
+        kept: of the distance of captions from their old features.
         scale: cosines are multiplied by it where they compete.
         epochs: passes over the pairs.
         warmup: of these, how many the learning rate rises.
@@ -75,7 +78,7 @@ def build(
     """
 
     def steered(clip: LoadedClip, old: ImageTextModel) -> ImageTextModel:
-        model = ImageTextModel(clip, prompts=prompts, rank=rank)
+        model = ImageTextModel(clip, prompts=prompt_tokens, rank=rank)
         model.projection = Projection(model.width, old.features, hidden)
         return model
 
@@ -87,9 +90,10 @@ def build(
         upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast=contrast
     )
     losses = [
-        (matched, lambda images, texts, old_texts: contrasted(images, texts)),
-        (found, lambda images, texts, old_texts: contrasted(images, old_texts)),
-        (kept, lambda images, texts, old_texts: contrasted(texts, old_texts)),
+        (matched, lambda batch: contrasted(batch.images, batch.texts)),
+        (to_texts, lambda batch: contrasted(batch.images, batch.old_texts)),
+        (to_images, lambda batch: contrasted(batch.texts, batch.old_images)),
+        (kept, lambda batch: cosine_distillation(batch.texts, batch.old_texts)),
     ]
     return Strategy(
         model=ImageTextModel(stream.models[0].clip),
@@ -101,7 +105,7 @@ def build(
         plugins=[
             upgrade,
             projection,
-            CaptionContrast(stream.pairs, projection, losses),
+            CaptionContrast(stream.pairs, upgrade, projection, losses),
             WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
         ],
         augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),

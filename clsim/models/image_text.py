@@ -39,7 +39,7 @@ class ImageTextModel(nn.Module):
         weights_sha256: of the CLIP's weights as they were loaded.
 
     Raises:
-        UserError: the model cannot take prompts, or its texts leave no room for them.
+        UserError: the model cannot take prompts.
 
     """
 
@@ -63,8 +63,9 @@ class ImageTextModel(nn.Module):
         self.text_prompts: nn.Parameter | None = None
         if prompts:
             text, vision = _towers(clip)
-            self.image_prompts = _prompts(prompts, vision.positional_embedding.shape[1])
-            self.text_prompts = _prompts(prompts, text.positional_embedding.shape[1])
+            self.image_prompts = _prompts(prompts, vision.class_embedding + vision.positional_embedding[0])
+            start = clip.tokenizer([""])[0, 0]
+            self.text_prompts = _prompts(prompts, text.token_embedding.weight[start] + text.positional_embedding[0])
         if rank:
             add_low_rank(self.clip, rank)
         self.beside = None if beside is None else beside[0]
@@ -91,10 +92,8 @@ class ImageTextModel(nn.Module):
         return int(projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1])
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Token ids ``(n, T)`` on the CPU, cut behind the longest text and where prompts leave no room."""
+        """Token ids ``(n, T)`` on the CPU, cut behind the longest text."""
         tokens = self.tokenizer(list(texts))
-        if self.text_prompts is not None:
-            tokens = self._shortened(tokens, tokens.shape[1] - self.text_prompts.shape[1])
         return tokens[:, : int(tokens.argmax(dim=1).max()) + 1]
 
     def encode_image(self, images: Tensor) -> Tensor:
@@ -110,7 +109,8 @@ class ImageTextModel(nn.Module):
         model: Any = self.clip
         if _plain(model):
             text = getattr(model, "text", model)
-            return F.normalize(read_text(text, tokens, tokens.argmax(dim=1), self.text_prompts), dim=-1)
+            end = tokens.argmax(dim=1)
+            return F.normalize(read_text(text, tokens, end, self.text_prompts, words_move=False), dim=-1)
         whole = F.pad(tokens, (0, model.context_length - tokens.shape[1]))
         return F.normalize(model.encode_text(whole), dim=-1)
 
@@ -151,15 +151,6 @@ class ImageTextModel(nn.Module):
         with parametrize.cached():  # a changed matrix is made once a pass
             return self.embed(images)
 
-    @staticmethod
-    def _shortened(tokens: Tensor, room: int) -> Tensor:
-        """Token ids with every text that is longer than ``room`` cut, and its end mark put where it was cut."""
-        end = tokens.argmax(dim=1)
-        mark = tokens.gather(1, end[:, None])
-        cut = tokens[:, :room].clone()
-        cut[:, -1:] = torch.where((end >= room)[:, None], mark, cut[:, -1:])
-        return cut
-
 
 def _plain(model: Any) -> bool:
     """Whether the text tower is open_clip's own transformer, read off at its end token."""
@@ -177,6 +168,7 @@ def _towers(clip: LoadedClip) -> tuple[Any, Any]:
         ) from error
 
 
-def _prompts(count: int, width: int) -> nn.Parameter:
-    """As CLIP's own tokens are drawn."""
-    return nn.Parameter(0.02 * torch.randn(1, count, width))
+def _prompts(count: int, first: Tensor) -> nn.Parameter:
+    """Copies of a tower's first token, which it is used to and hardly minds having more of, a little apart."""
+    near = first.detach().expand(1, count, -1)
+    return nn.Parameter(near + 0.02 * first.detach().std() * torch.randn_like(near))

@@ -61,7 +61,13 @@ def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode:
 
 
 def read_text(
-    text: Any, tokens: Tensor, end: Tensor, prompts: Tensor | None = None, mode: PromptMode = "replace"
+    text: Any,
+    tokens: Tensor,
+    end: Tensor,
+    prompts: Tensor | None = None,
+    mode: PromptMode = "replace",
+    *,
+    words_move: bool = True,
 ) -> Tensor:
     """Text features ``(n, E)``, not normalised.
 
@@ -71,14 +77,18 @@ def read_text(
         end: place of each text's end token, ``(n,)``.
         prompts: ``(layers, L, width)``, put behind the start token.
         mode: see :func:`deepen`.
+        words_move: whether positions are added after the prompts went in, so that the words of a text move on by their
+            number; else every word keeps the position it was trained in, and prompts have none.
 
     """
     state = text.token_embedding(tokens)
+    if not words_move:
+        state = _placed(text, state)
     if prompts is not None:
         first = prompts[0].to(state.dtype).expand(len(state), -1, -1)
         state = torch.cat([state[:, :1], first, state[:, 1:]], dim=1)
-    # Positions are added after the prompts went in, so the words of a text move on by their number.
-    state = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
+    if words_move:
+        state = _placed(text, state)
     mask = causal_mask(state.shape[1], state.device)
     for layer, block in enumerate(text.transformer.resblocks):
         if prompts is not None and 0 < layer < len(prompts):
@@ -95,6 +105,12 @@ def read_text(
         return pooled
     features: Tensor = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
     return features
+
+
+def _placed(text: Any, state: Tensor) -> Tensor:
+    """Tokens with their positions."""
+    placed: Tensor = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
+    return placed
 
 
 def towers(clip: nn.Module) -> tuple[Any, Any]:

@@ -1,9 +1,9 @@
-"""While an image-text model is tuned, each image comes with one of its captions."""
+"""While an image-text model is tuned, each image comes with one of its captions and with what the old model made of both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
@@ -11,21 +11,44 @@ from torch import Tensor
 
 from clsim.data.captioned import CaptionedImages
 from clsim.device import autocast_of
+from clsim.plugins.clip_upgrade import ClipUpgrade
+from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.plugins.text_projection import TextProjection
 
-PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""New features of B images and of a caption of each, and the old features of those captions, all ``(B, D)`` of length
-1 in the old space, to a scalar."""
+
+class PairBatch(NamedTuple):
+    """Features of B images and of a caption of each, all ``(B, D)`` of length 1 in the old space.
+
+    Attributes:
+        images: by the new model.
+        texts: by the new model.
+        old_images: as the old model's index holds them.
+        old_texts: by the old model.
+
+    """
+
+    images: Tensor
+    texts: Tensor
+    old_images: Tensor
+    old_texts: Tensor
+
+
+PairLoss = Callable[[PairBatch], Tensor]
+"""A batch to a scalar."""
 
 
 class CaptionContrast(SupervisedPlugin[Any]):
     """Adds losses between images and captions to a strategy whose model gives features of images.
 
-    For every image of a batch a caption is drawn. What the old model makes of the captions is known from the training
-    of the projection; neither it nor old features of images are asked for.
+    For every image of a batch a caption is drawn. What the old model makes of captions is known from the training of
+    the projection; what it makes of the images is looked up as an index would: one pass before the session, on the
+    images as they are. While the new model learns, the old one is not asked.
+
+    Put behind the :class:`~clsim.plugins.TextProjection`.
 
     Args:
         pairs: the stream's, which the labels number.
+        upgrade: has the old model.
         projection: knows the old features of the captions of the whole training part, of which ``pairs`` are the
             first.
         losses: each with its weight.
@@ -35,20 +58,29 @@ class CaptionContrast(SupervisedPlugin[Any]):
     """
 
     def __init__(
-        self, pairs: CaptionedImages, projection: TextProjection, losses: list[tuple[float, PairLoss]]
+        self,
+        pairs: CaptionedImages,
+        upgrade: ClipUpgrade,
+        projection: TextProjection,
+        losses: list[tuple[float, PairLoss]],
     ) -> None:
         super().__init__()
         self.pairs = pairs
+        self.upgrade = upgrade
         self.projection = projection
         self.losses = losses
         counts = torch.tensor([len(texts) for texts in pairs.captions])
         self._counts, self._first = counts, counts.cumsum(0) - counts
-        self._tokens = torch.zeros(0)
+        self._tokens = self._index = torch.zeros(0)
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Takes the captions to tokens, once a session; every model has its own."""
-        if self.projection.old_texts is None:
+        """Looks up the images, and takes the captions to tokens; every model has its own."""
+        old: Any = self.upgrade.old
+        if old is None or not strategy.train_epochs:
             return
+        with autocast_of(strategy):
+            features, numbers = outputs_of(old.embed, session_batches(strategy, size=256))
+        self._index = features[numbers.argsort()]
         self._tokens = strategy.model.tokenize(self.pairs.texts).to(strategy.device)
         # A stream of its own: drawing captions does not disturb the order of the images.
         self._draw = torch.Generator().manual_seed(torch.initial_seed() + strategy.experience.current_experience)
@@ -62,10 +94,11 @@ class CaptionContrast(SupervisedPlugin[Any]):
         with autocast_of(strategy):
             texts = strategy.model.embed_text(tokens[:, : int(tokens.argmax(dim=1).max()) + 1]).float()
         assert self.projection.old_texts is not None
-        old = self.projection.old_texts[rows]
+        old_images, old_texts = self._index[strategy.mb_y], self.projection.old_texts[rows]
+        batch = PairBatch(strategy.mb_output.float(), texts, old_images, old_texts)
         for weight, loss in self.losses:
-            strategy.loss = strategy.loss + weight * loss(strategy.mb_output.float(), texts, old)
+            strategy.loss = strategy.loss + weight * loss(batch)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """The tokens have done their work."""
-        self._tokens = torch.zeros(0)
+        """What was looked up has done its work."""
+        self._tokens = self._index = torch.zeros(0)

@@ -16,13 +16,13 @@ from clsim.report.plain import aligned, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
 
-REFERENCE = "independent"
-"""The strategy whose new model an update gain is measured against (BCT, arXiv 2003.11942)."""
+REFERENCES = ("independent", "clip_independent")
+"""The strategies whose new model an update gain is measured against (BCT, arXiv 2003.11942)."""
 NAME, SEEDS, VERDICT, GAIN = "strategy", "seeds", "compatible", "update\ngain"
 NEGATIVE, POSITIVE = "negative\nflips", "positive\nflips"
 LEGEND = (
     "new/old: query by the new model, gallery by the old; compatible: above old/old",
-    f"update gain: (new/old - old/old) / (new/new of {REFERENCE} - old/old)",
+    "update gain: (new/old - old/old) / (new/new of independent - old/old)",
 )
 
 Columns = dict[str, list[str]]
@@ -121,7 +121,7 @@ def upgrade_columns(rows: Sequence[Mapping[str, Any]], criterion: str, *, main: 
     columns["new/old"] = [over_seeds([upgrade.new_old for upgrade in row]) for row in done]
     columns["new/new"] = [over_seeds([upgrade.new_new for upgrade in row]) for row in done]
     columns[VERDICT] = [_verdict(row) for row in done]
-    if any(row["strategy"] == REFERENCE for row in rows):
+    if any(row["strategy"] in REFERENCES for row in rows):
         columns[GAIN] = _gains(rows, found)
     if main:
         for heading, key in ((NEGATIVE, "negative_flip_rate"), (POSITIVE, "positive_flip_rate")):
@@ -173,7 +173,7 @@ def _gains(rows: Sequence[Mapping[str, Any]], found: Sequence[Sequence[Upgrade |
     """
     upper: dict[Any, float] = {}
     for row, some in zip(rows, found, strict=True):
-        if row["strategy"] == REFERENCE:
+        if row["strategy"] in REFERENCES:
             upper = {r.get("seed"): u.new_new for r, u in zip(row["seeds"], some, strict=True) if u}
     cells = []
     for row, some in zip(rows, found, strict=True):
