@@ -33,8 +33,9 @@ REQUIRED = object()  # the default of a setting that has none
 #: The least values of settings that mean the same in every strategy; ``base_epochs`` goes by ``epochs``.
 LEAST: Mapping[str, float] = {
     "epochs": 0, "batch_size": 1, "lr": 0, "momentum": 0, "weight_decay": 0, "warmup": 0, "cycle": 1,
-    "steps": 0, "prompts": 1, "prompt_tokens": 0, "rank": 0, "hidden": 0, "depth": 1, "memory": 0, "dropout": 0, "lanes": 1, "vertices": 2, "per_class": 1,
+    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "dropout": 0, "lanes": 1, "vertices": 2, "per_class": 1,
     "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0, "alpha": 0,
+    "prompt_tokens": 0, "rank": 0, "hidden": 0,
 }  # fmt: skip
 MOST: Mapping[str, float] = {"share": 1, "smoothing": 1, "replay_weight": 1, "momentum": 1, "dropout": 1}
 

@@ -1,4 +1,4 @@
-"""While an image-text model is tuned, each image comes with one of its captions and with what the old model made of both."""
+"""While an image-text model is tuned, each image comes with a caption, and with what the old model made of both."""
 
 from __future__ import annotations
 
