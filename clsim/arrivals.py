@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from clsim.config.streams import DrawnReplacements, ReplacementStream, UpgradeStream
-from clsim.errors import UserError
+from clsim.errors import UserError, WeightsMissing
 from clsim.models import LoadedClip, load_clip
 from clsim.models.arrival import Arrival, ClipArrival, load_arrival, open_clip_arrival, timm_arrival
 from clsim.models.checkpoints import read_weights
@@ -112,7 +112,12 @@ def load_clips(
 
 def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
     if isinstance(recipe, OpenClipModel):
-        return load_clip(recipe.model, recipe.pretrained)
+        try:
+            return load_clip(recipe.model, recipe.pretrained)
+        except WeightsMissing as error:  # whose advice is for the settings of a strategy
+            fix = f"Run once with a network, or name a file: models.{name}: "
+            fix += f"{{kind: checkpoint, path: ..., backbone: {recipe.model}}}."
+            raise WeightsMissing(error.what, where=error.where, fix=fix) from error
     if isinstance(recipe, ClipRecipe):
         return load_clip(name, weights_file(name, recipe, head="learnable", device=device))
     if isinstance(recipe, CheckpointModel):

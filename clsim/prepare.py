@@ -19,7 +19,7 @@ from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStre
 from clsim.data import load, load_captions
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
-from clsim.plugins import ModelReplacement, ModelUpgrade
+from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
@@ -146,6 +146,8 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
     seed_everything(scenario.seed)
     strategy = build(stream, **settings)
+    if isinstance(stream, TextStream) and len(stream) > 1:
+        _check_replaceable(strategy, chosen.name, scenario.stream)
     strategy.eval_mb_size = scenario.evaluation.batch_size
     return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
 
@@ -221,16 +223,19 @@ def _with_models(plain: Stream, scenario: Scenario, due: list[Moment], head: Hea
 
 def _check_replaceable(strategy: Strategy, name: str, described: object) -> None:
     """A strategy that does not notice the models that arrive would pass for one that withstands them."""
-    upgrades = isinstance(described, UpgradeStream)
-    plugin: type = ModelUpgrade if upgrades else ModelReplacement
+    where, without = "stream.load", ""
+    plugin: type = ClipUpgrade
+    if isinstance(described, UpgradeStream):
+        plugin, without = ModelUpgrade, "stream.load=null"
+    elif isinstance(described, ReplacementStream):
+        where, plugin, without = "stream.replacements", ModelReplacement, "stream.replacements=[]"
     if any(isinstance(present, plugin) for present in strategy.plugins):
         return
     able = [other for other, path in list_strategies().items() if plugin.__name__ in path.read_text()]
     raise UserError(
         f"models arrive in this stream, and the strategy {name} has no plugin {plugin.__name__} to put them in",
-        where="stream.load" if upgrades else "stream.replacements",
-        fix=f"strategies that can: {', '.join(able)}; or run without: --set "
-        + ("stream.load=null" if upgrades else "stream.replacements=[]"),
+        where=where,
+        fix=f"strategies that can: {', '.join(able)}" + (f"; or run without: --set {without}" if without else ""),
     )
 
 

@@ -1,13 +1,15 @@
+import types
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import save_tiny_clip
+from safetensors.torch import save_file
+from tiny import save_tiny_clip, tiny_clip
 
 from clsim import arrivals
-from clsim.arrivals import Moment, load_model, load_replacements, moments, weights_file
+from clsim.arrivals import Moment, load_clips, load_model, load_replacements, moments, weights_file
 from clsim.config.streams import ReplacementStream
-from clsim.errors import UserError
+from clsim.errors import UserError, WeightsMissing
 from clsim.models.arrival import Arrival, save_classifier
 from clsim.models.backbones import make_backbone
 from clsim.pretraining import ClassifierRecipe, ClipRecipe
@@ -149,3 +151,64 @@ def test_what_has_no_file_says_how_to_begin_with_it():
     with pytest.raises(UserError, match="v is a model of timm") as caught:
         weights_file("v", RANDOM, head="simplex", device="cpu")
     assert "backbone and pretrained" in str(caught.value.fix)
+
+
+def recipe_of(path, **settings) -> CheckpointModel:
+    return CheckpointModel(kind="checkpoint", path=str(path), **settings)
+
+
+def test_image_text_models_are_loaded_once_each_and_draw_nothing(tmp_path):
+    recipes = {
+        "old": recipe_of(save_tiny_clip(tmp_path / "old.safetensors")),
+        "new": recipe_of(save_tiny_clip(tmp_path / "new.safetensors", embed_dim=20, seed=1)),
+    }
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    old, new, again = load_clips(["old", "new", "old"], recipes, seed=0, device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert again is old
+    assert [arrival.name for arrival in (old, new)] == ["old", "new"]
+    assert old.sha256 == old.clip.sha256 != new.sha256
+    assert [arrival.clip.model.visual.output_dim for arrival in (old, new)] == [12, 20]
+
+
+def test_random_image_text_models_go_by_seed_and_name(monkeypatch):
+    monkeypatch.setattr(arrivals, "load_clip", lambda *_: types.SimpleNamespace(sha256=str(torch.rand(()))))
+    random = OpenClipModel(kind="open_clip", model="ViT-B-32", pretrained=None)
+
+    def drawn(seed, *names):
+        return [arrival.sha256 for arrival in load_clips(names, dict.fromkeys("ab", random), seed=seed, device="cpu")]
+
+    assert drawn(0, "a", "b") == list(reversed(drawn(0, "b", "a")))
+    assert len({*drawn(0, "a", "b"), *drawn(1, "a", "b")}) == 4
+
+
+def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
+    with pytest.raises(UserError, match="v does not say what CLIP it is") as told:
+        load_clips(["v"], {"v": recipe_of(checkpoint)}, seed=0, device="cpu")
+    assert told.value.where == str(checkpoint)
+    assert "models.v.backbone" in told.value.fix
+    # With the name of a CLIP its weights must fit, text tower and all.
+    image_tower = {f"visual.{key}": value for key, value in tiny_clip().model.visual.state_dict().items()}
+    save_file(image_tower, tmp_path / "half.safetensors")
+    with pytest.raises(UserError, match="ViT-B-32"):
+        load_clips(
+            ["half"], {"half": recipe_of(tmp_path / "half.safetensors", backbone="ViT-B-32")}, seed=0, device="cpu"
+        )
+    with pytest.raises(UserError, match="v is a model of kind timm, which knows no texts"):
+        load_clips(["v"], {"v": RANDOM}, seed=0, device="cpu")
+    with pytest.raises(UserError, match="there is no such checkpoint") as told:
+        load_clips(["v"], {"v": recipe_of(tmp_path / "none.safetensors")}, seed=0, device="cpu")
+    assert "models.v.path" in told.value.fix
+
+
+def test_weights_that_are_not_here_can_be_named_among_the_models(monkeypatch):
+    def missing(*_):
+        raise WeightsMissing("the weights are not here", fix="--set strategy.pretrained=PATH")
+
+    monkeypatch.setattr(arrivals, "load_clip", missing)
+    recipe = OpenClipModel(kind="open_clip", model="ViT-L-14", pretrained="openai")
+    with pytest.raises(WeightsMissing, match="the weights are not here") as told:
+        load_clips(["large"], {"large": recipe}, seed=0, device="cpu")
+    assert "models.large: {kind: checkpoint, path: ..., backbone: ViT-L-14}" in told.value.fix
+    assert "strategy" not in told.value.fix

@@ -1,13 +1,17 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from clsim.losses import (
     EXCLUDED,
+    contrastive_loss,
     cosine_distillation,
     current_class_cross_entropy,
     exclude_classes,
     higher_order_compatibility,
+    no_loss,
 )
 
 
@@ -119,3 +123,30 @@ def test_cosine_distillation_of_nothing_is_zero_and_can_be_added():
     loss = cosine_distillation(new, torch.zeros(0, 3))
     assert loss.item() == 0
     loss.backward()
+
+
+def test_contrastive_loss_by_hand():
+    logits = torch.tensor([[2.0, 0.0], [1.0, 3.0]])
+    rows = math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-2))
+    columns = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-3))
+    assert contrastive_loss(logits).item() == pytest.approx((rows + columns) / 4)
+    assert contrastive_loss(logits).item() == pytest.approx(contrastive_loss(logits.T).item())
+
+
+def test_contrastive_loss_leaves_out_pairs_that_fit_as_well():
+    logits = torch.tensor([[2.0, 9.0, 0.0], [9.0, 2.0, 0.0], [0.0, 0.0, 2.0]], requires_grad=True)
+    same = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]]).bool()
+    loss = contrastive_loss(logits, same)
+    one, two = math.log(1 + math.exp(-2)), math.log(1 + 2 * math.exp(-2))
+    assert loss.item() == pytest.approx((2 * one + two) / 3)
+    loss.backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad[0, 1] == logits.grad[1, 0] == 0
+
+
+def test_no_loss_adds_nothing_and_can_be_lowered_together_with_others():
+    weight = torch.ones(2, requires_grad=True)
+    loss = no_loss(weight.expand(3, 2), torch.arange(3)) + weight.sum()
+    loss.backward()
+    assert loss.item() == 2
+    assert weight.grad.tolist() == [1, 1]

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from clsim.data.captioned import CaptionDataSet, CaptionedImages
 from clsim.data.images import DataSet, Images
 from clsim.models.clip import LoadedClip
 
@@ -25,6 +26,20 @@ def tiny_images(per_class: int, classes: int = 10, size: int = 8, seed: int = 0)
 def tiny_dataset(classes: int = 10, size: int = 8) -> DataSet:
     """20 training and 10 test images a class."""
     return DataSet("tiny", tiny_images(20, classes, size, seed=0), tiny_images(10, classes, size, seed=1))
+
+
+def tiny_captions(train: int = 12, test: int = 8, size: int = 8) -> CaptionDataSet:
+    """Noise of a colour, told in one to three captions; those of two images may be the same."""
+
+    def part(count: int, seed: int) -> CaptionedImages:
+        generator = torch.Generator().manual_seed(seed)
+        pixels = torch.randint(0, 90, (count, 3, size, size), generator=generator, dtype=torch.uint8)
+        pixels[torch.arange(count), torch.arange(count) % 3] += 150
+        words = [("red", "green", "blue")[image % 3] for image in range(count)]
+        told = [(f"a {word} {image}", f"{image} is {word}", word)[: image % 3 + 1] for image, word in enumerate(words)]
+        return CaptionedImages(pixels, tuple(told), "tiny")
+
+    return CaptionDataSet("tiny", part(train, 0), part(test, 1))
 
 
 class TinyModel(nn.Module):
@@ -47,14 +62,14 @@ def tiny_tokenizer(texts: list[str]) -> Tensor:
     return tokens
 
 
-def tiny_clip(layers: int = 3, size: int = 8, seed: int = 0) -> LoadedClip:
+def tiny_clip(layers: int = 3, size: int = 8, seed: int = 0, embed_dim: int = 12) -> LoadedClip:
     """An open_clip model of a few thousand weights, drawn at random."""
     from open_clip.model import CLIP
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = CLIP(
-            embed_dim=12,
+            embed_dim=embed_dim,
             vision_cfg={"image_size": size, "patch_size": 4, "width": 24, "layers": layers, "head_width": 8},
             text_cfg={
                 "context_length": 24,
@@ -68,7 +83,7 @@ def tiny_clip(layers: int = 3, size: int = 8, seed: int = 0) -> LoadedClip:
     return LoadedClip(model, tiny_tokenizer, (0.5,) * 3, (0.5,) * 3, size, "tiny", "0" * 64)
 
 
-def save_tiny_clip(path: Path) -> str:
+def save_tiny_clip(path: Path, *, embed_dim: int = 12, seed: int = 0) -> str:
     """A checkpoint of a small random CLIP in clsim's own format, whose tokenizer knows any text."""
     from open_clip.model import CLIP
 
@@ -77,12 +92,12 @@ def save_tiny_clip(path: Path) -> str:
 
     tokenizer = CompactTokenizer([], 32)
     architecture = {
-        "embed_dim": 12,
+        "embed_dim": embed_dim,
         "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 24, "layers": 3, "head_width": 8},
         "text_cfg": {"context_length": 32, "vocab_size": len(tokenizer), "width": 16, "heads": 2, "layers": 3},
     }
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = CLIP(**architecture)
     save_clip(path, model, tokenizer, architecture=architecture, mean=(0.5,) * 3, std=(0.5,) * 3, name="tiny")
     return str(path)

@@ -16,6 +16,8 @@ CRITERIA = ("nearest_class_mean", "cmc@1", "cmc@5", "map")
 CRITERION = re.compile(r"nearest_class_mean|map|cmc@[1-9][0-9]{0,5}")
 PAIR_CRITERION = re.compile(r"recall@([1-9][0-9]{0,5})")
 """The criterion of streams of images with captions, whatever the K."""
+OF_CLASSES = ("query", "gallery", "images_per_class", "truncate")
+"""Keys of ``evaluation.compatibility`` that have no meaning there."""
 
 Part = Literal["train", "test"]
 

@@ -9,6 +9,7 @@ from clsim.config.evaluation import (
     CRITERIA,
     CRITERION,
     HELD_OUT,
+    OF_CLASSES,
     PAIR_CRITERION,
     STREAM,
 )
@@ -42,7 +43,7 @@ def _of_pairs(given: Mapping[str, Any], service: object) -> Iterator[Finding]:
     if given.get("images", STREAM) != STREAM:
         what = f"{_dotted('images')}: on a stream of kind text_upgrade only the stream's own images have captions"
         yield Finding((*BLOCK, "images"), what, f"write images: {STREAM}")
-    for key in ("query", "gallery", "images_per_class", "truncate"):
+    for key in OF_CLASSES:
         if key in given:
             yield Finding(
                 (*BLOCK, key), f"{_dotted(key)}: has no meaning on a stream of kind text_upgrade", "remove it"

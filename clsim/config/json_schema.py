@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from clsim.config.evaluation import HELD_OUT, STREAM
+from clsim.config.kinds import CLASS_KINDS
 from clsim.config.scenario import Scenario
 from clsim.config.signatures import REQUIRED, read_signature
-from clsim.data.facts import FACTS
+from clsim.data.facts import CAPTIONED, CAPTIONS, FACTS
 from clsim.recipes import shipped
 
 
@@ -34,8 +35,10 @@ def scenario_schema() -> dict[str, Any]:
     properties["strategy"] |= _names_or(list(blocks), {"type": "string"})
     properties["references"]["items"] = _names_or(list(blocks), {"type": "string"})
     folder = {"type": "string", "pattern": "^folder:."}
-    for reference in properties["stream"]["discriminator"]["mapping"].values():
-        schema["$defs"][reference.rpartition("/")[2]]["properties"]["dataset"] |= _names_or(list(FACTS), folder)
+    table = {"type": "string", "pattern": f"^{CAPTIONS}."}
+    for kind, reference in properties["stream"]["discriminator"]["mapping"].items():
+        known = _names_or(list(FACTS), folder) if kind in CLASS_KINDS else _names_or(list(CAPTIONED), table)
+        schema["$defs"][reference.rpartition("/")[2]]["properties"]["dataset"] |= known
     images = schema["$defs"]["CompatibilityEvaluation"]["properties"]["images"]
     images |= _names_or([STREAM, HELD_OUT, *FACTS], folder)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clsim scenario", **schema}

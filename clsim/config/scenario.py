@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from clsim.config.block import Block, Seed
-from clsim.config.evaluation import Evaluation, Published
+from clsim.config.evaluation import OF_CLASSES, Evaluation, Published
 from clsim.config.signatures import read_signature
 from clsim.config.strategy_checks import check_runs_on
 from clsim.config.streams import Stream
@@ -108,7 +108,12 @@ class Scenario(Block):
 
     def to_yaml(self) -> str:
         """The scenario with every default written out; loading it gives the same scenario."""
-        return dump(self.model_dump(mode="json"))
+        content = self.model_dump(mode="json")
+        compatibility = content["evaluation"]["compatibility"]
+        if self.stream.kind == "text_upgrade" and compatibility:
+            for key in OF_CLASSES:
+                del compatibility[key]
+        return dump(content)
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def check_text_upgrades(stream: Mapping[str, Any], models: Mapping[str, Any]) ->
         kind = recipe.get("kind") if isinstance(recipe, Mapping) else None
         if isinstance(kind, str) and kind not in CLIPS:
             what = f"stream.load.{session}: {model} is a model of kind {kind}, which knows no texts"
-            yield Finding(path, what, f"models that do: {', '.join(CLIPS)}")
+            yield Finding(path, what, f"kinds that do: {', '.join(CLIPS)}")
 
 
 def _dataset(name: object) -> Iterator[Finding]:

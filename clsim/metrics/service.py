@@ -16,8 +16,9 @@ class ServiceView:
     """A gallery that fills up: what arrives in session ``t`` is indexed by version ``t`` and stays so.
 
     The gallery's images are divided evenly over the sessions, class by class. Queries use the present version, and take
-    part as soon as there is something of their class to be found. Kept
-    are the stored feature of each item and what version 0 makes of query and gallery, however many versions come.
+    part as soon as there is something of their class to be found; as long as that holds for none, all of them do, in
+    vain. Kept are the stored feature of each item and what version 0 makes of query and gallery, however many versions
+    come.
 
     A stored feature of another width than the query's cannot be compared with it; it counts as at right angles to
     everything (zeros) until it is re-indexed. Unless features are truncated: then a narrower one is filled up with
@@ -115,7 +116,8 @@ class ServiceView:
             raise ValueError(f"the service was made for {self.sessions} sessions; this is one more")
         earlier, now = sum(self._sizes[:version]), sum(self._sizes[: version + 1])
         asked, items = self._asked.to(query.device), self._items.to(query.device)
-        self._answerable = torch.isin(self._query_labels, self._item_labels[:now]).nonzero().flatten()
+        answerable = torch.isin(self._query_labels, self._item_labels[:now])
+        self._answerable = (answerable if answerable.any() else ~answerable).nonzero().flatten()
         if self._first is None:
             self._first = query[asked].half().cpu(), gallery[items].cpu()
         query, fresh = query[asked[self._answerable.to(query.device)]].float(), gallery[items[:now]].float()

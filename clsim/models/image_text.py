@@ -15,7 +15,7 @@ from clsim.alignment import slerp
 from clsim.errors import UserError
 from clsim.models.low_rank import add_low_rank
 from clsim.models.preprocess import Preprocess
-from clsim.models.towers import read_image, read_text, towers
+from clsim.models.towers import read_image, read_text, text_tower, towers
 
 if TYPE_CHECKING:
     from clsim.models.clip import LoadedClip
@@ -87,14 +87,19 @@ class ImageTextModel(nn.Module):
     def width(self) -> int:
         """Length of the CLIP's own features, before the projection."""
         model: Any = self.clip
-        text = getattr(model, "text", model)
-        projection = text.text_projection
+        projection = getattr(getattr(model, "text", model), "text_projection", None)
+        if projection is None:  # towers of other libraries have theirs elsewhere
+            with torch.no_grad():
+                return self.encode_text(self.tokenize([""]).to(self.preprocess.mean.device)).shape[1]
         return int(projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1])
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Token ids ``(n, T)`` on the CPU, cut behind the longest text."""
-        tokens = self.tokenizer(list(texts))
-        return tokens[:, : int(tokens.argmax(dim=1).max()) + 1]
+        """Token ids ``(n, T)`` on the CPU, see :meth:`cut`."""
+        return self.cut(self.tokenizer(list(texts)))
+
+    def cut(self, tokens: Tensor) -> Tensor:
+        """The same token ids, cut behind the longest text; whole for a tower that looks at what stands there."""
+        return tokens if text_tower(self.clip) is None else tokens[:, : int(tokens.argmax(dim=1).max()) + 1]
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit features ``(B, E)`` in the CLIP's own space, of images in [0, 1]."""
@@ -107,12 +112,11 @@ class ImageTextModel(nn.Module):
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Unit features ``(n, E)`` in the CLIP's own space, of what :meth:`tokenize` gave."""
         model: Any = self.clip
-        if _plain(model):
-            text = getattr(model, "text", model)
-            end = tokens.argmax(dim=1)
-            return F.normalize(read_text(text, tokens, end, self.text_prompts, words_move=False), dim=-1)
-        whole = F.pad(tokens, (0, model.context_length - tokens.shape[1]))
-        return F.normalize(model.encode_text(whole), dim=-1)
+        text = text_tower(model)
+        if text is None:
+            return F.normalize(model.encode_text(tokens), dim=-1)
+        end = tokens.argmax(dim=1)
+        return F.normalize(read_text(text, tokens, end, self.text_prompts, words_move=False), dim=-1)
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit features ``(B, D)`` behind the projection, as an index stores them."""
@@ -152,19 +156,12 @@ class ImageTextModel(nn.Module):
             return self.embed(images)
 
 
-def _plain(model: Any) -> bool:
-    """Whether the text tower is open_clip's own transformer, read off at its end token."""
-    text = getattr(model, "text", model)
-    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
-    return hasattr(getattr(text, "transformer", None), "resblocks") and pooling in ("argmax", "eos")
-
-
 def _towers(clip: LoadedClip) -> tuple[Any, Any]:
     try:
         return towers(clip.model)
     except ValueError as error:
         raise UserError(
-            f"model {clip.name}: {error}", fix="set strategy.prompts=0; low-rank changes suit any"
+            f"model {clip.name}: {error}", fix="do without prompts (xbt: prompt_tokens: 0); low-rank changes suit any"
         ) from error
 
 

@@ -21,7 +21,7 @@ class LowRank(nn.Module):
         rows: of :math:`W`.
         columns: of :math:`W`.
         rank: :math:`r`, columns of :math:`B` and rows of :math:`A`.
-        alpha: strength; the change is scaled by ``alpha / rank``.
+        alpha: strength; the change is scaled by ``alpha / rank``. Without it by 1.
 
     Raises:
         ValueError: a rank below 1.

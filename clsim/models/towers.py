@@ -118,7 +118,7 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
 
     Raises:
         ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
-            tower is not read off at its end token.
+            tower is not one of :func:`text_tower`.
 
     """
     model: Any = clip
@@ -129,14 +129,27 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
             "prompts need an image tower that is a vision transformer with a class token "
             f"(ViT-B-16, ViT-L-14, ...); this model's is a {type(vision).__name__}"
         )
-    text = getattr(model, "text", model)
-    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
-    if not hasattr(getattr(text, "transformer", None), "resblocks") or pooling not in ("argmax", "eos"):
+    text = text_tower(model)
+    if text is None:
         raise ValueError(
-            "prompts need a text tower that is open_clip's own transformer, read off at its end token; "
-            f"this one is a {type(text).__name__} with pooling {pooling!r}"
+            "prompts need a text tower that is open_clip's own transformer, in which a word sees those before it, "
+            f"read off at its end token; this one, a {type(getattr(model, 'text', model)).__name__}, is not"
         )
     return text, vision
+
+
+def text_tower(clip: nn.Module) -> Any | None:
+    """The text tower of an open_clip model, if :func:`read_text` reads it as the model itself does.
+
+    That is open_clip's own transformer with causal attention, read off at the end token, which has the highest id.
+    Others (SigLIP, CoCa, CLIPA, Hugging Face's) look at what stands behind a text, or are read off elsewhere.
+    """
+    model: Any = clip
+    text = getattr(model, "text", model)
+    pooling = getattr(model, "text_pool_type", None) or getattr(text, "pool_type", "argmax")
+    own = hasattr(getattr(text, "transformer", None), "resblocks") and pooling == "argmax"
+    causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
+    return text if own and causal else None
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:

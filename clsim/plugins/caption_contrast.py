@@ -53,6 +53,9 @@ class CaptionContrast(SupervisedPlugin[Any]):
             first.
         losses: each with its weight.
 
+    Raises:
+        ValueError: the captions of ``pairs`` are not the first ones of the projection.
+
     Source: stage 2 of XBT (arXiv 2405.14715); the abstract gives no loss, which ones are chosen is up to a strategy.
 
     """
@@ -65,6 +68,8 @@ class CaptionContrast(SupervisedPlugin[Any]):
         losses: list[tuple[float, PairLoss]],
     ) -> None:
         super().__init__()
+        if projection.texts[: len(pairs.texts)] != pairs.texts:
+            raise ValueError("the captions of the pairs must be the first ones that the projection learns from")
         self.pairs = pairs
         self.upgrade = upgrade
         self.projection = projection
@@ -92,7 +97,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
         rows = (self._first[labels] + drawn).to(strategy.device)
         tokens = self._tokens[rows]
         with autocast_of(strategy):
-            texts = strategy.model.embed_text(tokens[:, : int(tokens.argmax(dim=1).max()) + 1]).float()
+            texts = strategy.model.embed_text(strategy.model.cut(tokens)).float()
         assert self.projection.old_texts is not None
         old_images, old_texts = self._index[strategy.mb_y], self.projection.old_texts[rows]
         batch = PairBatch(strategy.mb_output.float(), texts, old_images, old_texts)

@@ -36,16 +36,16 @@ class ClipUpgrade(SupervisedPlugin[Any]):
 
     def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
         """Changes the model, in time for the optimiser to be made for the new one."""
-        self._epochs = strategy.train_epochs if self._epochs is None else self._epochs
         session = strategy.experience.current_experience
         if session == 0:
-            strategy.train_epochs = 0
+            self._epochs, strategy.train_epochs = strategy.train_epochs, 0
             return
         strategy.model.zero_grad(set_to_none=True)
         self.old = strategy.model.eval().requires_grad_(False)
         strategy.model = self.make(self.models[session].clip, self.old).to(strategy.device).train()
-        strategy.train_epochs = self._epochs
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """The old model has done its work."""
         self.old = None
+        if self._epochs is not None:
+            strategy.train_epochs, self._epochs = self._epochs, None

@@ -80,6 +80,18 @@ def several(value: int, noun: str) -> str:
     return f"{value:,} {noun if value == 1 else plural}"
 
 
+def brought(new_classes: int, images: int) -> str:
+    """What a session brings; images with captions come without classes.
+
+    Example:
+        >>> brought(5, 25), brought(0, 1000)
+        ('5 new classes, 25 images', '1,000 images')
+
+    """
+    classes = f"{several(new_classes, 'new class')}, " if new_classes else ""
+    return f"{classes}{several(images, 'image')}"
+
+
 def packed(parts: Sequence[str], width: int) -> list[str]:
     """The parts in a row, on as few lines of `width` characters as they need; only one that is longer is split.
 

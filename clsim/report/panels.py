@@ -108,7 +108,7 @@ def session_panel(
 def _news(record: Record, images: int | None, width: int) -> list[str]:
     """What the session brought, on as few lines as it needs."""
     ids = record.get("new_classes") or []
-    parts = [several(len(ids), "new class")]
+    parts = [several(len(ids), "new class")] if ids or images is None else []
     if images is not None:
         parts.append(several(images, "image"))
     parts += [*replacement_sentences(record), f"{count(record.get('trainable_parameters'))} trainable parameters"]

@@ -14,6 +14,7 @@ from clsim.report.compatibility import (
 )
 from clsim.report.figures import (
     DASH,
+    brought,
     class_ids,
     clean,
     count,
@@ -77,9 +78,7 @@ class PlainReporter:
         self._told = (self._clock(), 1)
         last = f" of {self._info.sessions - 1}" if self._info else ""
         training = several(epochs, "epoch") if steps else "no training"
-        self._line(
-            f"session {session}{last}: {several(new_classes, 'new class')}, {several(images, 'image')}, {training}"
-        )
+        self._line(f"session {session}{last}: {brought(new_classes, images)}, {training}")
 
     def progress(self, epoch: int, step: int, loss: float | None, images_per_second: float) -> None:
         """A line now and then."""
@@ -110,7 +109,8 @@ class PlainReporter:
         for line in compatibility_lines(record):
             self._line(f"  {line}")
         classes = class_ids(record.get("new_classes") or [])
-        parts = [f"new classes: {classes}", f"trainable parameters: {count(record.get('trainable_parameters'))}"]
+        parts = [f"new classes: {classes}"] if classes else []
+        parts += [f"trainable parameters: {count(record.get('trainable_parameters'))}"]
         self._line(f"  {'; '.join([*parts, *diagnostic_sentences(record)])}")
         self._underway = None
 

@@ -39,7 +39,7 @@ class Column:
     importance: int
     cell: Callable[[Record, float | None], str]
     tint: Literal["", "ours", "theirs", "sign"] = ""
-    needs: Literal["", "published", "compatibility"] = ""
+    needs: Literal["", "published", "compatibility", "classes"] = ""
 
     def width(self, cells: Sequence[str]) -> int:
         """Characters it needs."""
@@ -60,7 +60,7 @@ def _compatibility(header: tuple[str, str], importance: int, key: str) -> Column
 
 COLUMNS = (
     Column(("", "session"), 0, lambda record, published: str(record.get("session", DASH))),
-    Column(("", "classes"), 0, lambda record, published: count(record.get("seen_classes"))),
+    Column(("", "classes"), 0, lambda record, published: count(record.get("seen_classes")), needs="classes"),
     Column(("", "accuracy"), 0, _of("accuracy"), tint="ours"),
     Column(("", "published"), 1, lambda record, published: percent(published), tint="theirs", needs="published"),
     Column(
@@ -70,9 +70,9 @@ COLUMNS = (
         tint="sign",
         needs="published",
     ),
-    Column(("", "base"), 5, _of("base_accuracy")),
-    Column(("", "novel"), 6, _of("novel_accuracy")),
-    Column(("harmonic", "mean"), 9, _of("harmonic_mean")),
+    Column(("", "base"), 5, _of("base_accuracy"), needs="classes"),
+    Column(("", "novel"), 6, _of("novel_accuracy"), needs="classes"),
+    Column(("harmonic", "mean"), 9, _of("harmonic_mean"), needs="classes"),
     Column(("forgetting", "from best"), 10, _within("forgetting", "from_best")),
     Column(("forgetting", "from first"), 12, _within("forgetting", "from_first")),
     _compatibility(("", "self-test"), 8, "self_test"),
@@ -126,10 +126,12 @@ class Sessions:
 def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Sessions:
     """Every figure of the sessions so far, without the columns that nothing is known for.
 
-    Those are the published ones where there is no published row, and the compatibility's where it is not measured.
+    Those are the published ones where there is no published row, the compatibility's where it is not measured, and
+    those of classes where images come without.
     """
     measured = any(record.get("compatibility") for record in records)
-    known = {"": True, "published": bool(published), "compatibility": measured}
+    classes = not records or any(record.get("seen_classes", True) for record in records)
+    known = {"": True, "published": bool(published), "compatibility": measured, "classes": classes}
     columns = tuple(c for c in COLUMNS if known[c.needs])
     rows = []
     for index, record in enumerate(records):

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.report.compatibility_panel import compatibility_panel
-from clsim.report.figures import clean, count, duration, several
+from clsim.report.figures import brought, clean, count, duration
 from clsim.report.heat import has_shades
 from clsim.report.panels import run_header, session_panel, stand_in_notice
 from clsim.report.parts import OURS, stacked
@@ -121,7 +121,7 @@ class UnderwayDisplay:
         """The state of this moment, as wide as fits up to 100 columns."""
         now = self._underway
         place = f"session {now.session}" + (f" of {self._last}" if self._last is not None else "")
-        brings = f"{several(now.new_classes, 'new class')}, {several(now.images, 'image')}"
+        brings = brought(now.new_classes, now.images)
         title = Text.assemble((place, f"bold {OURS}"), f"  {brings}", no_wrap=True, overflow="ellipsis")
         grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         if now.measuring:

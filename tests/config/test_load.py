@@ -129,7 +129,7 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_lines(scenario: P
     assert "did you mean 'stand_in'?" in found[7][2]
 
 
-KINDS = "stream.kind: expected fscil, incremental, replacement or upgrade"
+KINDS = "stream.kind: expected fscil, incremental, replacement, upgrade or text_upgrade"
 STREAM = [
     ("base_classes: 60", "base_classes: 101", 6, "101 classes of shapes, which has 100 classes"),
     ("ways: 5", "ways: 7", 7, "sessions of 7 leave 5 of 100 classes over"),

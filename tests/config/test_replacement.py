@@ -165,7 +165,7 @@ def test_every_mistake_at_once(replacement: Path) -> None:
 def test_the_json_schema_knows_every_kind_of_stream() -> None:
     schema = Scenario.json_schema()
     kinds = schema["properties"]["stream"]["discriminator"]["mapping"]
-    assert set(kinds) == {"fscil", "incremental", "replacement", "upgrade"}
+    assert set(kinds) == {"fscil", "incremental", "replacement", "upgrade", "text_upgrade"}
     for kind in ("FscilStream", "IncrementalStream", "ReplacementStream", "UpgradeStream"):
         assert "cifar100" in schema["$defs"][kind]["properties"]["dataset"]["anyOf"][0]["enum"]
     assert set(schema["$defs"]["ListedReplacement"]["properties"]) == {"model", "before", "during", "after_iterations"}

@@ -211,3 +211,32 @@ def test_what_cannot_be_is_refused():
         ServiceView(3).open(labels, labels)
     with pytest.raises(ValueError, match="other images than the queries"):
         ServiceView(2, criterion="nearest_class_mean").open(labels, labels, same_images=True)
+
+
+def test_queries_take_part_once_something_of_their_class_is_enrolled():
+    """Four classes of one item each, of which two are enrolled at first; every class is asked for once."""
+    labels, features = torch.arange(4), torch.eye(4).half()
+    service = ServiceView(2)
+    service.open(labels, labels)
+    enrolled = set(service._items[:2].tolist())
+    spoilt = features.clone()
+    spoilt[sorted(set(range(4)) - enrolled)] = 1.0  # whoever asks for these finds another
+    first = service.enrol(spoilt, features, 0.0)
+    assert first["accuracy"] == first["full_backfill"] == first["no_update"] == 1.0
+    second = service.enrol(features, features, 0.0)
+    assert second["accuracy"] == second["full_backfill"] == 1.0
+    assert second["no_update"] == 0.5
+    service.open(labels, labels)
+    wrong = features[[1, 0, 3, 2]]
+    assert service.enrol(wrong, features, 0.0)["accuracy"] == 0.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_while_nothing_can_be_found_everything_asked_is_wrong(seed):
+    labels, features = torch.arange(4), torch.eye(4).half()
+    service = ServiceView(2, queries=1, seed=seed)
+    service.open(labels, labels)
+    there = 0 in service._items[:2].tolist()
+    records = [service.enrol(features, features, 0.0) for _ in range(2)]
+    assert [record["accuracy"] for record in records] == [float(there), 1.0]
+    json.dumps(records, allow_nan=False)

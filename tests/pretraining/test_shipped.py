@@ -5,7 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from clsim.config import load_scenario
+from clsim.data.captioned_shapes import shapes_captioned
 from clsim.data.shapes import FIELD, STUDIO, shapes
+from clsim.metrics import recall_at_k
+from clsim.models import ImageTextModel
 from clsim.models.arrival import load_arrival
 from clsim.models.clip import encode_texts, load_clip
 from clsim.pretraining import store
@@ -47,6 +50,28 @@ def test_the_package_holds_the_models_that_arrive(name, head, fits, tmp_path):
     assert (projection is None) == (head == "learnable")
     if projection is not None:
         assert projection.shape == (recipe.vertices - 1, 128)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "file", "width"), [("small", "shapes-clip-small", 48), ("large", "shapes-clip", 64)])
+def test_the_package_holds_the_models_of_the_text_upgrade(name, file, width, fits, tmp_path):
+    path = resolve_model(name, load_scenario("shapes_text_upgrade").models[name], root=tmp_path)
+    assert path == store.ASSETS / f"{file}.safetensors"
+    assert path.stat().st_size < 4e6
+    clip = load_clip("", path)
+    assert clip.model.encode_text(clip.tokenizer(["a red circle"])).shape == (1, width)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_larger_of_the_two_finds_more_in_its_own_index(fits, tmp_path):
+    data, models, found = shapes_captioned(1, 500).test, load_scenario("shapes_text_upgrade").models, []
+    for name in ("small", "large"):
+        model = ImageTextModel(load_clip("", resolve_model(name, models[name], root=tmp_path)))
+        images, texts = model.embed(data.pixels.float() / 255), model.features_of(data.texts)
+        mask = data.items == torch.arange(len(data))[:, None]
+        found.append(recall_at_k(images, texts, mask, k=[5])[5])
+    assert 0.1 < found[0] < found[1] - 0.05
 
 
 def test_it_knows_new_combinations_in_the_studio_but_leaves_much_to_learn_at_dusk(path):

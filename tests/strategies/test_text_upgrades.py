@@ -1,0 +1,172 @@
+"""The strategies of text streams, on tiny CLIPs of different widths."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+from tiny import tiny_captions, tiny_clip
+from torch.nn import functional as F
+
+from clsim.alignment import orthogonal_procrustes, slerp
+from clsim.config.signatures import read_signature
+from clsim.metrics.pair_tests import PairTests
+from clsim.models.arrival import ClipArrival
+from clsim.plugins import CaptionContrast
+from clsim.recipes import find_strategy, load_strategy
+from clsim.streams import text_upgrade
+
+NAMES = ["xbt", "clip_procrustes", "clip_independent"]
+SMALL = {"hidden": 8, "text_steps": 5, "text_batch_size": 8, "rank": 2, "prompt_tokens": 2, "batch_size": 5}
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+
+
+def make_stream(widths=(12, 20), pairs=None):
+    clips = [replace(tiny_clip(seed=n, embed_dim=width), sha256=str(n)) for n, width in enumerate(widths)]
+    return text_upgrade(tiny_captions(), load=[ClipArrival(f"m{n}", clip) for n, clip in enumerate(clips)], pairs=pairs)
+
+
+def build(stream, name="xbt", seed=0, **settings):
+    torch.manual_seed(seed)
+    given = {**SMALL, "epochs": 2, **settings} if name == "xbt" else settings
+    return load_strategy(find_strategy(name))(stream, **given)
+
+
+def train(strategy, stream):
+    models = []
+    for session in stream.train_stream:
+        strategy.train(session, eval_streams=[])
+        models.append(strategy.model.eval())
+    return models
+
+
+def digest(named):
+    parts = [name.encode() + value.detach().numpy().tobytes() for name, value in sorted(named)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def clip_weights(model):
+    """Of the CLIP inside, by their names before anything was added."""
+    return [
+        (name.replace("parametrizations.", "").removesuffix(".original"), value)
+        for name, value in model.clip.state_dict().items()
+        if not name.endswith((".0.up", ".0.down"))
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_run_on_text_streams_only(name):
+    assert read_signature(find_strategy(name)).streams == ("text_upgrade",)
+
+
+def test_no_weight_of_either_clip_is_touched_and_what_steers_learns():
+    stream = make_stream()
+    before = [digest(arrival.clip.model.state_dict().items()) for arrival in stream.models]
+    strategy, started = build(stream, epochs=3), {}
+
+    class Start(SupervisedPlugin):
+        def before_training_epoch(self, strategy, **kwargs):
+            if not started:
+                started.update({name: value.clone() for name, value in strategy.model.state_dict().items()})
+
+    strategy.plugins.append(Start())
+    models = train(strategy, stream)
+    assert [digest(arrival.clip.model.state_dict().items()) for arrival in stream.models] == before
+    assert [digest(clip_weights(model)) for model in models] == before
+    after = models[1].state_dict()
+    moved = {name for name in after if not torch.equal(after[name], started[name])}
+    learning = {name for name, value in models[1].named_parameters() if value.requires_grad}
+    assert moved == learning
+    assert {"image_prompts", "text_prompts", "projection.linear.weight"} <= learning
+    assert len(learning) == 2 + 4 + 2 * 24
+    assert strategy.images_trained == 3 * 12
+
+
+def test_the_loss_is_the_published_sum_by_hand():
+    stream = make_stream()
+    strategy = build(stream, matched=2.0, to_texts=3.0, to_images=5.0, kept=7.0, scale=10.0)
+    steps, batches = [], []
+
+    class Steps(SupervisedPlugin):
+        def after_backward(self, strategy, **kwargs):
+            steps.append(strategy.loss.item())
+
+    contrast = next(plugin for plugin in strategy.plugins if isinstance(plugin, CaptionContrast))
+    contrast.losses.append((0.0, lambda batch: batches.append(batch) or torch.tensor(0.0)))
+    strategy.plugins.append(Steps())
+    train(strategy, stream)
+    assert len(steps) == 2 * 3
+    for loss, (images, texts, old_images, old_texts) in zip(steps, batches, strict=True):
+
+        def contrasted(this, that):
+            scores = 10 * this @ that.T
+            diagonal = torch.arange(len(scores))
+            return -(scores.log_softmax(1) + scores.log_softmax(0))[diagonal, diagonal].mean() / 2
+
+        expected = 2 * contrasted(images, texts) + 3 * contrasted(images, old_texts)
+        expected += 5 * contrasted(texts, old_images) + 7 * (1 - F.cosine_similarity(texts, old_texts)).mean()
+        assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_same_seed_the_same_bytes_and_another_others(precision):
+    def trained(seed):
+        stream = make_stream()
+        return digest(train(build(stream, seed=seed, precision=precision), stream)[1].state_dict().items())
+
+    one = trained(3)
+    assert one == trained(3)
+    assert one != trained(4)
+
+
+@pytest.mark.parametrize("settings", [{"rank": 0}, {"prompt_tokens": 0}, {"hidden": 0}, {"epochs": 0}])
+def test_parts_can_be_left_out(settings):
+    stream = make_stream(pairs=4)
+    first, second = train(build(stream, **settings), stream)
+    assert first is not second
+    assert (second.image_prompts is None) == ("prompt_tokens" in settings)
+    assert (second.clip is stream.models[1].clip.model) == ("rank" in settings)
+    assert second.features == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chain_of_three_ends_in_the_first_ones_space(name):
+    stream = make_stream((12, 20, 12))
+    strategy = build(stream, name)
+    metric = PairTests(stream.dataset.test)
+    strategy.evaluator.metrics.append(metric)
+    models = []
+    for session in stream.train_stream:
+        strategy.train(session, eval_streams=[])
+        strategy.eval(stream.test_stream)
+        models.append(strategy.model)
+    assert [model.features for model in models] == ([12, 20, 12] if name == "clip_independent" else [12] * 3)
+    assert [model.weights_sha256 for model in models] == ["0", "1", "2"]
+    assert [len(row) for row in metric.matrix] == [1, 2, 3]
+    if name == "clip_independent":
+        assert metric.matrix[1][0] == metric.matrix[2][1] == 0
+
+
+@torch.no_grad()
+def test_procrustes_is_the_closed_form_on_captions():
+    stream = make_stream()
+    first, second = train(build(stream, "clip_procrustes"), stream)
+    old, new = (arrival.clip.model.encode_text for arrival in stream.models)
+    tokens = stream.models[0].clip.tokenizer(list(stream.texts))
+    turn = orthogonal_procrustes(F.normalize(new(tokens), dim=1), F.normalize(old(tokens), dim=1))
+    expected = F.normalize(stream.models[1].clip.model.encode_image(2 * IMAGES - 1) @ turn, dim=1)
+    torch.testing.assert_close(second(IMAGES), expected, atol=1e-5, rtol=0)
+    for share in (0.4, 1.0):
+        other = make_stream()
+        beside = train(build(other, "clip_procrustes", share=share), other)[1]
+        wanted = slerp(first(IMAGES), second(IMAGES), share)
+        torch.testing.assert_close(beside(IMAGES), wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_independent_models_are_as_they_were_loaded():
+    stream = make_stream()
+    for model, arrival in zip(train(build(stream, "clip_independent"), stream), stream.models, strict=True):
+        expected = F.normalize(arrival.clip.model.encode_image(2 * IMAGES - 1), dim=1)
+        torch.testing.assert_close(model(IMAGES), expected, atol=1e-5, rtol=0)
