@@ -124,6 +124,20 @@ def test_the_order_of_images_does_not_depend_on_how_captions_are_drawn():
     assert Composed().train().watch.labels == Composed(data=more).train().watch.labels
 
 
+def test_drawing_captions_leaves_the_global_generator_alone():
+    states = []
+
+    class Note(SupervisedPlugin):
+        def before_training_epoch(self, strategy, **kwargs):
+            states.append(torch.get_rng_state())
+
+    composed = Composed(epochs=3)
+    composed.strategy.plugins.append(Note())
+    composed.train()
+    assert len(states) == 3
+    assert all(torch.equal(state, states[0]) for state in states)
+
+
 def test_the_same_seed_draws_the_same_and_every_session_anew():
     def drawn(composed):
         return [batch.old_texts for batch in composed.train().batches]
