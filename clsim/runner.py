@@ -76,6 +76,8 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
+    if isinstance(stream, TextStream):
+        results.measures_forgetting = False  # every session is tested on the same pairs: it would be a gain
     measured.attach(strategy)
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)

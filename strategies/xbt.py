@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 
 from clsim import Strategy
-from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
+from clsim.data.augment import RandomCrop
 from clsim.losses import contrastive_loss, cosine_distillation, no_loss
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import CaptionContrast, ClipUpgrade, TextProjection, WarmupCosine
@@ -82,17 +82,17 @@ def build(
         model.projection = Projection(model.width, old.features, hidden)
         return model
 
-    def contrasted(this: torch.Tensor, that: torch.Tensor) -> torch.Tensor:
-        return contrastive_loss(scale * this @ that.T)
+    def contrasted(this: torch.Tensor, that: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+        return contrastive_loss(scale * this @ that.T, same)
 
     upgrade = ClipUpgrade(stream.models, steered)
     projection = TextProjection(
         upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast=contrast
     )
     losses = [
-        (matched, lambda batch: contrasted(batch.images, batch.texts)),
-        (to_texts, lambda batch: contrasted(batch.images, batch.old_texts)),
-        (to_images, lambda batch: contrasted(batch.texts, batch.old_images)),
+        (matched, lambda batch: contrasted(batch.images, batch.texts, batch.same)),
+        (to_texts, lambda batch: contrasted(batch.images, batch.old_texts, batch.same)),
+        (to_images, lambda batch: contrasted(batch.texts, batch.old_images, batch.same)),
         (kept, lambda batch: cosine_distillation(batch.texts, batch.old_texts)),
     ]
     return Strategy(
@@ -108,6 +108,6 @@ def build(
             CaptionContrast(stream.pairs, upgrade, projection, losses),
             WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
         ],
-        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
+        augment=RandomCrop(crop_padding),  # no mirror: captions know left from right
         precision=precision,
     )

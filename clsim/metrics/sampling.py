@@ -41,5 +41,7 @@ def arrivals(labels: Tensor, sessions: int, generator: torch.Generator) -> list[
 
     """
     drawn = torch.randperm(len(labels), generator=generator)
-    by_class = drawn[labels.cpu()[drawn].argsort(stable=True)]
+    ordered, order = labels.cpu()[drawn].sort(stable=True)
+    alone = len(ordered.unique_consecutive()) == len(ordered)
+    by_class = drawn if alone else drawn[order]  # items that are alone in their class come when they are drawn
     return [by_class[session::sessions] for session in range(sessions)]

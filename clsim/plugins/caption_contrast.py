@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from clsim.data.captioned import CaptionedImages
 from clsim.device import autocast_of
@@ -24,6 +25,7 @@ class PairBatch(NamedTuple):
         texts: by the new model.
         old_images: as the old model's index holds them.
         old_texts: by the old model.
+        same: which captions are equal, ``(B, B)`` bool; nothing can tell such pairs apart.
 
     """
 
@@ -31,6 +33,7 @@ class PairBatch(NamedTuple):
     texts: Tensor
     old_images: Tensor
     old_texts: Tensor
+    same: Tensor
 
 
 PairLoss = Callable[[PairBatch], Tensor]
@@ -96,11 +99,12 @@ class CaptionContrast(SupervisedPlugin[Any]):
         drawn = (torch.rand(len(labels), generator=self._draw) * self._counts[labels]).long()
         rows = (self._first[labels] + drawn).to(strategy.device)
         tokens = self._tokens[rows]
-        with autocast_of(strategy):
+        with autocast_of(strategy), parametrize.cached():
             texts = strategy.model.embed_text(strategy.model.cut(tokens)).float()
         assert self.projection.old_texts is not None
         old_images, old_texts = self._index[strategy.mb_y], self.projection.old_texts[rows]
-        batch = PairBatch(strategy.mb_output.float(), texts, old_images, old_texts)
+        told = self.projection.same.to(rows.device)[rows]
+        batch = PairBatch(strategy.mb_output.float(), texts, old_images, old_texts, told[:, None] == told)
         for weight, loss in self.losses:
             strategy.loss = strategy.loss + weight * loss(batch)
 

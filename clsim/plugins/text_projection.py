@@ -37,6 +37,7 @@ class TextProjection(SupervisedPlugin[Any]):
         contrast: :math:`w`.
 
     Attributes:
+        same: a number for every caption, ``(T,)``, the same for equal ones, which nothing could tell apart.
         old_texts: what the old model makes of the captions, ``(T, D)``, from the start of a session to its end.
 
     Source: stage 1 of XBT (arXiv 2405.14715); the abstract gives no loss, this one is ours.
@@ -56,6 +57,8 @@ class TextProjection(SupervisedPlugin[Any]):
         super().__init__()
         self.upgrade = upgrade
         self.texts = tuple(texts)
+        number = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+        self.same = torch.tensor([number[text] for text in texts])
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
@@ -81,13 +84,13 @@ class TextProjection(SupervisedPlugin[Any]):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         # A stream of its own, so that the order of the images does not depend on the number of steps.
         draw = torch.Generator().manual_seed(torch.initial_seed())
-        size = min(self.batch_size, len(new))
+        size, same = min(self.batch_size, len(new)), self.same.to(new.device)
         for _ in range(self.steps):
             rows = torch.randint(len(new), (size,), generator=draw).to(new.device)
             projected, wanted = F.normalize(projection(new[rows]), dim=1), old[rows]
             loss = cosine_distillation(projected, wanted)
             if self.contrast:
-                alike = rows[:, None] == rows[None]
+                alike = same[rows][:, None] == same[rows]
                 loss = loss + self.contrast * contrastive_loss(100 * projected @ wanted.T, alike)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -116,3 +116,8 @@ def test_the_projection_is_trained_before_the_session_and_the_rest_stands_still(
     _, new = run(clips, steps=3, batch_size=100, lr=0.01, contrast=0.1)
     assert all(torch.equal(now, then) for now, then in zip(clips[1].model.parameters(), before, strict=True))
     assert new.projection.training
+
+
+def test_equal_captions_bear_one_number():
+    projection = TextProjection(None, ("a dog", "a cat", "a dog"))
+    assert projection.same.tolist() == [0, 1, 0]

@@ -83,7 +83,7 @@ def test_no_weight_of_either_clip_is_touched_and_what_steers_learns():
     assert strategy.images_trained == 3 * 12
 
 
-def test_the_loss_is_the_published_sum_by_hand():
+def test_the_loss_is_the_stated_sum_by_hand():
     stream = make_stream()
     strategy = build(stream, matched=2.0, to_texts=3.0, to_images=5.0, kept=7.0, scale=10.0)
     steps, batches = [], []
@@ -97,10 +97,10 @@ def test_the_loss_is_the_published_sum_by_hand():
     strategy.plugins.append(Steps())
     train(strategy, stream)
     assert len(steps) == 2 * 3
-    for loss, (images, texts, old_images, old_texts) in zip(steps, batches, strict=True):
+    for loss, (images, texts, old_images, old_texts, same) in zip(steps, batches, strict=True):
 
-        def contrasted(this, that):
-            scores = 10 * this @ that.T
+        def contrasted(this, that, same=same):
+            scores = (10 * this @ that.T).masked_fill(same & ~torch.eye(len(same), dtype=torch.bool), -float("inf"))
             diagonal = torch.arange(len(scores))
             return -(scores.log_softmax(1) + scores.log_softmax(0))[diagonal, diagonal].mean() / 2
 
