@@ -12,6 +12,7 @@ import torch
 from clsim.config.streams import DrawnReplacements, ReplacementStream, UpgradeStream
 from clsim.errors import UserError, WeightsMissing
 from clsim.models import LoadedClip, load_clip
+from clsim.models.arrival import FORMAT as CLASSIFIER_FORMAT
 from clsim.models.arrival import Arrival, ClipArrival, load_arrival, open_clip_arrival, timm_arrival
 from clsim.models.checkpoints import read_weights
 from clsim.models.clip import FORMAT as CLIP_FORMAT
@@ -122,7 +123,10 @@ def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
         return load_clip(name, weights_file(name, recipe, head="learnable", device=device))
     if isinstance(recipe, CheckpointModel):
         path = Path(recipe.path).expanduser()
-        if recipe.backbone is None and read_weights(path, f"models.{name}.path")[1].get("format") != CLIP_FORMAT:
+        made_as = read_weights(path, f"models.{name}.path")[1].get("format")
+        if made_as == CLASSIFIER_FORMAT:
+            raise UserError(f"{name} is a classifier, which knows no texts", where=str(path), fix="name a CLIP")
+        if recipe.backbone is None and made_as != CLIP_FORMAT:
             fix = f"set models.{name}.backbone to open_clip's name of the architecture"
             raise UserError(f"the checkpoint of {name} does not say what CLIP it is", where=str(path), fix=fix)
         return load_clip(recipe.backbone or name, path)

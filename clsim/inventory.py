@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clsim.config import Scenario, load_scenario
 from clsim.config.signatures import read_signature
+from clsim.config.text_upgrade_checks import CLIPS
 from clsim.data.facts import CAPTIONED, FACTS
 from clsim.errors import UserError
 from clsim.pretraining.classifier_recipe import HEADS
@@ -104,9 +105,15 @@ def _models() -> Rows:
         "as backbone, with one of its tags or a path as pretrained",
         "cpe_clip, zero_shot",
     )
-    yield "any model of timm", "as backbone, trained from scratch", "stationary, replay, fine_tune"
+    yield (
+        "any model of timm",
+        "as backbone, trained from scratch",
+        "oca, bct, independent, stationary, replay, lwf, fine_tune",
+    )
     for kind, means in ARRIVING.items():
         yield f"models: {{NAME: {{kind: {kind}, ...}}}}", f"as replacement, {means}", "stationary, replay"
+    for kind in CLIPS:
+        yield f"models: {{NAME: {{kind: {kind}, ...}}}}", "in load of a text_upgrade stream, both towers", "xbt"
 
 
 def _origin(recipe: ModelRecipe) -> str:
