@@ -14,6 +14,7 @@ from clsim.alignment import orthogonal_procrustes
 from clsim.device import autocast_of
 from clsim.losses import contrastive_loss, cosine_distillation
 from clsim.plugins.clip_upgrade import ClipUpgrade
+from clsim.plugins.session_images import outputs_of, session_batches
 
 
 class TextProjection(SupervisedPlugin[Any]):
@@ -35,6 +36,8 @@ class TextProjection(SupervisedPlugin[Any]):
         batch_size: captions a step.
         lr: top of the learning rate, which falls to 0 along a cosine.
         contrast: :math:`w`.
+        images: fit the rotation to the session's images as well, whose old features an index holds; no longer from
+            texts alone, then.
 
     Attributes:
         same: a number for every caption, ``(T,)``, the same for equal ones, which nothing could tell apart.
@@ -53,6 +56,7 @@ class TextProjection(SupervisedPlugin[Any]):
         batch_size: int = 512,
         lr: float = 1e-3,
         contrast: float = 1.0,
+        images: bool = False,
     ) -> None:
         super().__init__()
         self.upgrade = upgrade
@@ -63,6 +67,7 @@ class TextProjection(SupervisedPlugin[Any]):
         self.batch_size = batch_size
         self.lr = lr
         self.contrast = contrast
+        self.images = images
         self.old_texts: Tensor | None = None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -74,10 +79,20 @@ class TextProjection(SupervisedPlugin[Any]):
         with autocast_of(strategy):
             self.old_texts = old.features_of(self.texts)
             new_texts = new.eval().features_of(self.texts, projected=False)
-        new.projection.start_at(orthogonal_procrustes(new_texts, self.old_texts))
+            mine, theirs = self._with_images(strategy, new_texts, self.old_texts)
+        new.projection.start_at(orthogonal_procrustes(mine, theirs))
         if self.steps:
             self._train(new.projection.train(), new_texts, self.old_texts)
         new.train()
+
+    def _with_images(self, strategy: Any, new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
+        """The features that the rotation is fitted to."""
+        if not self.images:
+            return new, old
+        model: Any = self.upgrade.old
+        seen, _ = outputs_of(strategy.model.encode_image, session_batches(strategy, size=256))
+        indexed, _ = outputs_of(model.embed, session_batches(strategy, size=256))
+        return torch.cat([new, seen]), torch.cat([old, indexed])
 
     def _train(self, projection: nn.Module, new: Tensor, old: Tensor) -> None:
         optimizer = torch.optim.Adam(projection.parameters(), lr=self.lr)

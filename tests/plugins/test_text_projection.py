@@ -121,3 +121,15 @@ def test_the_projection_is_trained_before_the_session_and_the_rest_stands_still(
 def test_equal_captions_bear_one_number():
     projection = TextProjection(None, ("a dog", "a cat", "a dog"))
     assert projection.same.tolist() == [0, 1, 0]
+
+
+@torch.no_grad()
+def test_images_take_part_in_the_fit_where_they_are_asked_to():
+    """Texts of one word span a line: the rotation of the rest is known from images alone."""
+    clip, by = tiny_clip(layers=2), rotation()
+    clips = [clip, turned(clip, by)]
+    alone, together = (run(clips, texts=["a"], steps=0, images=images)[1] for images in (False, True))
+    images = tiny_captions().train.pixels.float() / 255
+    wanted = ImageTextModel(clip).embed(images)
+    near = [F.cosine_similarity(model.embed(images), wanted).mean() for model in (alone, together)]
+    assert near[1] > 0.999 > 0.9 > near[0]

@@ -1,0 +1,37 @@
+"""The embedded scenario of upgrades, with a third of its epochs: OCA's queries are served by the old index.
+
+That its new model is no worse than one trained alone takes all the epochs; the README has those figures.
+"""
+
+import pytest
+
+import clsim
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("upgraded")
+    shorter = {"strategy.epochs": 12, "references": [], "evaluation.service": None}
+    return {
+        name: clsim.run("shapes_upgrade", name, overrides=shorter, out=folder / name, device="cpu").to_dict()
+        for name in ("oca", "independent")
+    }
+
+
+@pytest.mark.slow
+def test_queries_by_the_new_model_find_more_in_the_old_index_than_the_old_models_own(results):
+    (old, _), (new, _) = results["oca"]["compatibility_matrix"]
+    assert old > 0.1
+    assert new > old
+    (alone, _), (chance, own) = results["independent"]["compatibility_matrix"]
+    assert alone == old  # the first model is the same: nothing speaks of compatibility yet
+    assert chance < 0.03
+    assert results["oca"]["compatibility_matrix"][1][1] > own - 0.1
+
+
+@pytest.mark.slow
+def test_every_criterion_is_recorded_and_the_layer_stays_orthogonal(results):
+    assert list(results["oca"]["matrices"]) == ["cmc@5", "map"]
+    for matrix in results["oca"]["matrices"].values():
+        assert matrix[1][0] > matrix[0][0]
+    assert results["oca"]["sessions"][1]["diagnostics"]["orthogonality_error"] < 1e-5
