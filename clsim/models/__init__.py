@@ -4,6 +4,7 @@ from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.embedding import EmbeddingClassifier
 from clsim.models.image_text import ImageTextModel
+from clsim.models.orthogonal import OrthogonalAlignment
 from clsim.models.projection import Projection
 from clsim.models.prompted_clip import PromptedCLIP
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
@@ -14,6 +15,7 @@ __all__ = [
     "ImageTextModel",
     "LinearClassifier",
     "LoadedClip",
+    "OrthogonalAlignment",
     "Projection",
     "PromptedCLIP",
     "SimplexClassifier",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import orthogonal
 
 from clsim.models.classifier import FeatureClassifier
+from clsim.models.orthogonal import OrthogonalAlignment
 from clsim.prototypes import prototypes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class EmbeddingClassifier(FeatureClassifier):
     def __init__(self, backbone: nn.Module, dimensions: int, classes: int, *, turned: bool = False) -> None:
         width: Any = backbone.num_features
         classifier = nn.Linear(dimensions, classes, bias=False)
-        parts = [orthogonal(nn.Linear(dimensions, dimensions)), classifier] if turned else [classifier]
+        parts = [OrthogonalAlignment(dimensions), classifier] if turned else [classifier]
         super().__init__(backbone, nn.Sequential(*parts))
         self.neck: nn.Module = nn.Linear(width, dimensions, bias=False)
         self.dimensions = dimensions
@@ -98,10 +98,8 @@ class EmbeddingClassifier(FeatureClassifier):
         r"""Largest entry of :math:`|Q Q^\top - I|` in absolute value; ``None`` where there is no ``Q``."""
         if len(self.head) == 1:
             return None
-        turn: Any = self.head[0].weight
-        turn = turn.detach().double()
-        identity = torch.eye(len(turn), dtype=turn.dtype, device=turn.device)
-        return float((turn @ turn.T - identity).abs().max())
+        turn: Any = self.head[0]
+        return float(turn.error())
 
     def _new_head(self, arrival: Arrival) -> bool:
         """A model from elsewhere keeps its own features; the classifier is started over."""

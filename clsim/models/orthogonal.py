@@ -1,0 +1,31 @@
+"""A square layer that turns features and changes no angle between them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal
+
+
+class OrthogonalAlignment(nn.Linear):
+    r"""``Q h + b`` with :math:`Q^\top Q = I` at every step of training, by parametrisation (OCA, arXiv 2408.08793).
+
+    Args:
+        dimensions: of the features.
+
+    Example:
+        >>> torch.manual_seed(0) and None
+        >>> OrthogonalAlignment(8).error() < 1e-5
+        True
+
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__(dimensions, dimensions)
+        orthogonal(self)
+
+    def error(self) -> float:
+        r"""Largest entry of :math:`|Q Q^\top - I|` in absolute value, computed in float64."""
+        turn: Tensor = self.weight.detach().double()
+        identity = torch.eye(len(turn), dtype=turn.dtype, device=turn.device)
+        return float((turn @ turn.T - identity).abs().max())
