@@ -19,7 +19,9 @@ from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStre
 from clsim.data import load, load_captions
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
+from clsim.models.arrival import ClipArrival
 from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
+from clsim.pretraining import ClipRecipe
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
@@ -165,12 +167,18 @@ def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None
 
 
 def _text_stream(described: TextUpgradeStream, scenario: Scenario, device: str) -> TextStream:
+    def loaded() -> list[ClipArrival]:
+        return load_clips(described.load, scenario.models, seed=scenario.seed, device=device)
+
+    # First what may be missing at once: weights that must be fetched before images are decoded, images before a model
+    # is made.
+    made_here = any(isinstance(scenario.models[name], ClipRecipe) for name in described.load)
+    clips = None if made_here else loaded()
     dataset = load_captions(described.dataset, image_size=described.image_size)
     if described.pairs is not None and described.pairs > len(dataset.train):
         what = f"{described.pairs} images with captions of {dataset.name}, which has {len(dataset.train)} to train on"
         raise UserError(what, where="stream.pairs")
-    clips = load_clips(described.load, scenario.models, seed=scenario.seed, device=device)
-    return text_upgrade(dataset, load=clips, pairs=described.pairs)
+    return text_upgrade(dataset, load=loaded() if clips is None else clips, pairs=described.pairs)
 
 
 def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "cpu") -> Stream | TextStream:

@@ -145,6 +145,6 @@ def stand_in_sentences(scenario: str, missing: Mapping[str, Any] | None) -> list
         return []
     return [
         f"{clean(scenario)} runs in place of {clean(missing.get('scenario'))}.",
-        f"Why: {clean(missing.get('because'))}",
+        f"Why: {clean(missing.get('because')).removesuffix('.')}.",
         f"For the real thing: {clean(missing.get('fix') or DEFAULT_FIX)}",
     ]
