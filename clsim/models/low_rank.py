@@ -15,7 +15,8 @@ class LowRank(nn.Module):
     r"""A matrix :math:`W` to :math:`W + \frac{\alpha}{r} B A`, with :math:`B` zero at first.
 
     As a parametrization it reaches what a wrapped layer would not: the joint matrix of queries, keys and values in
-    ``nn.MultiheadAttention``, which is a bare parameter there.
+    ``nn.MultiheadAttention``, which is a bare parameter there. (The usual library for it would bring along two more,
+    for language models, to do this.)
 
     Args:
         rows: of :math:`W`.
