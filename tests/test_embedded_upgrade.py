@@ -11,7 +11,7 @@ import clsim
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("upgraded")
-    shorter = {"strategy.epochs": 12, "references": [], "evaluation.service": None}
+    shorter = {"strategy.epochs": 12, "evaluation.service": None}
     return {
         name: clsim.run("shapes_upgrade", name, overrides=shorter, out=folder / name, device="cpu").to_dict()
         for name in ("oca", "independent")

@@ -32,8 +32,9 @@ def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple
         ("others farther", percent(constraints.get("different_class"))),
     ]
     for name, row in (known.get("also") or {}).items():
-        rows.append((f"{name}, self-test", percent(row[-1])))
-        rows += [(f"{name}, gallery before", percent(row[-2]))] if len(row) > 1 else []
+        both = len(row) > 1
+        label = f"{clean(name)}, {'gallery before / own' if both else 'own gallery'}"
+        rows.append((label, " / ".join(map(percent, row[-2:]))))
     return [(name, figure) for name, figure in rows if figure != DASH]
 
 

@@ -41,9 +41,8 @@ def test_what_is_null_is_left_out(compatible: Make) -> None:
 def test_further_criteria_and_what_a_model_says_of_itself() -> None:
     figures = compatibility_figures({"self_test": 0.5, "also": {"cmc@5": [0.25, 0.75], "map": [0.125]}})
     assert figures[1:] == [
-        ("cmc@5, self-test", "75.00%"),
-        ("cmc@5, gallery before", "25.00%"),
-        ("map, self-test", "12.50%"),
+        ("cmc@5, gallery before / own", "25.00% / 75.00%"),
+        ("map, own gallery", "12.50%"),
     ]
     assert diagnostic_sentences({"diagnostics": {"orthogonality_error": 2.44e-7}}) == ["orthogonality error 2.4e-07"]
     assert diagnostic_sentences({"diagnostics": {}}) == diagnostic_sentences({}) == []
