@@ -1,7 +1,4 @@
-"""The embedded scenario of upgrades, with a third of its epochs: OCA's queries are served by the old index.
-
-That its new model is no worse than one trained alone takes all the epochs; the README has those figures.
-"""
+"""The embedded scenario of upgrades: OCA's queries are served by the old index, and its own quality does not suffer."""
 
 import pytest
 
@@ -11,22 +8,21 @@ import clsim
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("upgraded")
-    shorter = {"strategy.epochs": 12, "evaluation.service": None}
     return {
-        name: clsim.run("shapes_upgrade", name, overrides=shorter, out=folder / name, device="cpu").to_dict()
+        name: clsim.run("shapes_upgrade", name, out=folder / name, device="cpu").to_dict()
         for name in ("oca", "independent")
     }
 
 
 @pytest.mark.slow
 def test_queries_by_the_new_model_find_more_in_the_old_index_than_the_old_models_own(results):
-    (old, _), (new, _) = results["oca"]["compatibility_matrix"]
-    assert old > 0.1
+    (old, _), (new, own) = results["oca"]["compatibility_matrix"]
+    assert old > 0.3
     assert new > old
-    (alone, _), (chance, own) = results["independent"]["compatibility_matrix"]
+    (alone, _), (chance, best) = results["independent"]["compatibility_matrix"]
     assert alone == old  # the first model is the same: nothing speaks of compatibility yet
-    assert chance < 0.03
-    assert results["oca"]["compatibility_matrix"][1][1] > own - 0.1
+    assert chance < 0.05
+    assert own > best - 0.01
 
 
 @pytest.mark.slow
