@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve
 from clsim.pretraining.classifier_recipe import Head
 from clsim.pretraining.recipe import CheckpointModel, OpenClipModel, TimmModel
 from clsim.streams import Replacement, poisson_arrivals
+
+Made = TypeVar("Made")
 
 
 class Moment(NamedTuple):
@@ -78,13 +80,20 @@ def load_replacements(
         WeightsMissing: weights are not here and could not be fetched.
 
     """
-    found: dict[str, Arrival] = {}
-    with torch.random.fork_rng(devices=[]):
-        for moment in due:
-            if moment.model not in found:
-                torch.manual_seed(random.Random(f"{seed}/{moment.model}").getrandbits(63))
-                found[moment.model] = load_model(moment.model, recipes[moment.model], head=head, device=device)
+    due = list(due)
+    names = [moment.model for moment in due]
+    found = _each_once(names, lambda name: load_model(name, recipes[name], head=head, device=device), seed)
     return [Replacement(found[name], session, after, share) for name, session, after, share in due]
+
+
+def _each_once(names: Iterable[str], load: Callable[[str], Made], seed: int) -> dict[str, Made]:
+    """Every named model, loaded once; random weights go by seed and name, and the global generator stays as it was."""
+    found: dict[str, Made] = {}
+    with torch.random.fork_rng(devices=[]):
+        for name in dict.fromkeys(names):
+            torch.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
+            found[name] = load(name)
+    return found
 
 
 def load_model(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Arrival:
@@ -101,13 +110,8 @@ def load_clips(
     names: Iterable[str], recipes: Mapping[str, ModelRecipe], *, seed: int, device: str
 ) -> list[ClipArrival]:
     """The image-text models of a stream, each loaded or made once; see :func:`load_replacements`."""
-    found: dict[str, ClipArrival] = {}
     names = list(names)
-    with torch.random.fork_rng(devices=[]):
-        for name in names:
-            if name not in found:
-                torch.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
-                found[name] = ClipArrival(name, _load_clip(name, recipes[name], device))
+    found = _each_once(names, lambda name: ClipArrival(name, _load_clip(name, recipes[name], device)), seed)
     return [found[name] for name in names]
 
 

@@ -7,7 +7,8 @@ batch's captions, and each caption stays where the old model had it. Weights of 
 stage 2 does not ask the old model any more. The paper's losses and sizes are not public: these are ours, and results
 are of this method, "XBT-style", and not of the paper's.
 
-L = w_m L_c(V(x), T(c)) + w_f L_c(V(x), T_old(c)) + w_k L_c(T(c), T_old(c)), all behind the projection.
+L = w_m L_c(V(x), T(c)) + w_t L_c(V(x), T_old(c)) + w_i L_c(T(c), V_old(x)) + w_k (1 - cos(T(c), T_old(c))), where V
+and T are the new towers behind the projection, and V_old(x) is what the old index holds of the image.
 """
 
 from functools import partial
@@ -62,8 +63,8 @@ def build(
         prompt_tokens: in each tower; 0 for none.
         matched: weight of images and captions finding each other.
         to_texts: of images and old features of captions finding each other.
-        to_images: of captions and old features of images, as the index holds them, finding each other; 0: the index
-            is not looked at either.
+        to_images: of captions and old features of images, as the index holds them, finding each other; 0: left
+            out.
         kept: of the distance of captions from their old features.
         scale: cosines are multiplied by it where they compete.
         epochs: passes over the pairs.
