@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +27,15 @@ def device_time(device: torch.device | str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the run's own peak on CUDA; on the CPU the resident peak of the process so far."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def autocast_of(strategy: Any) -> torch.autocast:

@@ -13,6 +13,7 @@ from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.pair_tests import PairTests
 from clsim.metrics.service import ServiceView
+from clsim.metrics.training_curve import TrainingCurve
 from clsim.metrics.version_tests import VersionTests
 from clsim.plugins import ModelReplacement
 from clsim.prepare import Prepared
@@ -47,11 +48,13 @@ class Measured:
 
     Attributes:
         accuracy: over the test images of the stream; ``None`` where nothing is classified.
+        curve: loss and accuracy of every epoch; ``None`` where nothing is classified.
         versions: what one version of the model makes of another's features, where that is asked for.
 
     """
 
     accuracy: ClassAccuracy | None
+    curve: TrainingCurve | None
     versions: VersionTests | None
 
     @classmethod
@@ -64,13 +67,14 @@ class Measured:
         """
         stream = prepared.stream
         if isinstance(stream, TextStream):
-            return cls(None, _pair_tests(prepared, stream, path))
-        return cls(ClassAccuracy(len(stream.class_names)), _cross_tests(prepared, path))
+            return cls(None, None, _pair_tests(prepared, stream, path))
+        return cls(ClassAccuracy(len(stream.class_names)), TrainingCurve(), _cross_tests(prepared, path))
 
     def attach(self, strategy: Strategy) -> None:
         """Has the strategy's evaluations fill them."""
         present = strategy.evaluator.metrics
-        present += [metric for metric in (self.accuracy, self.versions) if metric is not None and metric not in present]
+        ours = (self.accuracy, self.curve, self.versions)
+        present += [metric for metric in ours if metric is not None and metric not in present]
 
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
         """Accuracy after a session; of image-text models, what they find in their own index."""

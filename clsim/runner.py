@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from typing import Any
 import torch
 
 from clsim.config import Scenario
-from clsim.device import device_time
+from clsim.device import device_time, peak_memory
 from clsim.files import sha256_of
 from clsim.measured import Measured, forgetting_record, replacement_records
 from clsim.plugins import Progress
@@ -127,6 +125,7 @@ def _session(
         "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
+        "training": measured.curve and dict(measured.curve.result()),
         "train_seconds": trained - start,
         "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
@@ -136,13 +135,6 @@ def _session(
     }
     results.add(record, accuracy.by_session, accuracy.test_images)
     return record
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the run's own peak on CUDA; on the CPU the resident peak of the process so far."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _default_path(prepared: Prepared) -> Path:

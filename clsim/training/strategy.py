@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from avalanche.core import BasePlugin
 from avalanche.evaluation import PluginMetric
-from avalanche.logging import BaseLogger
-from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
+from avalanche.models import MultiTaskModule
+from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -19,6 +19,7 @@ from torch.optim import SGD, Optimizer
 from clsim.data.images import Images
 from clsim.device import Precision, autocast
 from clsim.streams.session import ResidentView, Session
+from clsim.training.callbacks import listeners
 from clsim.training.loaders import ResidentBatches
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
@@ -90,6 +91,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.order = torch.Generator().manual_seed(torch.initial_seed())
         self.images_trained = 0
         self._resident: dict[str, Images] = {}
+        self._zero: Tensor | None = None
+        self._no_loss_version = 0
 
     # -- data -------------------------------------------------------------------------------------------------
 
@@ -135,7 +138,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def _unpack_minibatch(self) -> None:
         """To the device, augmented while training, and to [0, 1] if the batch holds bytes."""
-        super()._unpack_minibatch()
+        if not isinstance(self.dataloader, ResidentBatches):  # whose batches are lists on the device already
+            super()._unpack_minibatch()
         images = self.mbatch[0]
         if self.is_training and self.augment is not None:
             images = self.augment(images)
@@ -162,11 +166,16 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def forward(self) -> Any:
         """The model's output for the batch, in float32 whatever the precision of the pass."""
+        # Avalanche asks the experience for task labels each time, which only a model of several tasks looks at.
+        model = super().forward if isinstance(self.model, MultiTaskModule) else self._apply
         if self.precision == "fp32":
-            return super().forward()
+            return model()
         with autocast(self.device, self.precision):
-            output = super().forward()
+            output = model()
         return output.float() if isinstance(output, Tensor) else output
+
+    def _apply(self) -> Any:
+        return self.model(self.mbatch[0])
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -176,50 +185,67 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def training_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader, with Avalanche's order of callbacks."""
-        fire = self._listeners(_TRAINING_CALLBACKS)
+        heard = {name: listeners(self.plugins, name) for name in _TRAINING_CALLBACKS}
+        before_iteration, before_forward, after_forward, before_backward = (
+            heard[name] for name in _TRAINING_CALLBACKS[:4]
+        )
+        after_backward, before_update, after_update, after_iteration = (heard[name] for name in _TRAINING_CALLBACKS[4:])
         for self.mbatch in self.dataloader:
             if self._stop_training:
                 break
             self._unpack_minibatch()
-            fire("before_training_iteration", **kwargs)
+            for call in before_iteration:
+                call(self, **kwargs)
             self.optimizer.zero_grad()
-            self.loss = self._make_empty_loss()
-            fire("before_forward", **kwargs)
+            nothing = self.loss = self._no_loss()
+            for call in before_forward:
+                call(self, **kwargs)
             self.mb_output = self.forward()
-            fire("after_forward", **kwargs)
-            self.loss = self.loss + self.criterion()
-            fire("before_backward", **kwargs)
+            for call in after_forward:
+                call(self, **kwargs)
+            loss = self.criterion()
+            # A sum is made only where there is something to add to, or a plugin that may add in place to what the
+            # criterion needs for its gradient.
+            untouched = self.loss is nothing and nothing._version == self._no_loss_version
+            self.loss = loss if untouched and not before_backward else self.loss + loss
+            for call in before_backward:
+                call(self, **kwargs)
             self.backward()
-            fire("after_backward", **kwargs)
-            fire("before_update", **kwargs)
+            for call in after_backward:
+                call(self, **kwargs)
+            for call in before_update:
+                call(self, **kwargs)
             self.optimizer_step()
-            fire("after_update", **kwargs)
-            self.images_trained += len(self.mb_y)
-            fire("after_training_iteration", **kwargs)
+            for call in after_update:
+                call(self, **kwargs)
+            self.images_trained += self.mbatch[1].shape[0]
+            for call in after_iteration:
+                call(self, **kwargs)
+
+    def _no_loss(self) -> Tensor:
+        """A zero that losses may be added to; the same one until something is added to it in place."""
+        if self._zero is None or self._zero._version != self._no_loss_version:
+            self._zero = self._make_empty_loss()
+            self._no_loss_version = self._zero._version
+        return self._zero
 
     def eval_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader without gradients."""
-        fire = self._listeners(_EVALUATION_CALLBACKS)
+        before_iteration, before_forward, after_forward, after_iteration = (
+            listeners(self.plugins, name) for name in _EVALUATION_CALLBACKS
+        )
         for self.mbatch in self.dataloader:
             self._unpack_minibatch()
-            fire("before_eval_iteration", **kwargs)
-            fire("before_eval_forward", **kwargs)
+            for call in before_iteration:
+                call(self, **kwargs)
+            for call in before_forward:
+                call(self, **kwargs)
             self.mb_output = self.forward()
-            fire("after_eval_forward", **kwargs)
+            for call in after_forward:
+                call(self, **kwargs)
             self.loss = self.criterion()
-            fire("after_eval_iteration", **kwargs)
-
-    def _listeners(self, callbacks: Sequence[str]) -> Callable[..., None]:
-        """Finds out once an epoch who listens to what; an idle evaluation plugin costs more than a small step."""
-        listening = {
-            name: [getattr(plugin, name) for plugin in self.plugins if _listens(plugin, name)] for name in callbacks
-        }
-
-        def fire(name: str, **kwargs: Any) -> None:
-            for listener in listening[name]:
-                listener(self, **kwargs)
-
-        return fire
+            for call in after_iteration:
+                call(self, **kwargs)
 
 
 _TRAINING_CALLBACKS = (
@@ -238,22 +264,6 @@ _EVALUATION_CALLBACKS = (
     "after_eval_forward",
     "after_eval_iteration",
 )
-
-
-def _listens(plugin: Any, callback: str) -> bool:
-    if isinstance(plugin, EvaluationPlugin):
-        return any(_overrides(part, callback, (PluginMetric, BaseLogger)) for part in _parts(plugin))
-    return _overrides(plugin, callback, (SupervisedPlugin,))
-
-
-def _parts(evaluator: EvaluationPlugin) -> Iterator[Any]:
-    yield from evaluator.metrics
-    yield from evaluator.loggers
-
-
-def _overrides(part: Any, callback: str, bases: tuple[type, ...]) -> bool:
-    own = getattr(type(part), callback, None) or getattr(part, callback, None)
-    return own is not None and all(own is not getattr(base, callback, None) for base in bases)
 
 
 def _evaluator(metrics: Sequence[PluginMetric[Any]]) -> EvaluationPlugin:

@@ -1,0 +1,85 @@
+"""Loss and accuracy on the training batches themselves, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from avalanche.evaluation import PluginMetric
+from torch import Tensor
+
+HELD = 1 << 17
+"""Logits that may wait to be looked at: half a MiB of float32, which a cache still holds."""
+
+
+class TrainingCurve(PluginMetric[dict[str, list[float]]]):
+    """Mean loss and accuracy of every epoch of the present or last session. Works in any Avalanche strategy.
+
+    The loss is the one that is lowered, all terms of all plugins included; accuracy is over the classes that compete
+    in it, on batches as they are augmented, by the model as it was at each step. Where outputs are not logits of the
+    batch's labels, there is no accuracy.
+
+    A step only puts its tensors aside. They are looked at many steps at a time, and read once an epoch, so that
+    neither the host waits for the device nor a small step for a dozen smaller operations.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all epochs."""
+        self.loss: list[float] = []
+        self.accuracy: list[float] = []
+        self._start_epoch()
+
+    def result(self) -> dict[str, list[float]]:
+        """``loss`` and ``accuracy`` of every epoch so far; the latter is empty where there is none."""
+        return {"loss": self.loss, "accuracy": self.accuracy}
+
+    def before_training_exp(self, strategy: Any) -> None:
+        """A session begins."""
+        self.reset()
+
+    def after_training_iteration(self, strategy: Any) -> None:
+        """Puts a step's loss, outputs and labels aside."""
+        outputs, labels = strategy.mb_output, strategy.mb_y
+        self._losses.append(strategy.loss.detach())
+        self._labels.append(labels)
+        if isinstance(outputs, Tensor) and outputs.ndim == 2:
+            self._outputs.append(outputs.detach())
+            self._held += outputs.numel()
+            if self._held > HELD:
+                self._look()
+
+    def after_training_epoch(self, strategy: Any) -> None:
+        """Reads the epoch's sums, the one time this metric waits for the device."""
+        if self._losses:
+            self._look()
+        if self._sums is not None:
+            loss, right, images, counted = self._sums.tolist()
+            self.loss.append(loss / images)
+            if counted:
+                self.accuracy.append(right / counted)
+        self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        self._losses: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._held = 0
+        self._sums: Tensor | None = None
+
+    def _look(self) -> None:
+        """Adds what was put aside to ``(loss times images, right, images, images with logits)``."""
+        losses = torch.cat([loss.reshape(1) for loss in self._losses])
+        sizes = [labels.shape[0] for labels in self._labels]
+        sums = losses.new_zeros(4, dtype=torch.float64)
+        sums[0] = losses.double() @ torch.tensor(sizes, dtype=torch.float64).to(losses.device, non_blocking=True)
+        sums[2] = sum(sizes)
+        if len(self._outputs) == len(self._labels):
+            right = torch.cat(self._outputs).argmax(dim=1) == torch.cat(self._labels)
+            sums[1] = right.sum()
+            sums[3] = sum(sizes)
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._losses, self._outputs, self._labels, self._held = [], [], [], 0
