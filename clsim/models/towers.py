@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from clsim.models.attention import residual_block
+
 PromptMode = Literal["replace", "accumulate", "accumulate_same"]
 
 
@@ -55,7 +57,7 @@ def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode:
     for layer, block in enumerate(vision.transformer.resblocks):
         if prompts is not None and 0 < layer < len(prompts):
             state = deepen(state, prompts, layer, start, mode)
-        state = block(state)
+        state = residual_block(block, state)
     features: Tensor = vision.ln_post(state[:, 0]) @ vision.proj
     return features
 
@@ -95,7 +97,7 @@ def read_text(
             state = deepen(state, prompts, layer, 1, mode)
         if len(mask) != state.shape[1]:
             mask = causal_mask(state.shape[1], state.device)
-        state = block(state, attn_mask=mask)
+        state = residual_block(block, state, mask)
     if prompts is not None:
         prompted, length = min(len(prompts), len(text.transformer.resblocks)), prompts.shape[1]
         end = end + (length if mode == "replace" else length * prompted)

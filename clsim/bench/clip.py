@@ -1,0 +1,246 @@
+"""What a step and an evaluation of CPE-CLIP cost, beside the least they could and beside the published way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from clsim.bench.machine import Machine, Work
+from clsim.bench.published_clip import PublishedWay
+from clsim.bench.result import BenchResult, Line
+from clsim.bench.timing import interleaved
+from clsim.data.images import DataSet, Images
+from clsim.data.shapes import kind_name
+from clsim.models import PromptedCLIP
+from clsim.models.towers import towers
+from clsim.streams import Stream, fscil
+
+NEW, BATCH = 5, 4
+STEPS = 5  # of a session: 20 images of the 5 new classes
+TEST = 30  # batches of an evaluation
+
+
+def bench_clip(
+    machine: Machine,
+    *,
+    device: str = "cpu",
+    rounds: int = 3,
+    backbone: str = "ViT-B-16",
+    seen: Sequence[int] = (65, 100, 200),
+) -> BenchResult:
+    """Seconds of a training step and of an evaluated batch of CPE-CLIP, ViT-B/16 with random weights, batch 4.
+
+    A session of 5 new classes is trained and its test images are evaluated by the strategy ``cpe_clip`` through
+    :class:`~clsim.Strategy`: data, optimiser, metrics and the resize from 32 pixels are in it. Beside it the
+    published way (:class:`~clsim.bench.published_clip.PublishedWay`) on images that are batched already, and the
+    least that has to be computed: open_clip's own blocks on the same tokens of the same images, forwards, and
+    backwards to the prompts.
+
+    Figures, at 100 classes seen: ``image_forward_s``, ``image_forward_backward_s``, ``train_step_s``,
+    ``published_step_s``, ``evaluation_s``, ``published_evaluation_s`` (a batch), ``bf16_train_step_s``,
+    ``bf16_evaluation_s``; ``logits_differ`` and ``gradients_differ``, the greatest differences between both ways, of
+    the gradients relative to the largest; ``by_classes``: step and published step by number of classes seen.
+    """
+    headline = 100
+    cases = {count: _Case(backbone, count, "fp32", device) for count in dict.fromkeys([headline, *seen])}
+    case, quick = cases[headline], _Case(backbone, headline, "bf16", device)
+    steps = interleaved(
+        {
+            "image_forward_backward": case.image_forward_backward,
+            "train_step": case.train,
+            "published_step": case.published_train,
+            "bf16_train_step": quick.train,
+        },
+        rounds=rounds,
+        device=device,
+    )
+    batches = interleaved(
+        {
+            "image_forward": case.image_forward,
+            "evaluation": case.evaluate,
+            "published_evaluation": case.published_evaluate,
+            "bf16_evaluation": quick.evaluate,
+        },
+        rounds=rounds,
+        device=device,
+    )
+    taken = {name: value / STEPS for name, value in steps.items()}
+    taken |= {name: value / TEST for name, value in batches.items()}
+    by_classes = {str(headline): {"train_step_s": taken["train_step"], "published_step_s": taken["published_step"]}}
+    for count, other in cases.items():
+        if count != headline:
+            both = interleaved({"train_step_s": other.train, "published_step_s": other.published_train}, rounds=1)
+            by_classes[str(count)] = {name: value / STEPS for name, value in both.items()}
+    logits, gradients = case.differences()
+    forward, both_ways = (machine.seconds(Work(_flops(f))) for f in (case.forward_once, case.forward_backward_once))
+    quick_forward, quick_both = (
+        machine.seconds(Work(_flops(f)), "bf16") for f in (case.forward_once, case.forward_backward_once)
+    )
+    return BenchResult(
+        name="clip",
+        title=f"CPE-CLIP, {backbone}, random weights, batch {BATCH}, {NEW} new of {headline} classes",
+        figures={
+            **{f"{name}_s": value for name, value in taken.items()},
+            "train_step_image": taken["train_step"] / taken["image_forward_backward"],
+            "published_train_step": taken["published_step"] / taken["train_step"],
+            "evaluation_image": taken["evaluation"] / taken["image_forward"],
+            "published_bf16_train_step": taken["published_step"] / taken["bf16_train_step"],
+            "published_bf16_evaluation": taken["published_evaluation"] / taken["bf16_evaluation"],
+            "logits_differ": logits,
+            "gradients_differ": gradients,
+            "by_classes": by_classes,
+        },
+        lines=[
+            Line("images forwards and backwards", taken["image_forward_backward"], "s", both_ways),
+            Line("training step", taken["train_step"], "s", both_ways),
+            Line("training step, published way", taken["published_step"], "s", both_ways),
+            Line("training step, bf16", taken["bf16_train_step"], "s", quick_both),
+            *(
+                Line(f"training step, {count} classes{way}", by_classes[str(count)][key], "s", both_ways)
+                for count in cases
+                if count != headline
+                for way, key in (("", "train_step_s"), (", published way", "published_step_s"))
+            ),
+            Line("images forwards", taken["image_forward"], "s", forward),
+            Line("evaluation of a batch", taken["evaluation"], "s", forward),
+            Line("evaluation, published way", taken["published_evaluation"], "s", forward),
+            Line("evaluation, bf16", taken["bf16_evaluation"], "s", quick_forward),
+        ],
+    )
+
+
+class _Case:
+    """One number of classes: the strategy on its stream, and what it is compared with."""
+
+    def __init__(self, backbone: str, seen: int, precision: str, device: str) -> None:
+        from clsim.metrics.class_accuracy import ClassAccuracy
+        from clsim.metrics.training_curve import TrainingCurve
+        from clsim.recipes import find_strategy, load_strategy
+
+        self.seen, self.device = seen, torch.device(device)
+        self.stream = _stream(seen)
+        build = load_strategy(find_strategy("cpe_clip"))
+        torch.manual_seed(0)
+        self.strategy: Any = build(
+            self.stream, backbone=backbone, pretrained=None, epochs=1, precision=precision, device=device
+        )
+        self.strategy.eval_mb_size = BATCH
+        self.strategy.evaluator.metrics += [TrainingCurve(), ClassAccuracy(seen)]
+        self.model: PromptedCLIP = self.strategy.model
+        self.published = PublishedWay(self.model, seen)
+        session = self.stream.train_stream[1].resident
+        self.images = session.images.pixels[session.indices].to(self.device).float() / 255
+        self.labels = session.labels.to(self.device)
+        with torch.no_grad():
+            self.inputs = self.model.preprocess(self.images)
+
+    def train(self) -> None:
+        """The session by clsim."""
+        self.strategy.train(self.stream.train_stream[1], eval_streams=[])
+
+    def evaluate(self) -> None:
+        """Its test images by clsim."""
+        self.strategy.eval(self.stream.test_stream[1:])
+
+    def published_train(self) -> None:
+        """The session in the published way."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.SGD(trained, lr=0.001, momentum=0.9, weight_decay=1e-5)
+        for images, labels in zip(self.images.split(BATCH), self.labels.split(BATCH), strict=True):
+            optimizer.zero_grad()
+            self.published.loss(images, labels, NEW).backward()
+            for parameter in trained:
+                assert parameter.grad is not None
+                parameter.grad *= NEW / self.seen
+            optimizer.step()
+
+    @torch.no_grad()
+    def published_evaluate(self) -> None:
+        """As many test images in the published way."""
+        for number in range(TEST):
+            at = number % STEPS * BATCH
+            self.published(self.images[at : at + BATCH]).argmax(dim=1)
+
+    @torch.no_grad()
+    def image_forward(self) -> None:
+        """As many images through the tower alone."""
+        for number in range(TEST):
+            _tower(self.model, self.inputs[number % STEPS * BATCH :][:BATCH], _prompts(self.model))
+
+    def image_forward_backward(self) -> None:
+        """The session's images through the tower alone, and back to the prompts."""
+        for inputs in self.inputs.split(BATCH):
+            prompts = _prompts(self.model).requires_grad_()
+            _tower(self.model, inputs, prompts).sum().backward()
+
+    @torch.no_grad()
+    def forward_once(self) -> None:
+        """One batch."""
+        _tower(self.model, self.inputs[:BATCH], _prompts(self.model))
+
+    def forward_backward_once(self) -> None:
+        """One batch, and back."""
+        _tower(self.model, self.inputs[:BATCH], _prompts(self.model).requires_grad_()).sum().backward()
+
+    def differences(self) -> tuple[float, float]:
+        """Greatest difference of logits, and of the prompts' gradients as a share of the largest, between both ways."""
+        images, labels = self.images[:BATCH], self.labels[:BATCH]
+        new = torch.arange(self.seen - NEW, self.seen, device=self.device)
+        model = self.model
+        model.train()
+        model.score_only(new)
+        loss = F.cross_entropy(model(images), labels)
+        ours = torch.autograd.grad(loss, model.prompts)[0]
+        theirs = torch.autograd.grad(self.published.loss(images, labels, NEW), model.prompts)[0]
+        model.eval()
+        model.score_only(None)
+        with torch.no_grad():
+            difference = (model(images) - self.published(images)).abs().max()
+        return float(difference), float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def _tower(model: PromptedCLIP, inputs: Tensor, prompts: Tensor) -> Tensor:
+    """open_clip's own image blocks on normalised images, with a layer's prompts behind what there is before each."""
+    vision: Any = towers(model.clip)[1]
+    patches = vision.conv1(inputs).flatten(2).transpose(1, 2)
+    first = vision.class_embedding.expand(len(inputs), 1, -1)
+    state = torch.cat([first, patches], dim=1) + vision.positional_embedding
+    state = vision.ln_pre(torch.cat([state, prompts[0].expand(len(inputs), -1, -1)], dim=1))
+    for layer, block in enumerate(vision.transformer.resblocks):
+        if layer:
+            state = torch.cat([state, prompts[layer].expand(len(inputs), -1, -1)], dim=1)
+        state = block(state)
+    result: Tensor = vision.ln_post(state[:, 0]) @ vision.proj
+    return result
+
+
+def _prompts(model: PromptedCLIP) -> Tensor:
+    with torch.no_grad():
+        return model.prompt_projection(model.prompts).detach()
+
+
+def _flops(function: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        function()
+    return counter.get_total_flops()
+
+
+def _stream(seen: int) -> Stream:
+    """Noise of 32 x 32 pixels under names of two or three words, 5 classes of which are new in session 1."""
+    draw = torch.Generator().manual_seed(0)
+    names = tuple(map(kind_name, range(seen)))
+
+    def images(each: int) -> Images:
+        labels = torch.arange(seen).repeat_interleave(each)
+        pixels = torch.randint(256, (len(labels), 3, 32, 32), generator=draw, dtype=torch.uint8)
+        return Images(pixels, labels, names, "noise")
+
+    shots = STEPS * BATCH // NEW
+    dataset = DataSet("noise", images(shots), images(TEST * BATCH // NEW))
+    return fscil(dataset, base_classes=seen - NEW, ways=NEW, shots=shots, splits={"draw": 0})
