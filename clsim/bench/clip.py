@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -221,14 +220,16 @@ def _tower(model: PromptedCLIP, inputs: Tensor, prompts: Tensor) -> Tensor:
 
 
 def _prompts(model: PromptedCLIP) -> Tensor:
+    """What the image tower reads, as a leaf."""
     with torch.no_grad():
-        return model.prompt_projection(model.prompts).detach()
+        projected: Tensor = model.prompt_projection(model.prompts)
+    return projected.detach()
 
 
 def _flops(function: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter:
         function()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def _stream(seen: int) -> Stream:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def residual_block(block: nn.Module, state: Tensor, mask: Tensor | None = None) -> Tensor:
+def residual_block(block: nn.Module, state: Tensor, mask: Tensor | None = None, read: Tensor | None = None) -> Tensor:
     """What the block gives for a sequence, computed by :func:`self_attention` where it is one of the usual ones.
 
     The same figures as the block's own forward pass, up to rounding. That goes through ``nn.MultiheadAttention``, whose
@@ -19,35 +21,61 @@ def residual_block(block: nn.Module, state: Tensor, mask: Tensor | None = None) 
         block: of ``transformer.resblocks``; of another kind than open_clip's ``ResidualAttentionBlock`` it is called.
         state: ``(B, T, D)``.
         mask: ``(T, T)``, added to the scores, or ``None``.
+        read: place of the one token of each sequence that is looked at afterwards, ``(B,)``: of the last block, whose
+            other outputs are not computed then.
+
+    Returns:
+        ``(B, T, D)``, or ``(B, D)`` with ``read``.
 
     """
     usual: Any = block
-    if not isinstance(block, ResidualAttentionBlock) or not _is_usual(usual.attn) or hasattr(usual, "ln_1_kv"):
-        return usual(state, attn_mask=mask)  # type: ignore[no-any-return]
-    if block._forward_pre_hooks or block._forward_hooks:  # whoever listens at the block is to hear it
-        return usual(state, attn_mask=mask)  # type: ignore[no-any-return]
-    state = state + usual.ls_1(self_attention(usual.attn, usual.ln_1(state), mask))
+    own = isinstance(block, ResidualAttentionBlock) and _is_usual(usual.attn) and not hasattr(usual, "ln_1_kv")
+    if not own or block._forward_pre_hooks or block._forward_hooks:  # whoever listens at the block is to hear it
+        output: Tensor = usual(state, attn_mask=mask)
+        return output if read is None else _at(output, read)
+    mixed = self_attention(usual.attn, usual.ln_1(state), mask, read)
+    state = (state if read is None else _at(state, read)) + usual.ls_1(mixed)
     result: Tensor = state + usual.ls_2(usual.mlp(usual.ln_2(state)))
     return result
 
 
-def self_attention(attention: nn.MultiheadAttention, state: Tensor, mask: Tensor | None = None) -> Tensor:
+def self_attention(
+    attention: nn.MultiheadAttention, state: Tensor, mask: Tensor | None = None, read: Tensor | None = None
+) -> Tensor:
     r"""Multi-head self-attention, :math:`\mathrm{softmax}(Q K^\top / \sqrt d + M) V`, mixed by the output map.
 
     Args:
         attention: batch first, one width for queries, keys and values, no dropout.
         state: ``(B, T, D)``.
         mask: ``(T, T)``, added to the scores, or ``None``.
+        read: the one token of each sequence that asks the others, ``(B,)``; without it all do.
+
+    Returns:
+        ``(B, T, D)``, or ``(B, D)`` with ``read``.
 
     """
-    batch, tokens, width = state.shape
-    packed = F.linear(state, attention.in_proj_weight, attention.in_proj_bias)
-    heads = packed.view(batch, tokens, 3, attention.num_heads, width // attention.num_heads)
-    query, key, value = heads.permute(2, 0, 3, 1, 4)
+    width, weight, bias = state.shape[-1], attention.in_proj_weight, attention.in_proj_bias
+    if read is None:
+        query, key, value = _heads(F.linear(state, weight, bias), attention.num_heads, 3)
+    else:
+        (query,) = _heads(F.linear(_at(state, read)[:, None], weight[:width], bias[:width]), attention.num_heads, 1)
+        key, value = _heads(F.linear(state, weight[width:], bias[width:]), attention.num_heads, 2)
+        mask = None if mask is None else mask[read][:, None, None]
     mask = None if mask is None else mask.to(query.dtype)
-    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    projected: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+    projected: Tensor = attention.out_proj(mixed if read is None else mixed[:, 0])
     return projected
+
+
+def _heads(packed: Tensor, heads: int, parts: int) -> Iterable[Tensor]:
+    """``(B, T, parts * D)`` to as many ``(B, heads, T, D / heads)``."""
+    parted: Iterable[Tensor] = packed.unflatten(2, (parts, heads, -1)).permute(2, 0, 3, 1, 4)
+    return parted
+
+
+def _at(state: Tensor, places: Tensor) -> Tensor:
+    """One token of each sequence, ``(B, D)``."""
+    return state[torch.arange(len(state), device=state.device), places]
 
 
 def _is_usual(attention: nn.Module) -> bool:

@@ -54,11 +54,14 @@ def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode:
     if prompts is not None:
         state = torch.cat([state, prompts[0].to(state.dtype).expand(state.shape[0], -1, -1)], dim=1)
     state = vision.ln_pre(state)
-    for layer, block in enumerate(vision.transformer.resblocks):
+    blocks = vision.transformer.resblocks
+    for layer, block in enumerate(blocks):
         if prompts is not None and 0 < layer < len(prompts):
             state = deepen(state, prompts, layer, start, mode)
-        state = residual_block(block, state)
-    features: Tensor = vision.ln_post(state[:, 0]) @ vision.proj
+        # Of the last layer only the class token is looked at.
+        read = torch.zeros(len(state), dtype=torch.long, device=state.device) if layer == len(blocks) - 1 else None
+        state = residual_block(block, state, read=read)
+    features: Tensor = vision.ln_post(state) @ vision.proj
     return features
 
 
@@ -92,16 +95,17 @@ def read_text(
     if words_move:
         state = _placed(text, state)
     mask = causal_mask(state.shape[1], state.device)
-    for layer, block in enumerate(text.transformer.resblocks):
+    blocks = text.transformer.resblocks
+    if prompts is not None:
+        prompted, length = min(len(prompts), len(blocks)), prompts.shape[1]
+        end = end + (length if mode == "replace" else length * prompted)
+    for layer, block in enumerate(blocks):
         if prompts is not None and 0 < layer < len(prompts):
             state = deepen(state, prompts, layer, 1, mode)
         if len(mask) != state.shape[1]:
             mask = causal_mask(state.shape[1], state.device)
-        state = residual_block(block, state, mask)
-    if prompts is not None:
-        prompted, length = min(len(prompts), len(text.transformer.resblocks)), prompts.shape[1]
-        end = end + (length if mode == "replace" else length * prompted)
-    pooled: Tensor = text.ln_final(state[torch.arange(len(state), device=state.device), end])
+        state = residual_block(block, state, mask, end if layer == len(blocks) - 1 else None)
+    pooled: Tensor = text.ln_final(state)
     projection = text.text_projection
     if projection is None:
         return pooled

@@ -34,6 +34,24 @@ def test_equals_the_blocks_own_pass_and_gradient(settings, masked):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("hooked", [False, True], ids=["fused", "called"])
+@pytest.mark.parametrize("masked", [False, True], ids=["patches", "words"])
+def test_one_token_read_off_is_the_whole_passs_token(masked, hooked):
+    block = usual()
+    if hooked:
+        block.register_forward_hook(lambda module, given, output: None)
+    mask = causal_mask(7, torch.device("cpu")) if masked else None
+    read = torch.tensor([0, 6, 3])
+    results = []
+    for tokens in (lambda x: residual_block(block, x, mask, read), lambda x: block(x, attn_mask=mask)[range(3), read]):
+        state = torch.randn(3, 7, 32, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        output = tokens(state)
+        output.square().sum().backward()
+        results.append((output, state.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
 def test_attention_written_out():
     attention = usual().attn
     state = torch.randn(2, 5, 32)
