@@ -34,6 +34,7 @@ from clsim.metrics.retrieval import (
     nearest_class_mean_correct,
     nearest_correct,
 )
+from clsim.metrics.search import nearest
 
 __all__ = [
     "BackfillCurve",
@@ -56,6 +57,7 @@ __all__ = [
     "harmonic_mean",
     "match_ranks",
     "mean_average_precision",
+    "nearest",
     "nearest_class_mean_accuracy",
     "nearest_class_mean_correct",
     "nearest_correct",

@@ -1,0 +1,130 @@
+"""What it costs to judge a search: mean average precision, CMC, recall, and the nearest of a large gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clsim.bench.machine import Machine, Work
+from clsim.bench.result import BenchResult, Line
+from clsim.bench.timing import fastest, interleaved
+from clsim.device import peak_memory
+from clsim.metrics import cmc, mean_average_precision, nearest, recall_at_k
+from clsim.metrics.similarity import unit_rows
+
+WIDTH, CLASSES = 128, 100
+SIZES = (1000, 2000, 5000)
+SEARCH = (10_000, 1_000_000, 100)
+
+
+def bench_retrieval(machine: Machine, *, device: str = "cpu", rounds: int = 3) -> BenchResult:
+    """Seconds of judging features of 128 numbers and 100 classes, and of a search in a million.
+
+    Figures: ``map_s``, ``cmc_s`` and ``recall_s`` of 5,000 queries against 5,000 items; ``sklearn_map_s``, of the
+    same by a loop over the queries with scikit-learn's ``average_precision_score``, and ``sklearn_map``, the ratio;
+    ``map_differs``, between the two values; ``by_size``, the mAP's seconds by queries and items; ``search_s``, 10,000
+    queries for the nearest 100 of 1,000,000, and ``search_peak_bytes``, the process's peak after it.
+    """
+    features = {size: _features(size, device) for size in SIZES}
+    size = SIZES[-1]
+    query, labels, gallery, gallery_labels = features[size]
+    value: dict[str, float] = {}
+
+    def keep(name: str, function: Callable[..., float]) -> Callable[[], None]:
+        def call() -> None:
+            value[name] = function(query, labels, gallery, gallery_labels)
+
+        return call
+
+    by_size = {
+        str(count): fastest(lambda given=given: mean_average_precision(*given), rounds=rounds, device=device)  # type: ignore[misc]
+        for count, given in features.items()
+    }
+    positives = labels[:, None] == gallery_labels
+    quick = interleaved(
+        {
+            "map": keep("map", mean_average_precision),
+            "cmc": lambda: cmc(query, labels, gallery, gallery_labels),
+            "recall": lambda: recall_at_k(query, gallery, positives),
+        },
+        rounds=rounds,
+        device=device,
+    )
+    slow = interleaved({"map": keep("map", mean_average_precision), "sklearn": keep("sklearn", _loop)}, rounds=1)
+    quick["map"] = min(quick["map"], slow["map"], by_size[str(size)])
+    work = Work(2.0 * size * size * WIDTH, 4.0 * size * size)  # similarities are written and read at least once
+    searched, search_work = _search(device)
+    return BenchResult(
+        name="retrieval",
+        title=f"features of {WIDTH} numbers, {CLASSES} classes",
+        figures={
+            **{f"{name}_s": seconds for name, seconds in quick.items()},
+            "sklearn_map_s": slow["sklearn"],
+            "sklearn_map": slow["sklearn"] / slow["map"],
+            "map_differs": abs(value["map"] - value["sklearn"]),
+            "by_size": by_size,
+            "search_s": searched,
+            "search_peak_bytes": peak_memory(torch.device(device)),
+        },
+        lines=[
+            *(
+                Line(f"mAP, {count} against {count}", seconds, "s", _limit(machine, int(count)))
+                for count, seconds in by_size.items()
+            ),
+            Line(f"mAP, {size} against {size}, scikit-learn", slow["sklearn"], "s", machine.seconds(work)),
+            Line(f"CMC@1 and 5, {size} against {size}", quick["cmc"], "s", machine.seconds(work)),
+            Line(f"R@1, 5 and 10, {size} against {size}", quick["recall"], "s", machine.seconds(work)),
+            Line("the nearest {2} of {1:,} for {0:,}".format(*SEARCH), searched, "s", machine.seconds(search_work)),
+        ],
+    )
+
+
+def _limit(machine: Machine, size: int) -> float:
+    return machine.seconds(Work(2.0 * size * size * WIDTH, 4.0 * size * size))
+
+
+def _features(size: int, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Classes that overlap: a query's own are ahead of most others, but not of all."""
+    draw = torch.Generator().manual_seed(0)
+    centres = torch.randn(CLASSES, WIDTH, generator=draw)
+    parts: list[Tensor] = []
+    for _ in range(2):
+        labels = torch.randint(CLASSES, (size,), generator=draw)
+        parts += [centres[labels] + 2 * torch.randn(size, WIDTH, generator=draw), labels]
+    query, labels, gallery, gallery_labels = (part.to(device) for part in parts)
+    return query, labels, gallery, gallery_labels
+
+
+def _loop(query: Tensor, labels: Tensor, gallery: Tensor, gallery_labels: Tensor) -> float:
+    """Query by query, as the field's code does it."""
+    from sklearn.metrics import average_precision_score
+
+    items, total = unit_rows(gallery), 0.0
+    for feature, label in zip(unit_rows(query), labels, strict=True):
+        total += average_precision_score((gallery_labels == label).cpu().numpy(), (items @ feature).cpu().numpy())
+    return float(total / len(query))
+
+
+def _search(device: str) -> tuple[float, Work]:
+    """The large search once, and its least work; features lie in float16, as an index stores them."""
+    queries, items, k = SEARCH
+    draw = torch.Generator().manual_seed(0)
+    gallery = torch.empty(items, WIDTH, dtype=torch.float16)
+    for part in gallery.split(1 << 16):
+        part.copy_(torch.randn(part.shape, generator=draw))
+    place: Any = torch.device(device)
+    gallery, query = gallery.to(place), torch.randn(queries, WIDTH, generator=draw).to(place)
+    nearest(query[:256], gallery[:65536], k)  # nothing is set up during the one call that counts
+    seconds = _once(lambda: nearest(query, gallery, k), device)
+    return seconds, Work(2.0 * queries * items * WIDTH, 2.0 * items * WIDTH)
+
+
+def _once(function: Callable[[], object], device: str) -> float:
+    from clsim.device import device_time
+
+    started = device_time(device)
+    function()
+    return device_time(device) - started

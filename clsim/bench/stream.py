@@ -1,0 +1,122 @@
+"""What a session costs as a stream grows long: time, memory and disk."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from clsim.bench.machine import Machine
+from clsim.bench.result import BenchResult, Line
+from clsim.data.images import DataSet, Images
+from clsim.models import LinearClassifier
+from clsim.models.backbones import make_backbone
+from clsim.plugins import ClassScope, Rehearsal
+from clsim.streams import Stream, fscil
+from clsim.training import Strategy
+
+SESSIONS = 200
+SHOWN = (5, 10, 20, 50, 100, 200)
+WAYS, SHOTS, TEST, SIDE = 5, 5, 2, 16
+
+
+def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSIONS) -> BenchResult:
+    """Seconds, memory and disk of the sessions of a long stream, as :func:`clsim.run` runs it.
+
+    200 sessions of 5 new classes with 5 images each and 2 test images a class, 5 epochs in batches of 4, a small
+    residual network with a head over all 1,005 classes, and a memory of 100 images. Training is the same work in each
+    session; evaluation is not, since it looks at all test images so far. Times of session ``n`` are the median of the
+    five sessions that end with it.
+
+    Figures, by session: ``train_s``; ``evaluation_us``, for a test image; ``peak_bytes``, of the process so far;
+    ``disk_bytes``, that the session added to the run's directory. ``train_growth`` and ``memory_growth``: the last
+    session's over session 5's.
+    """
+    with TemporaryDirectory() as folder:
+        records, disk = _run(Path(folder) / "run", device, sessions)
+    shown = [number for number in SHOWN if number <= sessions]
+    train = {str(number): _around(records, number, "train_seconds") for number in shown}
+    images = {number: TEST * WAYS * (number + 1) for number in shown}
+    evaluation = {
+        str(number): 1e6 * _around(records, number, "eval_seconds") / images[number] for number in shown
+    }
+    peak = {str(number): records[number]["peak_memory_bytes"] for number in shown}
+    first, last = str(shown[0]), str(shown[-1])
+    return BenchResult(
+        name="stream",
+        title=f"a stream of {sessions} sessions, {WAYS} new classes with {SHOTS} images each",
+        figures={
+            "train_s": train,
+            "evaluation_us": evaluation,
+            "peak_bytes": peak,
+            "disk_bytes": {str(number): disk[number] for number in shown},
+            "train_growth": train[last] / train[first],
+            "memory_growth": peak[last] / peak[first],
+        },
+        lines=[
+            *(Line(f"training, session {number}", value, "s") for number, value in train.items()),
+            *(Line(f"evaluation of an image, session {number}", value, "us") for number, value in evaluation.items()),
+            *(Line(f"peak memory, session {number}", value / 2**20, "MiB") for number, value in peak.items()),
+        ],
+    )
+
+
+def _around(records: list[dict[str, Any]], session: int, figure: str) -> float:
+    """Median of the five sessions that end with this one."""
+    return median(record[figure] for record in records[max(1, session - 4) : session + 1])
+
+
+class _Disk:
+    """A reporter that only looks at how large the run's directory is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sizes: list[int] = []
+
+    def session_ended(self, results: dict[str, Any]) -> None:
+        """Adds up the files."""
+        self.sizes.append(sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: None
+
+
+def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]], list[int]]:
+    from clsim.runner import run
+
+    stream, disk = _stream(sessions), _Disk(folder)
+    torch.manual_seed(0)
+    strategy = Strategy(
+        model=LinearClassifier(make_backbone("resnet8x2"), len(stream.class_names)),
+        optimizer=partial(torch.optim.SGD, lr=0.01, momentum=0.9),
+        train_mb_size=4,
+        train_epochs=5,
+        device=device,
+        plugins=[Rehearsal(100), ClassScope(training="seen")],
+    )
+    results = run(stream, strategy, out=folder, device=device, reporter=disk)  # type: ignore[arg-type]
+    added = [after - before for before, after in zip([0, *disk.sizes], disk.sizes, strict=False)]
+    return results.to_dict()["sessions"], added
+
+
+def _stream(sessions: int) -> Stream:
+    draw = torch.Generator().manual_seed(0)
+    classes = WAYS * (sessions + 1)
+    names = tuple(f"class {label}" for label in range(classes))
+
+    def images(each: int) -> Images:
+        labels = torch.arange(classes).repeat_interleave(each)
+        pixels = torch.randint(256, (len(labels), 3, SIDE, SIDE), generator=draw, dtype=torch.uint8)
+        return Images(pixels, labels, names, "noise")
+
+    return fscil(
+        DataSet("noise", images(SHOTS), images(TEST)),
+        base_classes=WAYS,
+        ways=WAYS,
+        shots=SHOTS,
+        splits={"draw": 0},
+    )
