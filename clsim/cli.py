@@ -177,6 +177,27 @@ def pretrain(
 
 
 @app.command()
+def bench(
+    name: Annotated[Literal["loop", "clip", "matrix", "stream", "retrieval"], typer.Argument(metavar="NAME")],
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Measure loop, clip, matrix, stream or retrieval, beside the limits of this machine."""
+    from clsim.bench import run_benchmark
+    from clsim.bench.table import show_benchmark
+    from clsim.prepare import resolve_device
+    from clsim.report.console import make_console
+
+    result, machine = run_benchmark(name, resolve_device(device))
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(result.to_dict(machine)))
+    else:
+        show_benchmark(make_console(), result, machine)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenarios, with which editors complete them."""
     from json import dumps

@@ -81,21 +81,27 @@ def bench_clip(
     quick_forward, quick_both = (
         machine.seconds(Work(_flops(f)), "bf16") for f in (case.forward_once, case.forward_backward_once)
     )
+    ratios = {
+        "train_step_image": taken["train_step"] / taken["image_forward_backward"],
+        "published_train_step": taken["published_step"] / taken["train_step"],
+        "evaluation_image": taken["evaluation"] / taken["image_forward"],
+        "published_bf16_train_step": taken["published_step"] / taken["bf16_train_step"],
+        "published_bf16_evaluation": taken["published_evaluation"] / taken["bf16_evaluation"],
+    }
     return BenchResult(
         name="clip",
         title=f"CPE-CLIP, {backbone}, random weights, batch {BATCH}, {NEW} new of {headline} classes",
         figures={
             **{f"{name}_s": value for name, value in taken.items()},
-            "train_step_image": taken["train_step"] / taken["image_forward_backward"],
-            "published_train_step": taken["published_step"] / taken["train_step"],
-            "evaluation_image": taken["evaluation"] / taken["image_forward"],
-            "published_bf16_train_step": taken["published_step"] / taken["bf16_train_step"],
-            "published_bf16_evaluation": taken["published_evaluation"] / taken["bf16_evaluation"],
+            **ratios,
             "logits_differ": logits,
             "gradients_differ": gradients,
             "by_classes": by_classes,
         },
         lines=[
+            Line("training step over images forwards and backwards", ratios["train_step_image"], "times"),
+            Line("published way over training step", ratios["published_train_step"], "times"),
+            Line("evaluation over images forwards", ratios["evaluation_image"], "times"),
             Line("images forwards and backwards", taken["image_forward_backward"], "s", both_ways),
             Line("training step", taken["train_step"], "s", both_ways),
             Line("training step, published way", taken["published_step"], "s", both_ways),

@@ -9,13 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from psutil import Process
 
 from clsim.bench.machine import Machine
 from clsim.bench.result import BenchResult, Line
 from clsim.data.images import DataSet, Images
 from clsim.models import LinearClassifier
 from clsim.models.backbones import make_backbone
-from clsim.plugins import ClassScope, Rehearsal
+from clsim.plugins import ClassScope
 from clsim.streams import Stream, fscil
 from clsim.training import Strategy
 
@@ -28,23 +29,22 @@ def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSI
     """Seconds, memory and disk of the sessions of a long stream, as :func:`clsim.run` runs it.
 
     200 sessions of 5 new classes with 5 images each and 2 test images a class, 5 epochs in batches of 4, a small
-    residual network with a head over all 1,005 classes, and a memory of 100 images. Training is the same work in each
+    residual network with a head over all 1,005 classes. Training is the same work in each
     session; evaluation is not, since it looks at all test images so far. Times of session ``n`` are the median of the
     five sessions that end with it.
 
-    Figures, by session: ``train_s``; ``evaluation_us``, for a test image; ``peak_bytes``, of the process so far;
-    ``disk_bytes``, that the session added to the run's directory. ``train_growth`` and ``memory_growth``: the last
-    session's over session 5's.
+    Figures, by session: ``train_s``; ``evaluation_us``, for a test image; ``peak_bytes``, the most memory that the
+    process held at the end of a session so far; ``disk_bytes``, that the session added to the run's directory.
+    ``train_growth`` and ``memory_growth``: the last session's over session 5's.
     """
     with TemporaryDirectory() as folder:
-        records, disk = _run(Path(folder) / "run", device, sessions)
+        records, growth = _run(Path(folder) / "run", device, sessions)
     shown = [number for number in SHOWN if number <= sessions]
     train = {str(number): _around(records, number, "train_seconds") for number in shown}
     images = {number: TEST * WAYS * (number + 1) for number in shown}
-    evaluation = {
-        str(number): 1e6 * _around(records, number, "eval_seconds") / images[number] for number in shown
-    }
-    peak = {str(number): records[number]["peak_memory_bytes"] for number in shown}
+    evaluation = {str(number): 1e6 * _around(records, number, "eval_seconds") / images[number] for number in shown}
+    peak = {str(number): max(growth.memory[: number + 1]) for number in shown}
+    disk = [after - before for before, after in zip([0, *growth.disk], growth.disk, strict=False)]
     first, last = str(shown[0]), str(shown[-1])
     return BenchResult(
         name="stream",
@@ -60,6 +60,7 @@ def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSI
         lines=[
             *(Line(f"training, session {number}", value, "s") for number, value in train.items()),
             *(Line(f"evaluation of an image, session {number}", value, "us") for number, value in evaluation.items()),
+            Line(f"training, session {last} over {first}", train[last] / train[first], "times"),
             *(Line(f"peak memory, session {number}", value / 2**20, "MiB") for number, value in peak.items()),
         ],
     )
@@ -67,28 +68,30 @@ def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSI
 
 def _around(records: list[dict[str, Any]], session: int, figure: str) -> float:
     """Median of the five sessions that end with this one."""
-    return median(record[figure] for record in records[max(1, session - 4) : session + 1])
+    return float(median(record[figure] for record in records[max(1, session - 4) : session + 1]))
 
 
-class _Disk:
-    """A reporter that only looks at how large the run's directory is."""
+class _Growth:
+    """A reporter that only looks at how large the process and the run's directory are."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sizes: list[int] = []
+        self.disk: list[int] = []
+        self.memory: list[int] = []
 
     def session_ended(self, results: dict[str, Any]) -> None:
-        """Adds up the files."""
-        self.sizes.append(sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()))
+        """Adds up the files, and asks the system for the memory that is held now."""
+        self.disk.append(sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()))
+        self.memory.append(Process().memory_info().rss)
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
 
 
-def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]], list[int]]:
+def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]], _Growth]:
     from clsim.runner import run
 
-    stream, disk = _stream(sessions), _Disk(folder)
+    stream, growth = _stream(sessions), _Growth(folder)
     torch.manual_seed(0)
     strategy = Strategy(
         model=LinearClassifier(make_backbone("resnet8x2"), len(stream.class_names)),
@@ -96,11 +99,10 @@ def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]]
         train_mb_size=4,
         train_epochs=5,
         device=device,
-        plugins=[Rehearsal(100), ClassScope(training="seen")],
+        plugins=[ClassScope(training="seen")],
     )
-    results = run(stream, strategy, out=folder, device=device, reporter=disk)  # type: ignore[arg-type]
-    added = [after - before for before, after in zip([0, *disk.sizes], disk.sizes, strict=False)]
-    return results.to_dict()["sessions"], added
+    results = run(stream, strategy, out=folder, device=device, reporter=growth)  # type: ignore[arg-type]
+    return results.to_dict()["sessions"], growth
 
 
 def _stream(sessions: int) -> Stream:
