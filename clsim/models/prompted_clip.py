@@ -126,7 +126,8 @@ class PromptedCLIP(nn.Module):
 
         """
         self.scored_classes = classes
-        self._scored_texts = None
+        # Here and not in the first step: how long the longest text is has to be read from the device.
+        self._scored_texts, self._kept_features = self._texts(classes), None
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit image features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""

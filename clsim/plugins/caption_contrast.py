@@ -79,7 +79,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
         self.losses = losses
         counts = torch.tensor([len(texts) for texts in pairs.captions])
         self._counts, self._first = counts, counts.cumsum(0) - counts
-        self._tokens = self._index = torch.zeros(0)
+        self._tokens = self._index = self._told = torch.zeros(0)
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Looks up the images, and takes the captions to tokens; every model has its own."""
@@ -89,25 +89,30 @@ class CaptionContrast(SupervisedPlugin[Any]):
         with autocast_of(strategy):
             features, numbers = outputs_of(old.embed, session_batches(strategy, size=256))
         self._index = features[numbers.argsort()]
-        self._tokens = strategy.model.tokenize(self.pairs.texts).to(strategy.device)
+        self._tokens = strategy.model.cut(strategy.model.tokenize(self.pairs.texts).to(strategy.device))
+        self._told = self.projection.same.to(strategy.device)
+        self._counts, self._first = self._counts.to(strategy.device), self._first.to(strategy.device)
         # A stream of its own: drawing captions does not disturb the order of the images.
         self._draw = torch.Generator().manual_seed(torch.initial_seed() + strategy.experience.current_experience)
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         """Draws the captions, encodes them and adds the losses."""
-        labels = strategy.mb_y.cpu()
-        drawn = (torch.rand(len(labels), generator=self._draw) * self._counts[labels]).long()
-        rows = (self._first[labels] + drawn).to(strategy.device)
+        labels, model = strategy.mb_y, strategy.model
+        # Drawn on the CPU, so that a seed draws the same everywhere; and nothing waits for the device.
+        draw = torch.rand(len(labels), generator=self._draw).to(strategy.device, non_blocking=True)
+        rows = self._first[labels] + (draw * self._counts[labels]).long()
         tokens = self._tokens[rows]
+        if strategy.device.type == "cpu":
+            tokens = model.cut(tokens)  # shorter than the longest of all; elsewhere its length would be waited for
         with autocast_of(strategy), parametrize.cached():
-            texts = strategy.model.embed_text(strategy.model.cut(tokens)).float()
+            texts = model.embed_text(tokens).float()
         assert self.projection.old_texts is not None
         old_images, old_texts = self._index[strategy.mb_y], self.projection.old_texts[rows]
-        told = self.projection.same.to(rows.device)[rows]
+        told = self._told[rows]
         batch = PairBatch(strategy.mb_output.float(), texts, old_images, old_texts, told[:, None] == told)
         for weight, loss in self.losses:
             strategy.loss = strategy.loss + weight * loss(batch)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """What was looked up has done its work."""
-        self._tokens = self._index = torch.zeros(0)
+        self._tokens = self._index = self._told = torch.zeros(0)
