@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def autocast(device: torch.device | str, precision: str) -> torch.autocast:
-    """The region in which a forward pass has this precision; ``fp32`` changes nothing."""
+def autocast(device: torch.device | str, precision: str, *, cache: bool = True) -> torch.autocast:
+    """The region in which a forward pass has this precision; ``fp32`` changes nothing.
+
+    ``cache`` keeps a trained weight's cast for the whole region.
+    """
     import torch
 
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32", cache_enabled=cache)
 
 
 def device_time(device: torch.device | str) -> float:

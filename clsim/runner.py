@@ -180,6 +180,7 @@ def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
             "scenario": prepared.name,
             "strategy": prepared.strategy_name,
             "precision": prepared.strategy.precision,
+            "compile": prepared.strategy.passes.compile,
             "threads": torch.get_num_threads(),
             "stands_in_for": prepared.stands_in_for,
         },

@@ -14,7 +14,7 @@ from clsim.streams import TextStream
 STREAMS = ("text_upgrade",)
 
 
-def build(stream: TextStream, *, precision: Literal["fp32", "bf16"] = "fp32", device: str = "cpu") -> Strategy:
+def build(stream: TextStream, *, precision: Literal["fp32", "bf16", "fp16"] = "fp32", device: str = "cpu") -> Strategy:
     """Composes the reference.
 
     Args:

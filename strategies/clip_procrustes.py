@@ -21,7 +21,7 @@ def build(
     *,
     paired: bool = False,
     share: float | None = None,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     device: str = "cpu",
 ) -> Strategy:
     """Composes the closed form.

@@ -39,7 +39,8 @@ def build(
     weight_decay: float = 1e-5,
     regularise: bool = True,
     schedule: Literal["per_epoch", "per_step"] = "per_epoch",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",
 ) -> Strategy:
     """Composes CPE-CLIP.
@@ -66,6 +67,7 @@ def build(
         regularise: scale gradients by new classes over seen classes.
         schedule: step the learning rate once an epoch, as published, or once a batch.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         device: where it runs.
 
     """
@@ -102,4 +104,5 @@ def build(
         device=device,
         plugins=plugins,
         precision=precision,
+        compile=compile,
     )

@@ -39,7 +39,8 @@ def build(
     lr: float = 0.01,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",
 ) -> Strategy:
     """Composes feature distillation on a backbone with a linear classifier.
@@ -56,6 +57,7 @@ def build(
         momentum: of SGD.
         weight_decay: of SGD.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         device: where it runs.
 
     """
@@ -71,4 +73,5 @@ def build(
             SteadyFeatures(alpha=alpha, mode="cosine"),  # its mode "mse" calls torch in a way that raises
         ],
         precision=precision,
+        compile=compile,
     )

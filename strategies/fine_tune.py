@@ -27,7 +27,8 @@ def build(
     lr: float = 0.01,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",
 ) -> Strategy:
     """Composes plain fine-tuning of a backbone with a linear classifier.
@@ -44,6 +45,7 @@ def build(
         momentum: of SGD.
         weight_decay: of SGD.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         device: where it runs.
 
     """
@@ -62,4 +64,5 @@ def build(
             ClassScope(training="seen", evaluation="seen"),
         ],
         precision=precision,
+        compile=compile,
     )

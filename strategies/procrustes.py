@@ -34,7 +34,8 @@ def build(
     weight_decay: float = 3.0517578125e-5,
     label_smoothing: float = 0.1,
     crop_padding: int = 0,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     lanes: int = 2,
     device: str = "cpu",
 ) -> Strategy:
@@ -53,6 +54,7 @@ def build(
         label_smoothing: of the cross-entropy.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
 
@@ -81,4 +83,5 @@ def build(
         ],
         augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
         precision=precision,
+        compile=compile,
     )

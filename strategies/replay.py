@@ -37,7 +37,8 @@ def build(
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     crop_padding: int = 4,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     lanes: int = 2,
     device: str = "cpu",
 ) -> Strategy:
@@ -57,6 +58,7 @@ def build(
         weight_decay: of SGD.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
 
@@ -79,4 +81,5 @@ def build(
         ],
         augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
         precision=precision,
+        compile=compile,
     )

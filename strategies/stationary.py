@@ -74,7 +74,8 @@ def build(
     crop_padding: int = 4,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     lanes: int = 2,
     device: str = "cpu",
 ) -> Strategy:
@@ -110,6 +111,7 @@ def build(
         momentum: of SGD; after Nesterov in few-shot streams.
         weight_decay: of SGD.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
 
@@ -125,7 +127,7 @@ def build(
     # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
     layout = torch.channels_last
     model = StationaryClassifier(Lanes(make_backbone(backbone), lanes), vertices).to(memory_format=layout)
-    compose = partial(Strategy, model=model, device=device, precision=precision)
+    compose = partial(Strategy, model=model, device=device, precision=precision, compile=compile)
     sgd = partial(SGD, momentum=momentum, weight_decay=weight_decay)
     scope = ClassScope(training="all", evaluation="seen")
     if stream.few_shot:

@@ -47,7 +47,8 @@ def build(
     lr: float = 0.0005,
     weight_decay: float = 0.01,
     crop_padding: int = 0,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",
 ) -> Strategy:
     """Composes text-only projection and parameter-efficient tuning.
@@ -74,6 +75,7 @@ def build(
         weight_decay: of AdamW.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
+        compile: compile the forward pass; auto: in long sessions on a GPU.
         device: where it runs.
 
     """
@@ -111,4 +113,5 @@ def build(
         ],
         augment=RandomCrop(crop_padding),  # no mirror: captions know left from right
         precision=precision,
+        compile=compile,
     )

@@ -17,7 +17,7 @@ def build(
     backbone: str = "ViT-B-16",
     pretrained: str | None = "openai",
     template: str = "[].",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     device: str = "cpu",
 ) -> Strategy:
     """Composes the zero-shot reference.

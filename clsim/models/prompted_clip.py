@@ -39,6 +39,8 @@ class PromptedCLIP(nn.Module):
     """
 
     LOGIT_SCALE = 100.0
+    replayable = True
+    """Every batch of a session takes the same way, over tensors that :meth:`score_only` made."""
 
     def __init__(
         self,

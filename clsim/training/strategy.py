@@ -20,6 +20,7 @@ from clsim.data.images import Images
 from clsim.device import Precision, autocast
 from clsim.streams.session import ResidentView, Session
 from clsim.training.callbacks import listeners
+from clsim.training.forward import Compile, ForwardPass
 from clsim.training.loaders import ResidentBatches
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
@@ -45,7 +46,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         metrics: metric plugins; a shorthand for ``evaluator=EvaluationPlugin(*metrics)``.
         evaluator: an Avalanche ``EvaluationPlugin``.
         augment: applied to every training batch on the device; any loader's.
-        precision: ``bf16`` runs forward passes under autocast.
+        precision: ``bf16`` and ``fp16`` run forward passes under autocast. With ``fp16`` losses are scaled for the
+            backward pass, a step whose gradients overflow is left out, and one number is read from the device a step.
+        compile: how forward passes are run, see :func:`~clsim.training.forward.choose`.
 
     Attributes:
         images_trained: images that went through training batches in the present or last session.
@@ -67,6 +70,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         evaluator: EvaluationPlugin | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         precision: Precision = "fp32",
+        compile: Compile = "auto",
         **kwargs: Any,
     ) -> None:
         self._make_optimizer = None if isinstance(optimizer, Optimizer) else optimizer
@@ -84,7 +88,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         )
         self.model.to(self.device)
         self.augment = augment
-        self.precision = precision
+        self.precision: Precision = precision
+        self.passes = ForwardPass(compile)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         # Avalanche would rebuild a fresh optimiser from all parameters, frozen ones included, if this were None.
         self.optimized_param_id: dict[str, Any] = {}
         # Data order draws from a stream of its own, derived from the global seed without consuming it.
@@ -175,7 +181,24 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         return output.float() if isinstance(output, Tensor) else output
 
     def _apply(self) -> Any:
-        return self.model(self.mbatch[0])
+        images = self.mbatch[0]
+        return self.model(images) if self.passes.plain else self.passes(self.model, images, self.precision)
+
+    def backward(self) -> None:
+        """Gradients, as they are: those of a scaled loss are scaled back before any plugin sees them."""
+        if not self.scaler.is_enabled():
+            super().backward()
+            return
+        self.scaler.scale(self.loss).backward(retain_graph=self.retain_graph)
+        self.scaler.unscale_(self.optimizer)
+
+    def optimizer_step(self) -> None:
+        """One step, or none if a gradient overflowed in ``fp16``."""
+        if not self.scaler.is_enabled():
+            super().optimizer_step()
+            return
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -185,6 +208,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def training_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader, with Avalanche's order of callbacks."""
+        self.passes.start(self.model, self.device, self.train_epochs * len(self.dataloader))
         heard = {name: listeners(self.plugins, name) for name in _TRAINING_CALLBACKS}
         before_iteration, before_forward, after_forward, before_backward = (
             heard[name] for name in _TRAINING_CALLBACKS[:4]
@@ -228,6 +252,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             self._zero = self._make_empty_loss()
             self._no_loss_version = self._zero._version
         return self._zero
+
+    def _after_training_exp(self, **kwargs: Any) -> None:
+        self.passes.stop()
+        super()._after_training_exp(**kwargs)
 
     def eval_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader without gradients."""

@@ -1,0 +1,182 @@
+"""How forward passes are run: what is chosen, and that nothing of it changes a figure."""
+
+import shutil
+from functools import partial
+
+import pytest
+import torch
+from tiny import TinyModel, tiny_dataset
+
+from clsim.streams import fscil
+from clsim.training import Strategy, forward
+from clsim.training.forward import COMPILED_FROM, GRAPHED_FROM, ForwardPass, choose
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def train(**settings):
+    torch.manual_seed(0)
+    learner = Strategy(
+        model=TinyModel(),
+        optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        train_mb_size=32,  # 120 images: the last batch is smaller
+        train_epochs=6,
+        **settings,
+    )
+    stream = fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0})
+    learner.train(stream.train_stream[0], eval_streams=[])
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "steps", "replayable", "how"),
+    [
+        ("auto", CPU, 10**6, True, "as it is"),
+        ("auto", GPU, COMPILED_FROM, True, "compiled"),
+        ("auto", GPU, COMPILED_FROM - 1, True, "graph"),
+        ("auto", GPU, COMPILED_FROM - 1, False, "as it is"),
+        ("auto", GPU, GRAPHED_FROM - 1, True, "as it is"),
+        ("on", CPU, 1, False, "compiled"),
+        ("off", GPU, 10**6, True, "as it is"),
+    ],
+)
+def test_what_is_chosen(asked, device, steps, replayable, how):
+    assert choose(asked, device, steps, replayable=replayable) == how
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for a CPU needs a C++ compiler")
+def test_compiled_training_gives_the_same_weights():
+    plain, compiled = train(compile="off"), train(compile="on")
+    for ours, theirs in zip(compiled.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+class Recorder:
+    """Takes the place of CUDA's recording, and remembers what it was asked to record."""
+
+    def __init__(self):
+        self.recorded, self.replayed = [], []
+
+    def __call__(self, model, images, precision):
+        self.recorded.append(tuple(images.shape))
+
+        def replay(images):
+            self.replayed.append(tuple(images.shape))
+            return model(images)
+
+        return replay
+
+
+class Scored(TinyModel):
+    """Like a prompted CLIP: another scope, another graph."""
+
+    replayable = True
+    scored_classes = None
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(forward, "_record", recorder)
+    return recorder
+
+
+def test_usual_batches_are_replayed_and_the_last_is_not(recorder):
+    passes, model = ForwardPass(), Scored().train()
+    passes.start(model, GPU, GRAPHED_FROM)
+    for size in (4, 4, 1, 4):
+        assert passes(model, torch.rand(size, 3, 8, 8), "fp32").shape[0] == size
+    assert recorder.recorded == [(4, 3, 8, 8)]
+    assert recorder.replayed == [(4, 3, 8, 8)] * 3
+
+
+def test_another_scope_another_model_and_another_session_are_recorded_anew(recorder):
+    passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
+    passes.start(model, GPU, GRAPHED_FROM)
+    passes(model, images, "fp32")
+    model.scored_classes = torch.arange(3)
+    passes(model, images, "fp32")
+    passes(model, images, "fp32")
+    other = Scored().train()
+    passes(other, images, "fp32")
+    assert len(recorder.recorded) == 3
+    passes.stop()
+    passes(other, images, "fp32")  # an evaluation
+    passes.start(other, GPU, GRAPHED_FROM)
+    passes(other, images, "fp32")
+    assert len(recorder.recorded) == 4
+
+
+def test_an_evaluation_in_the_middle_is_not_replayed(recorder):
+    passes, model = ForwardPass(), Scored()
+    passes.start(model, GPU, GRAPHED_FROM)
+    passes(model.eval(), torch.rand(4, 3, 8, 8), "fp32")
+    assert recorder.recorded == []
+
+
+def test_where_recording_fails_the_session_goes_on(monkeypatch):
+    def fail(*given):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(forward, "_record", fail)
+    passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
+    passes.start(model, GPU, GRAPHED_FROM)
+    with pytest.warns(UserWarning, match="goes on without"):
+        output = passes(model, images, "fp32")
+    torch.testing.assert_close(output, model(images))
+    passes.start(model, GPU, GRAPHED_FROM)
+    assert passes.plain
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_recorded_step_is_the_same_step():
+    model, images = Scored().cuda().train(), torch.rand(4, 3, 8, 8, device="cuda")
+    results = []
+    for how in ("as it is", "graph"):
+        passes = ForwardPass()
+        passes.start(model, GPU, GRAPHED_FROM)
+        passes.how = how
+        model.zero_grad()
+        output = passes(model, images, "fp32")
+        output.square().sum().backward()
+        results.append([output.detach().clone(), *(parameter.grad.clone() for parameter in model.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_learns_nearly_the_same(precision):
+    exact, low = train(), train(precision=precision)
+    assert low.mb_output is None or low.mb_output.dtype == torch.float32
+    weight, wanted = low.model.linear.weight, exact.model.linear.weight
+    assert weight.dtype == torch.float32
+    assert float((weight - wanted).norm() / wanted.norm()) < 0.05
+    assert not torch.equal(weight, wanted)
+
+
+def test_fp16_leaves_out_a_step_that_overflows_and_scales_down():
+    learner = train(precision="fp16")
+    scale, before = learner.scaler.get_scale(), learner.model.linear.weight.detach().clone()
+    learner.optimizer.zero_grad()
+    learner.loss = (learner.model.linear.weight * 1e30).sum() * 1e5
+    learner.backward()
+    learner.optimizer_step()
+    assert torch.equal(learner.model.linear.weight, before)
+    assert learner.scaler.get_scale() == scale / 2
+
+
+def test_fp16_shows_plugins_gradients_that_are_scaled_back():
+    from avalanche.training.plugins import SupervisedPlugin
+
+    class Norms(SupervisedPlugin):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def before_update(self, strategy, **kwargs):
+            self.seen.append(float(strategy.model.linear.weight.grad.norm()))
+
+    exact, low = Norms(), Norms()
+    train(plugins=[exact])
+    train(plugins=[low], precision="fp16")
+    assert low.seen[0] == pytest.approx(exact.seen[0], rel=0.02)
