@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clsim.metrics.similarity import check_features, similarity_blocks, unit_rows
+from clsim.metrics.search import LARGE, nearest
+from clsim.metrics.similarity import check_features, own_items, similarity_blocks, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NO_MATCH = 2**63 - 1
 """Rank of a query without an item of its class."""
+NEAR = 1000
+"""From so many on, the nearest are not worth searching: all of a large gallery are ranked."""
 
 
 def match_ranks(
@@ -91,7 +94,9 @@ def cmc(
 ) -> dict[int, float]:
     """CMC@k: share of queries with an item of their class among the k nearest of the gallery.
 
-    The other arguments are those of :func:`match_ranks`.
+    The other arguments are those of :func:`match_ranks`. In a gallery of more than a million the nearest are searched
+    (:func:`~clsim.metrics.search.nearest`) and the others are not looked at; items that are equally similar to the
+    last bit then come in the order in which they are found.
 
     Args:
         k: how many of the nearest count, each at least 1.
@@ -113,6 +118,10 @@ def cmc(
     """
     if any(count < 1 for count in k):
         raise ValueError(f"k counts gallery items from 1; got {list(k)}")
+    if len(gallery) > LARGE and max(k) < NEAR:
+        check_features(query, query_labels, "query")
+        check_features(gallery, gallery_labels, "gallery")
+        return _cmc_of_nearest(query, query_labels, gallery, gallery_labels, k, exclude_self)
     ranks = match_ranks(query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk)
     return {count: int(((ranks <= count) & (ranks != NO_MATCH)).sum()) / len(ranks) for count in k}
 
@@ -211,6 +220,23 @@ def nearest_class_mean_accuracy(
     """
     right = nearest_class_mean_correct(query, query_labels, gallery, gallery_labels, chunk=chunk)
     return int(right.sum()) / len(right)
+
+
+def _cmc_of_nearest(
+    query: Tensor,
+    query_labels: Tensor,
+    gallery: Tensor,
+    gallery_labels: Tensor,
+    k: Sequence[int],
+    exclude_self: bool | Tensor,
+) -> dict[int, float]:
+    """:func:`cmc` from the nearest of each query alone."""
+    own = own_items(query_labels.to(gallery_labels.device), gallery_labels, exclude_self)
+    _, found = nearest(query, gallery, min(max(k) + 1, len(gallery)))
+    same = gallery_labels.to(found.device)[found] == query_labels.to(found.device)[:, None]
+    other = found != (-1 if own is None else own.to(found.device)[:, None])
+    place = other.cumsum(dim=1)  # from 1, a query's own item not counted
+    return {count: int((same & other & (place <= count)).any(dim=1).sum()) / len(query) for count in k}
 
 
 def _average_precision(similarity: Tensor, same: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def similarity_blocks(
         raise ValueError(f"features of {query.shape[1]} and {gallery.shape[1]} numbers cannot be compared")
     device = gallery.device
     unit_gallery, query_labels, gallery_labels = unit_rows(gallery), query_labels.to(device), gallery_labels.to(device)
-    own = _own_items(query_labels, gallery_labels, exclude_self)
+    own = own_items(query_labels, gallery_labels, exclude_self)
     for rows in row_blocks(len(query), len(gallery), chunk):
         similarity = cosines(query[rows], unit_gallery)
         same = query_labels[rows, None] == gallery_labels
@@ -120,7 +120,7 @@ def check_features(features: Tensor, labels: Tensor, name: str) -> None:
         raise ValueError(f"{name}: no features")
 
 
-def _own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: bool | Tensor) -> Tensor | None:
+def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: bool | Tensor) -> Tensor | None:
     """The gallery item that each query is, ``(Q,)``, negative for none; ``None`` where no query is in the gallery."""
     import torch
 
