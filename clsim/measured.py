@@ -23,6 +23,9 @@ from clsim.training import Strategy
 PAIRS = CompatibilityEvaluation(images="stream", criterion="recall@1", also=["recall@5", "recall@10"])
 """What is measured between images and texts where a scenario leaves it open."""
 
+MIB = (1 << 20) // 4
+"""Similarities in a mebibyte."""
+
 
 @dataclass(frozen=True)
 class SessionAccuracy:
@@ -67,8 +70,12 @@ class Measured:
         """
         stream = prepared.stream
         if isinstance(stream, TextStream):
-            return cls(None, None, _pair_tests(prepared, stream, path))
-        return cls(ClassAccuracy(len(stream.class_names)), TrainingCurve(), _cross_tests(prepared, path))
+            measured = cls(None, None, _pair_tests(prepared, stream, path))
+        else:
+            measured = cls(ClassAccuracy(len(stream.class_names)), TrainingCurve(), _cross_tests(prepared, path))
+        if measured.versions is not None and prepared.scenario is not None:
+            measured.versions.similarities = prepared.scenario.evaluation.memory * MIB
+        return measured
 
     def attach(self, strategy: Strategy) -> None:
         """Has the strategy's evaluations fill them."""

@@ -6,6 +6,8 @@ Imports torch where it computes, not where it is read: ``clsim list metrics`` st
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +15,25 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 24
 """Similarities held at once unless told otherwise: 64 MiB of float32."""
+_HELD = ContextVar("similarities held at once", default=BLOCK)
+
+
+@contextmanager
+def holding(similarities: int) -> Iterator[None]:
+    """A region in which everything that is compared holds about so many similarities at once, 4 bytes each.
+
+    Only memory and time depend on it, no figure does.
+
+    Raises:
+        ValueError: less than one.
+    """
+    if similarities < 1:
+        raise ValueError(f"at least one similarity is held at once; got {similarities}")
+    token = _HELD.set(similarities)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
 
 
 def unit_rows(features: Tensor) -> Tensor:
@@ -51,8 +72,8 @@ def cosines(query: Tensor, unit_gallery: Tensor) -> Tensor:
 
 
 def row_blocks(rows: int, columns: int, chunk: int | None = None) -> Iterator[slice]:
-    """Slices that cover ``rows``, ``chunk`` at a time; ``None``: so many that :data:`BLOCK` pairs are held at once."""
-    step = max(1, BLOCK // max(1, columns)) if chunk is None else chunk
+    """Slices that cover ``rows``, ``chunk`` at a time; ``None``: so many pairs as :func:`holding` says."""
+    step = max(1, _HELD.get() // max(1, columns)) if chunk is None else chunk
     if step < 1:
         raise ValueError(f"chunk counts queries and is at least 1; got {chunk}")
     for start in range(0, rows, step):

@@ -8,6 +8,8 @@ from typing import Any
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 
+from clsim.metrics.similarity import BLOCK, holding
+
 Matrix = list[list[float]]
 
 
@@ -20,11 +22,13 @@ class VersionTests(PluginMetric[Matrix], ABC):
     Attributes:
         matrix: lower-triangular rows; row ``i`` holds the queries by version ``i`` on the galleries 0 to ``i``.
         passes: over a set of images, so far.
+        similarities: held at once while versions are compared, 4 bytes each; only memory depends on it.
 
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.similarities = BLOCK
         self.reset()
 
     def result(self) -> Matrix:
@@ -68,7 +72,8 @@ class VersionTests(PluginMetric[Matrix], ABC):
         """Measures the version that is due, if one is."""
         if not self._due:
             return None
-        self._record, self._service_record = self.measure(strategy)
+        with holding(self.similarities):
+            self._record, self._service_record = self.measure(strategy)
         self._due = False
         values = {f"clsim/{name}": self._record[name] for name in ("self_test", "ac", "am")}
         step = strategy.clock.train_iterations
