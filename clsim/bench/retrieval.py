@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clsim.bench.machine import Machine, Work
 from clsim.bench.result import BenchResult, Line
-from clsim.bench.timing import fastest, interleaved
+from clsim.bench.timing import elapsed, fastest, interleaved
 from clsim.device import peak_memory
 from clsim.metrics import cmc, mean_average_precision, nearest, recall_at_k
 from clsim.metrics.similarity import unit_rows
@@ -119,13 +119,5 @@ def _search(device: str) -> tuple[float, Work]:
     place: Any = torch.device(device)
     gallery, query = gallery.to(place), torch.randn(queries, WIDTH, generator=draw).to(place)
     nearest(query[:256], gallery[:65536], k)  # nothing is set up during the one call that counts
-    seconds = _once(lambda: nearest(query, gallery, k), device)
+    seconds = elapsed(lambda: nearest(query, gallery, k), device)
     return seconds, Work(2.0 * queries * items * WIDTH, 2.0 * items * WIDTH)
-
-
-def _once(function: Callable[[], object], device: str) -> float:
-    from clsim.device import device_time
-
-    started = device_time(device)
-    function()
-    return device_time(device) - started

@@ -31,7 +31,12 @@ def interleaved(
     best = dict.fromkeys(functions, float("inf"))
     for _ in range(rounds):
         for name, function in functions.items():
-            started = device_time(device)
-            function()
-            best[name] = min(best[name], device_time(device) - started)
+            best[name] = min(best[name], elapsed(function, device))
     return best
+
+
+def elapsed(function: Callable[[], object], device: str = "cpu") -> float:
+    """Seconds of one call, the device waited for before and after."""
+    started = device_time(device)
+    function()
+    return device_time(device) - started
