@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,12 @@ class Measured:
         ours = (self.accuracy, self.curve, self.versions)
         present += [metric for metric in ours if metric is not None and metric not in present]
 
+    def training_record(self) -> dict[str, list[float | None]] | None:
+        """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
+        if self.curve is None:
+            return None
+        return {name: list(known(dict(enumerate(curve))).values()) for name, curve in self.curve.result().items()}
+
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
         """Accuracy after a session; of image-text models, what they find in their own index."""
         if isinstance(stream, TextStream):
@@ -101,6 +109,11 @@ class Measured:
             counts.accuracy_by_block(blocks),
             int(counts.total.sum()),
         )
+
+
+def known(figures: Mapping[Any, float]) -> dict[Any, float | None]:
+    """The figures, ``None`` for one that is no number: a diverged model is no reason to lose the others."""
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:

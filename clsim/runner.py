@@ -13,7 +13,7 @@ import torch
 from clsim.config import Scenario
 from clsim.device import device_time, peak_memory
 from clsim.files import sha256_of
-from clsim.measured import Measured, forgetting_record, replacement_records
+from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
@@ -125,11 +125,11 @@ def _session(
         "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
-        "training": measured.curve and dict(measured.curve.result()),
+        "training": measured.training_record(),
         "train_seconds": trained - start,
         "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
-        "diagnostics": strategy.model.diagnostics() if hasattr(strategy.model, "diagnostics") else {},
+        "diagnostics": known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }

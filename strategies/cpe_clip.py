@@ -67,7 +67,7 @@ def build(
         regularise: scale gradients by new classes over seen classes.
         schedule: step the learning rate once an epoch, as published, or once a batch.
         precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU.
+        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         device: where it runs.
 
     """

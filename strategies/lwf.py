@@ -59,7 +59,7 @@ def build(
         momentum: of SGD.
         weight_decay: of SGD.
         precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU.
+        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         device: where it runs.
 
     """

@@ -66,7 +66,7 @@ def build(
         label_smoothing: of the cross-entropy.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU.
+        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
 

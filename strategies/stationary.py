@@ -111,7 +111,7 @@ def build(
         momentum: of SGD; after Nesterov in few-shot streams.
         weight_decay: of SGD.
         precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU.
+        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
         device: where it runs.
 

@@ -75,7 +75,7 @@ def build(
         weight_decay: of AdamW.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU.
+        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         device: where it runs.
 
     """

@@ -49,8 +49,8 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
         {name: partial(_append, taken[name], contender) for name, contender in contenders.items()}, rounds=rounds
     )
     best = {
-        name: _Timed(min(one.training for one in times), min(one.evaluation for one in times))
-        for name, times in taken.items()
+        name: _Timed(min(one.training for one in times[1:]), min(one.evaluation for one in times[1:]))
+        for name, times in taken.items()  # the first of each is its warm-up
     }
     iterations, tested = SESSIONS * IMAGES // BATCH, sum(_test_images(stream))
     microseconds = {name: 1e6 * timed.training / iterations for name, timed in best.items()}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clsim.metrics.search import LARGE, nearest
-from clsim.metrics.similarity import check_features, own_items, similarity_blocks, unit_rows
+from clsim.metrics.similarity import check_features, own_items, row_blocks, similarity_blocks, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -231,12 +231,17 @@ def _cmc_of_nearest(
     exclude_self: bool | Tensor,
 ) -> dict[int, float]:
     """:func:`cmc` from the nearest of each query alone."""
-    own = own_items(query_labels.to(gallery_labels.device), gallery_labels, exclude_self)
-    _, found = nearest(query, gallery, min(max(k) + 1, len(gallery)))
-    same = gallery_labels.to(found.device)[found] == query_labels.to(found.device)[:, None]
-    other = found != (-1 if own is None else own.to(found.device)[:, None])
-    place = other.cumsum(dim=1)  # from 1, a query's own item not counted
-    return {count: int((same & other & (place <= count)).any(dim=1).sum()) / len(query) for count in k}
+    device, most, right = query.device, min(max(k) + 1, len(gallery)), dict.fromkeys(k, 0)
+    gallery_labels, query_labels = gallery_labels.to(device), query_labels.to(device)
+    own = own_items(query_labels, gallery_labels, exclude_self)
+    for rows in row_blocks(len(query), most):
+        _, found = nearest(query[rows], gallery, most)
+        same = gallery_labels[found] == query_labels[rows, None]
+        other = found != (-1 if own is None else own[rows, None])
+        place = other.cumsum(dim=1)  # from 1, a query's own item not counted
+        for count in right:
+            right[count] += int((same & other & (place <= count)).any(dim=1).sum())
+    return {count: total / len(query) for count, total in right.items()}
 
 
 def _average_precision(similarity: Tensor, same: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from clsim.metrics.similarity import BLOCK, cosines, unit_rows
+from clsim.metrics.similarity import cosines, held, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def nearest(
     k: int = 100,
     *,
     engine: Engine = "auto",
-    block: int = BLOCK,
+    block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""The ``k`` gallery items with the greatest cosine to each query, found by comparing with all of them.
 
@@ -46,7 +46,8 @@ def nearest(
         engine: ``torch``; ``faiss``, on the CPU; or ``auto``: ``faiss`` for more than :data:`LARGE` items on the CPU
             where it is installed (``pip install 'clsim[retrieval]'``), else ``torch``. Both compare with every item,
             and agree but for rounding.
-        block: similarities that torch holds at once, 4 bytes each.
+        block: similarities that torch holds at once, 4 bytes each; by default as many as
+            :func:`~clsim.metrics.similarity.holding` says.
 
     Returns:
         Cosines, falling, ``(Q, k)`` float32, and the items' positions, ``(Q, k)`` int64, on the query's device.
@@ -68,6 +69,7 @@ def nearest(
         raise ValueError(f"features of one width are needed: {tuple(query.shape)} and {tuple(gallery.shape)}")
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k counts gallery items from 1 to {len(gallery)}; got {k}")
+    block = held() if block is None else block
     if block < 1:
         raise ValueError(f"block counts similarities and is at least 1; got {block}")
     device, query = query.device, unit_rows(query)

@@ -36,6 +36,11 @@ def holding(similarities: int) -> Iterator[None]:
         _HELD.reset(token)
 
 
+def held() -> int:
+    """Similarities that may be held at once here."""
+    return _HELD.get()
+
+
 def unit_rows(features: Tensor) -> Tensor:
     r"""Rows scaled to length 1, :math:`\hat f_i = f_i / \lVert f_i \rVert_2`, in float32.
 
@@ -73,7 +78,7 @@ def cosines(query: Tensor, unit_gallery: Tensor) -> Tensor:
 
 def row_blocks(rows: int, columns: int, chunk: int | None = None) -> Iterator[slice]:
     """Slices that cover ``rows``, ``chunk`` at a time; ``None``: so many pairs as :func:`holding` says."""
-    step = max(1, _HELD.get() // max(1, columns)) if chunk is None else chunk
+    step = max(1, held() // max(1, columns)) if chunk is None else chunk
     if step < 1:
         raise ValueError(f"chunk counts queries and is at least 1; got {chunk}")
     for start in range(0, rows, step):

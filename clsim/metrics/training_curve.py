@@ -46,7 +46,7 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
         outputs, labels = strategy.mb_output, strategy.mb_y
         self._losses.append(strategy.loss.detach())
         self._labels.append(labels)
-        if isinstance(outputs, Tensor) and outputs.ndim == 2:
+        if _are_logits(outputs, labels):
             self._outputs.append(outputs.detach())
             self._held += outputs.numel()
             if self._held > HELD:
@@ -83,3 +83,14 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
             sums[3] = sum(sizes)
         self._sums = sums if self._sums is None else self._sums + sums
         self._losses, self._outputs, self._labels, self._held = [], [], [], 0
+
+
+def _are_logits(outputs: Any, labels: Tensor) -> bool:
+    """Whether a row of outputs can be sorted right or wrong: one for each class id."""
+    return (
+        isinstance(outputs, Tensor)
+        and outputs.ndim == 2
+        and labels.ndim == 1
+        and outputs.shape[0] == labels.shape[0]
+        and labels.dtype == torch.long
+    )

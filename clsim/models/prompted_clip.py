@@ -39,8 +39,6 @@ class PromptedCLIP(nn.Module):
     """
 
     LOGIT_SCALE = 100.0
-    replayable = True
-    """Every batch of a session takes the same way, over tensors that :meth:`score_only` made."""
 
     def __init__(
         self,
@@ -127,9 +125,13 @@ class PromptedCLIP(nn.Module):
             classes: class ids, or ``None`` for all.
 
         """
-        self.scored_classes = classes
+        self.scored_classes = None if classes is None else classes.to(self.tokens.device)
         # Here and not in the first step: how long the longest text is has to be read from the device.
         self._scored_texts, self._kept_features = self._texts(classes), None
+
+    def reads(self) -> tuple[object, ...]:
+        """What a forward pass looks at beside images and parameters; :meth:`score_only` makes all of it anew."""
+        return self.scored_classes, self._scored_texts
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Unit image features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""
@@ -145,7 +147,8 @@ class PromptedCLIP(nn.Module):
     def class_features(self) -> Tensor:
         """Text features of the scored classes; without gradients they are computed once and kept."""
         if self._scored_texts is None or self._scored_texts[0].device != self.tokens.device:
-            self._scored_texts, self._kept_features = self._texts(self.scored_classes), None
+            self.score_only(self.scored_classes)
+        assert self._scored_texts is not None
         if torch.is_grad_enabled():
             return self._encode_texts(*self._scored_texts)
         # A parameter's version moves with every optimiser step and every loaded checkpoint.
@@ -172,4 +175,4 @@ class PromptedCLIP(nn.Module):
         if self.scored_classes is None:
             return scores
         logits = scores.new_full((len(images), len(self.tokens)), EXCLUDED)
-        return logits.index_copy(1, self.scored_classes.to(scores.device), scores)
+        return logits.index_copy(1, self.scored_classes, scores)

@@ -89,7 +89,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
         with autocast_of(strategy):
             features, numbers = outputs_of(old.embed, session_batches(strategy, size=256))
         self._index = features[numbers.argsort()]
-        self._tokens = strategy.model.cut(strategy.model.tokenize(self.pairs.texts).to(strategy.device))
+        self._tokens = strategy.model.tokenize(self.pairs.texts).to(strategy.device)
         self._told = self.projection.same.to(strategy.device)
         self._counts, self._first = self._counts.to(strategy.device), self._first.to(strategy.device)
         # A stream of its own: drawing captions does not disturb the order of the images.

@@ -120,7 +120,7 @@ class FeatureReplay(SupervisedPlugin[Any]):
     def draw(self) -> tuple[Tensor, Tensor]:
         """Features ``(C * per_class, D)`` of the classes remembered, with their class ids."""
         means = torch.stack(list(self.means.values())).repeat_interleave(self.per_class, 0)
-        labels = torch.tensor(list(self.means), device=means.device).repeat_interleave(self.per_class)
+        labels = torch.tensor(list(self.means)).to(means.device, non_blocking=True).repeat_interleave(self.per_class)
         features = means + torch.randn_like(means) @ self.spread.T
         return features.clamp_min(self._lowest), labels
 

@@ -27,7 +27,8 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         loss: between features, for instance :func:`~clsim.losses.higher_order_compatibility`.
         weight: :math:`w_2`.
         own_weight: :math:`w_1`.
-        old_classes_only: compare images of earlier sessions' classes alone, which are the remembered ones.
+        old_classes_only: compare images of earlier sessions' classes alone, which are the remembered ones. How many
+            these are, each step waits for the device to say.
 
     """
 
@@ -40,12 +41,14 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         self.own_weight = own_weight
         self.old_classes_only = old_classes_only
         self.teacher: nn.Module | None = None
+        self._current = torch.zeros(0, dtype=torch.long)
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Copies the model, which has just been replaced if it is to be."""
         session = strategy.experience
         arrived = any(replacement.before_session for replacement in getattr(session, "replacements", ()))
         self.teacher = _frozen(strategy.model) if session.current_experience > 0 or arrived else None
+        self._current = torch.tensor(sorted(session.classes_in_this_experience)).to(strategy.device)
 
     def model_replaced(self, strategy: Any) -> None:
         """The model that arrived in the middle of the session is the teacher of the rest of it."""
@@ -59,8 +62,7 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         with torch.no_grad(), autocast_of(strategy):
             old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
         if self.old_classes_only:
-            current = torch.tensor(sorted(strategy.experience.classes_in_this_experience), device=labels.device)
-            kept = ~torch.isin(labels, current)
+            kept = ~torch.isin(labels, self._current)
             new, old, labels = new[kept], old[kept], labels[kept]
         strategy.loss = self.own_weight * strategy.loss + self.weight * self.loss(new.float(), old.float(), labels)
 

@@ -46,7 +46,7 @@ class RehearsalBatches:
     def __iter__(self) -> Iterator[list[Tensor]]:
         images = self.new.images
         for indices in self._indices():
-            rows = indices.to(images.pixels.device)
+            rows = indices.to(images.pixels.device, non_blocking=True)
             pixels, labels = images.pixels[rows], images.labels[rows]
             yield [pixels if self.as_bytes else pixels.float() / 255, labels, torch.zeros_like(labels)]
 

@@ -26,7 +26,9 @@ def _calls(plugin: Any, callback: str) -> Iterator[Listener]:
     if not isinstance(plugin, EvaluationPlugin):
         if _overrides(plugin, callback, (SupervisedPlugin,)):
             yield getattr(plugin, callback)
-    elif any(_overrides(logger, callback, (BaseLogger,)) for logger in plugin.loggers):
+    elif type(plugin) is not EvaluationPlugin or any(
+        _overrides(logger, callback, (BaseLogger,)) for logger in plugin.loggers
+    ):
         yield getattr(plugin, callback)
     else:
         for metric in plugin.metrics:
@@ -38,15 +40,16 @@ def _publishing(evaluator: EvaluationPlugin, metric: Listener) -> Listener:
     """Calls a metric as its evaluation plugin would, and hands on what it emits."""
 
     def call(strategy: Any, **kwargs: Any) -> None:
-        emitted = metric(strategy)
-        if emitted is None:
+        if not evaluator._active:
             return
-        values = emitted if isinstance(emitted, Sequence) else [emitted]
-        for value in values:
-            evaluator.publish_metric_value(value)
-        evaluator._metric_values = []
-        for logger in evaluator.loggers:
-            logger.log_metrics(list(values))
+        emitted = metric(strategy)
+        if emitted is not None:
+            for value in emitted if isinstance(emitted, Sequence) else [emitted]:
+                evaluator.publish_metric_value(value)
+        if evaluator._metric_values:  # a plugin may have published some, too
+            for logger in evaluator.loggers:
+                logger.log_metrics(evaluator._metric_values)
+            evaluator._metric_values = []
 
     return call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
@@ -25,7 +26,7 @@ def choose(compile: Compile, device: torch.device, steps: int, *, replayable: bo
 
     ``auto`` leaves it as it is on a CPU, where compiling CPE-CLIP's small model took a minute and gained a tenth. On a
     GPU long sessions are compiled, and short ones, in which launching a step's kernels takes longer than the kernels,
-    are replayed as a graph if the model says that it may be.
+    are replayed as a graph if the model may be.
 
     Args:
         compile: ``on`` and ``off`` are always and never compiled.
@@ -49,7 +50,9 @@ class ForwardPass:
     """Runs a model the way that was chosen, and keeps what compiling and recording made.
 
     A graph is recorded for a session's usual batch and goes on with the model's parameters, wherever the optimiser
-    moves them; a batch of another shape runs as it is. Where recording fails, that is said once and nothing is lost.
+    moves them; a batch of another shape runs as it is. A model may be replayed if it has a method ``reads()`` that
+    names what else its forward pass looks at: as long as these are the same objects, it does the same on every batch.
+    Where ``auto`` finds that recording or compiling fails, that is said and the model runs as it is.
 
     Args:
         compile: see :func:`choose`.
@@ -60,9 +63,9 @@ class ForwardPass:
         self.compile: Compile = compile
         self.how: How = "as it is"
         self._compiled: tuple[nn.Module, Callable[[Tensor], Any]] | None = None
-        self._graph: tuple[tuple[Any, ...], Callable[[Tensor], Any]] | None = None
+        self._graph: _Graph | None = None
         self._shape: torch.Size | None = None
-        self._failed = False
+        self._failed: set[How] = set()
 
     @property
     def plain(self) -> bool:
@@ -70,10 +73,14 @@ class ForwardPass:
         return self.how == "as it is"
 
     def start(self, model: nn.Module, device: torch.device, steps: int) -> None:
-        """An epoch begins in a session of so many steps; a graph of an earlier one is not trusted any more."""
-        replayable = bool(getattr(model, "replayable", False)) and not self._failed
+        """An epoch begins in a session of so many steps; its first batch says which shape is the usual one."""
+        replayable = hasattr(model, "reads") and "graph" not in self._failed
         self.how = choose(self.compile, device, steps, replayable=replayable)
+        if self.how == "compiled" and self.compile == "auto" and "compiled" in self._failed:
+            self.how = "as it is"
         self._shape = None
+        if self._compiled is not None and self._compiled[0] is not model:
+            self._compiled = None
 
     def stop(self) -> None:
         """A session is over; what was recorded is let go, and evaluation runs as it is, or compiled."""
@@ -83,34 +90,61 @@ class ForwardPass:
     def __call__(self, model: nn.Module, images: Tensor, precision: Precision) -> Any:
         """The model's output, under the precision that it is called in."""
         if self.how == "compiled":
-            if self._compiled is None or self._compiled[0] is not model:
-                self._compiled = (model, cast(Callable[[Tensor], Any], torch.compile(model)))
-            return self._compiled[1](images)
+            return self._run_compiled(model, images)
         if self.how == "graph" and model.training:
             return self._replayed(model, images, precision)
         return model(images)
 
+    def _run_compiled(self, model: nn.Module, images: Tensor) -> Any:
+        if self._compiled is None or self._compiled[0] is not model:
+            self._compiled = (model, cast(Callable[[Tensor], Any], torch.compile(model)))
+        if self.compile == "on":
+            return self._compiled[1](images)
+        try:
+            return self._compiled[1](images)
+        except Exception as error:  # no compiler, no Triton: nobody has asked for one
+            return self._give_up("compiled", error, model, images)
+
     def _replayed(self, model: nn.Module, images: Tensor, precision: Precision) -> Any:
         if self._shape is None:
-            self._shape = images.shape  # of an epoch's first batch; only the last is smaller
+            self._shape = images.shape  # only an epoch's last batch is smaller
         if images.shape != self._shape:
             return model(images)
-        # Held, so that what the graph reads cannot be freed; compared by identity.
-        held = (model, getattr(model, "scored_classes", None), images.shape)
-        if self._graph is None or any(kept is not now for kept, now in zip(self._graph[0][:2], held[:2], strict=True)):
+        # Held, so that what the graph reads cannot be freed.
+        read = (model, *cast(Any, model).reads())
+        if self._graph is None or not self._graph.fits(read, images.shape):
             try:
-                self._graph = (held, _record(model, images, precision))
+                self._graph = _Graph(read, images.shape, _record(model, images, precision))
             except RuntimeError as error:
-                warnings.warn(f"a CUDA graph could not be recorded, the session goes on without: {error}", stacklevel=2)
-                self.how, self._failed = "as it is", True
-                return model(images)
-        return self._graph[1](images)
+                return self._give_up("graph", error, model, images)
+        # A copy: the next step overwrites what a graph gives.
+        return self._graph.replay(images).clone()
+
+    def _give_up(self, how: How, error: Exception, model: nn.Module, images: Tensor) -> Any:
+        warnings.warn(f"the forward pass cannot run {how}; it goes on as it is: {error}", stacklevel=2)
+        self._failed.add(how)
+        self.how, self._compiled, self._graph = "as it is", None, None
+        return model(images)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A recording, and what it reads: the same objects, for batches of one shape."""
+
+    read: tuple[Any, ...]
+    shape: torch.Size
+    replay: Callable[[Tensor], Any]
+
+    def fits(self, read: tuple[Any, ...], shape: torch.Size) -> bool:
+        same = len(read) == len(self.read) and all(now is then for now, then in zip(read, self.read, strict=True))
+        return same and shape == self.shape
 
 
 def _record(model: nn.Module, images: Tensor, precision: Precision) -> Callable[[Tensor], Any]:
     """A model's forward and backward pass as CUDA graphs, for batches of this shape."""
-    wrapped = _Wrapped(model)
-    with autocast(images.device, precision, cache=False):  # a cast weight would be cached outside the graph
+    wrapped = _Wrapped(model).train(model.training)
+    # On the images' own device, which need not be the first; and a weight's cast would be cached outside the graph.
+    with torch.cuda.device(images.device), autocast(images.device, precision, cache=False):
         graphed = torch.cuda.make_graphed_callables(wrapped, (images.clone(),), allow_unused_input=True)
     return cast(Callable[[Tensor], Any], graphed)
 

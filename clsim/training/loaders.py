@@ -32,7 +32,7 @@ class ResidentBatches:
         images, indices = self.view.images, self.view.indices
         if self.order is not None:
             indices = indices[torch.randperm(len(indices), generator=self.order)]
-        indices = indices.to(images.pixels.device)
+        indices = indices.to(images.pixels.device, non_blocking=True)
         labels = images.labels[indices]
         if not len(indices):
             return  # nothing would be split into one batch of nothing

@@ -190,15 +190,21 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             super().backward()
             return
         self.scaler.scale(self.loss).backward(retain_graph=self.retain_graph)
-        self.scaler.unscale_(self.optimizer)
+        if self._has_gradients():
+            self.scaler.unscale_(self.optimizer)
 
     def optimizer_step(self) -> None:
         """One step, or none if a gradient overflowed in ``fp16``."""
         if not self.scaler.is_enabled():
             super().optimizer_step()
             return
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if self._has_gradients():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+    def _has_gradients(self) -> bool:
+        groups = self.optimizer.param_groups
+        return any(parameter.grad is not None for group in groups for parameter in group["params"])
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -208,7 +214,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def training_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader, with Avalanche's order of callbacks."""
-        self.passes.start(self.model, self.device, self.train_epochs * len(self.dataloader))
+        # Only there does the number of steps matter, which not every loader knows.
+        steps = self.train_epochs * len(self.dataloader) if self.device.type == "cuda" else 0
+        self.passes.start(self.model, self.device, steps)
         heard = {name: listeners(self.plugins, name) for name in _TRAINING_CALLBACKS}
         before_iteration, before_forward, after_forward, before_backward = (
             heard[name] for name in _TRAINING_CALLBACKS[:4]

@@ -18,7 +18,7 @@ MACHINE = Machine("CPU, 2 threads", {"fp32": 1e11, "bf16": 4e11}, 1e10)
 def positive(figures):
     for value in figures.values():
         positive(value) if isinstance(value, dict) else None
-        assert isinstance(value, dict) or value >= 0
+        assert isinstance(value, dict) or value > 0
     return True
 
 
@@ -27,7 +27,6 @@ def test_loop(monkeypatch):
     found = loop.bench_loop(MACHINE, rounds=1).figures
     assert positive(found)
     assert {"bare_us", "clsim_us", "avalanche_us"} <= set(found)
-    assert found["clsim_bare"] == found["clsim_us"] / found["bare_us"]
     assert found["avalanche_us"] > found["clsim_us"]
 
 
@@ -70,17 +69,17 @@ def test_matrix_takes_two_passes_a_model(monkeypatch):
 def test_stream(monkeypatch):
     monkeypatch.setattr(stream, "SHOWN", (2, 3))
     found = stream.bench_stream(MACHINE, sessions=3).figures
-    assert positive(found)
+    assert positive({name: value for name, value in found.items() if name != "disk_bytes"})
     assert set(found["train_s"]) == {"2", "3"}
-    assert found["train_growth"] == found["train_s"]["3"] / found["train_s"]["2"]
+    assert all(size > 0 for size in found["disk_bytes"].values())
 
 
 def test_retrieval(monkeypatch):
     monkeypatch.setattr(retrieval, "SIZES", (50, 200))
     monkeypatch.setattr(retrieval, "SEARCH", (20, 70_000, 10))
     found = retrieval.bench_retrieval(MACHINE, rounds=1).figures
+    assert found.pop("map_differs") < 1e-6
     assert positive(found)
-    assert found["map_differs"] < 1e-6
     assert found["search_peak_bytes"] > 0
 
 

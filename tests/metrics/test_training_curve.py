@@ -101,3 +101,21 @@ def test_without_logits_there_is_a_loss_and_no_accuracy():
     learner.train(fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0}).train_stream[0])
     assert len(curve.result()["loss"]) == 1
     assert curve.result()["accuracy"] == []
+
+
+def test_soft_labels_have_a_loss_and_no_accuracy():
+    class Soft(SupervisedPlugin):
+        def before_training_iteration(self, strategy, **kwargs):
+            strategy.mbatch[1] = nn.functional.one_hot(strategy.mb_y, 10).float()
+
+    torch.manual_seed(0)
+    curve = TrainingCurve()
+    learner = Strategy(
+        model=TinyModel(),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        plugins=[Soft()],
+        metrics=[curve],
+    )
+    learner.train(fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0}).train_stream[0])
+    assert len(curve.result()["loss"]) == 1
+    assert curve.result()["accuracy"] == []

@@ -129,3 +129,57 @@ def test_a_loss_added_before_the_criterion_counts_in_its_own_step_only():
     learner.train(fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0}).train_stream[0])
     assert losses[0] > 5.0
     assert max(losses) - min(losses) < 1e-4
+
+
+def run_both(evaluator_of, plugins=lambda: []):
+    """What reaches a logger in either template."""
+    logged = {}
+    for template in (Strategy, Naive):
+        torch.manual_seed(0)
+        model, seen = TinyModel(), Seen()
+        learner = template(
+            model=model,
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            criterion=nn.CrossEntropyLoss(),
+            train_mb_size=200,
+            train_epochs=4,
+            plugins=plugins(),
+            evaluator=evaluator_of(seen),
+        )
+        stream = fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0})
+        learner.train(stream.train_stream[0], eval_streams=[])
+        logged[template] = seen.values
+    return logged
+
+
+def test_an_evaluator_that_is_switched_off_is_not_asked():
+    def off(seen):
+        evaluator = EvaluationPlugin(Steps(), loggers=[seen])
+        evaluator.active = False
+        return evaluator
+
+    logged = run_both(off)
+    assert logged[Strategy] == logged[Naive] == []
+
+
+def test_what_a_plugin_publishes_is_logged():
+    class Publishes(SupervisedPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            strategy.evaluator.publish_metric_value(MetricValue(None, "mine", 1.0, 0))
+
+    logged = run_both(lambda seen: EvaluationPlugin(Steps(), loggers=[seen]), lambda: [Publishes()])
+    assert ("mine", 1.0) in logged[Naive]
+    assert logged[Strategy] == logged[Naive]
+
+
+def test_an_evaluator_of_ones_own_keeps_its_callbacks():
+    class Counts(EvaluationPlugin):
+        steps = 0
+
+        def after_training_iteration(self, strategy, **kwargs):
+            type(self).steps += 1
+            return self._update_metrics_and_loggers(strategy, "after_training_iteration")
+
+    logged = run_both(lambda seen: Counts(Steps(), loggers=[seen]))
+    assert Counts.steps == 8  # four in each template
+    assert logged[Strategy] == logged[Naive]

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from tiny import TinyModel, tiny_dataset
+from torch import nn
 
 from clsim.streams import fscil
 from clsim.training import Strategy, forward
@@ -52,17 +53,20 @@ def test_compiled_training_gives_the_same_weights():
 
 
 class Recorder:
-    """Takes the place of CUDA's recording, and remembers what it was asked to record."""
+    """Takes the place of CUDA's recording: a replay takes one shape and gives one buffer, each time the same."""
 
     def __init__(self):
         self.recorded, self.replayed = [], []
 
     def __call__(self, model, images, precision):
         self.recorded.append(tuple(images.shape))
+        recorded, buffer = images.shape, model(images).detach().clone()
 
         def replay(images):
+            assert images.shape == recorded
             self.replayed.append(tuple(images.shape))
-            return model(images)
+            buffer.copy_(model(images).detach())
+            return buffer
 
         return replay
 
@@ -70,8 +74,20 @@ class Recorder:
 class Scored(TinyModel):
     """Like a prompted CLIP: another scope, another graph."""
 
-    replayable = True
     scored_classes = None
+
+    def reads(self):
+        return (self.scored_classes,)
+
+
+class AnySize(nn.Module):
+    """Takes images of any size."""
+
+    def forward(self, images):
+        return images.mean(dim=(2, 3))
+
+    def reads(self):
+        return ()
 
 
 @pytest.fixture
@@ -84,10 +100,20 @@ def recorder(monkeypatch):
 def test_usual_batches_are_replayed_and_the_last_is_not(recorder):
     passes, model = ForwardPass(), Scored().train()
     passes.start(model, GPU, GRAPHED_FROM)
-    for size in (4, 4, 1, 4):
-        assert passes(model, torch.rand(size, 3, 8, 8), "fp32").shape[0] == size
+    batches = [torch.rand(size, 3, 8, 8) for size in (4, 4, 1, 4)]
+    outputs = [passes(model, images, "fp32") for images in batches]
     assert recorder.recorded == [(4, 3, 8, 8)]
     assert recorder.replayed == [(4, 3, 8, 8)] * 3
+    for images, output in zip(batches, outputs, strict=True):  # kept over later replays, as metrics keep them
+        torch.testing.assert_close(output, model(images))
+
+
+def test_batches_of_another_size_in_the_next_epoch_are_recorded_anew(recorder):
+    passes, model = ForwardPass(), AnySize()
+    for side in (8, 8, 6):
+        passes.start(model, GPU, GRAPHED_FROM)
+        passes(model, torch.rand(4, 3, side, side), "fp32")
+    assert [shape[-1] for shape in recorder.recorded] == [8, 6]
 
 
 def test_another_scope_another_model_and_another_session_are_recorded_anew(recorder):
@@ -121,7 +147,7 @@ def test_where_recording_fails_the_session_goes_on(monkeypatch):
     monkeypatch.setattr(forward, "_record", fail)
     passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
     passes.start(model, GPU, GRAPHED_FROM)
-    with pytest.warns(UserWarning, match="goes on without"):
+    with pytest.warns(UserWarning, match="goes on as it is"):
         output = passes(model, images, "fp32")
     torch.testing.assert_close(output, model(images))
     passes.start(model, GPU, GRAPHED_FROM)
@@ -129,17 +155,21 @@ def test_where_recording_fails_the_session_goes_on(monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_recorded_step_is_the_same_step():
-    model, images = Scored().cuda().train(), torch.rand(4, 3, 8, 8, device="cuda")
-    results = []
+def test_recorded_steps_are_the_same_steps():
+    batches, results = torch.rand(3, 4, 3, 8, 8, device="cuda"), []
     for how in ("as it is", "graph"):
-        passes = ForwardPass()
+        torch.manual_seed(0)
+        model = Scored().cuda().train()
+        optimizer, passes = torch.optim.SGD(model.parameters(), lr=0.1), ForwardPass()
         passes.start(model, GPU, GRAPHED_FROM)
         passes.how = how
-        model.zero_grad()
-        output = passes(model, images, "fp32")
-        output.square().sum().backward()
-        results.append([output.detach().clone(), *(parameter.grad.clone() for parameter in model.parameters())])
+        outputs = []
+        for images in batches:
+            optimizer.zero_grad()
+            outputs.append(passes(model, images, "fp32"))
+            outputs[-1].square().sum().backward()
+            optimizer.step()
+        results.append([*outputs, *model.parameters()])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -163,6 +193,35 @@ def test_fp16_leaves_out_a_step_that_overflows_and_scales_down():
     learner.optimizer_step()
     assert torch.equal(learner.model.linear.weight, before)
     assert learner.scaler.get_scale() == scale / 2
+
+
+def test_fp16_steps_over_a_batch_without_gradients_as_fp32_does():
+    learner = train(precision="fp16")
+    learner.optimizer.zero_grad()
+    learner.loss = torch.zeros(1, requires_grad=True).sum()
+    learner.backward()
+    learner.optimizer_step()
+
+
+def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
+    def no_compiler(model):
+        def run(images):
+            raise OSError("there is no compiler")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
+    passes.start(model, GPU, COMPILED_FROM)
+    with pytest.warns(UserWarning, match="no compiler"):
+        output = passes(model, images, "fp32")
+    torch.testing.assert_close(output, model(images))
+    passes.start(model, GPU, COMPILED_FROM)
+    assert passes.plain
+    asked = ForwardPass("on")
+    asked.start(model, CPU, 1)
+    with pytest.raises(OSError, match="no compiler"):
+        asked(model, images, "fp32")
 
 
 def test_fp16_shows_plugins_gradients_that_are_scaled_back():

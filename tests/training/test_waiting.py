@@ -45,10 +45,11 @@ class Waits(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
         masked = name in ("__getitem__", "__setitem__") and _has_mask(args[1])
-        # By name: a strategy's own device, which is the CPU in this test, is given as what it is.
-        moved = name == "to" and "cpu" in [
-            given for given in [*args[1:], *(kwargs or {}).values()] if type(given) is str
-        ]
+        given = {**(kwargs or {}), **dict(enumerate(args[1:]))}
+        # To the CPU by name, or to a device without leave to go on meanwhile.
+        to_device = any(isinstance(value, torch.device) for value in given.values())
+        moved = name == "to" and ("cpu" in list(given.values()) or (to_device and not given.get("non_blocking")))
+        moved |= name == "tensor" and "device" in given
         scalar = name == "where" and len(args) == 1
         if name in READS | SIZED or masked or moved or scalar:
             calls = [f for f in traceback.extract_stack()[:-1] if "torch/overrides" not in f.filename]
