@@ -188,13 +188,17 @@ def bench(
     from clsim.prepare import resolve_device
     from clsim.report.console import make_console
 
-    result, machine = run_benchmark(name, resolve_device(device))
+    place = resolve_device(device)
     if json:
         from json import dumps
 
+        result, machine = run_benchmark(name, place)
         typer.echo(dumps(result.to_dict(machine)))
-    else:
-        show_benchmark(make_console(), result, machine)
+        return
+    console = make_console()
+    with console.status(f"measuring {name}; clip takes about five minutes, the others one or two"):
+        result, machine = run_benchmark(name, place)
+    show_benchmark(console, result, machine)
 
 
 @app.command()

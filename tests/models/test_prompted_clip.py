@@ -205,3 +205,12 @@ def test_other_image_towers_are_refused():
     loaded.model.visual.pool_type = "avg"
     with pytest.raises(UserError, match="class token"):
         PromptedCLIP.from_clip(loaded, NAMES)
+
+
+def test_patches_of_frozen_weights_are_embedded_without_gradient():
+    model, embedded = prompted(), []
+    model.clip.visual.conv1.register_forward_hook(lambda module, given, output: embedded.append(output))
+    model.train()(images()).sum().backward()
+    assert [output.requires_grad for output in embedded] == [False]
+    assert model.prompts.grad is not None
+    assert all(parameter.grad is None for parameter in model.clip.parameters())
