@@ -33,7 +33,8 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
     loops go through the same sessions, from the same weights: one written out in PyTorch that measures nothing;
     :class:`~clsim.Strategy` with its loss and accuracy of every epoch and accuracy over the test images, of which
     forgetting is made; and Avalanche's ``Naive`` with its metrics of the same names by epoch, experience and stream.
-    The first two read uint8 images that lie in one tensor; Avalanche gets them as floats already.
+    The first two read uint8 images that lie in one tensor; Avalanche gets them as floats already. All of it on one
+    thread: so little work is not worth the waking of another.
 
     Figures: ``bare_us``, ``clsim_us``, ``avalanche_us``; ``clsim_bare`` and ``avalanche_clsim``, their ratios; and
     ``clsim_evaluation_us``, ``avalanche_evaluation_us`` for a test image, of all sessions so far.
@@ -45,9 +46,14 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
         "avalanche": partial(_avalanche, _avalanche_stream(stream), place),
     }
     taken: dict[str, list[_Timed]] = {name: [] for name in contenders}
-    interleaved(
-        {name: partial(_append, taken[name], contender) for name, contender in contenders.items()}, rounds=rounds
-    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        interleaved(
+            {name: partial(_append, taken[name], contender) for name, contender in contenders.items()}, rounds=rounds
+        )
+    finally:
+        torch.set_num_threads(threads)
     best = {
         name: _Timed(min(one.training for one in times[1:]), min(one.evaluation for one in times[1:]))
         for name, times in taken.items()  # the first of each is its warm-up
@@ -64,7 +70,7 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
     labels = {"bare": "bare PyTorch", "clsim": "clsim, metrics on", "avalanche": "stock Avalanche, metrics on"}
     return BenchResult(
         name="loop",
-        title=f"one iteration: linear model, {BATCH} images of {SIDE} x {SIDE}, SGD",
+        title=f"one iteration: linear model, {BATCH} images of {SIDE} x {SIDE}, SGD, one thread",
         figures={
             **{f"{name}_us": value for name, value in microseconds.items()},
             "clsim_bare": microseconds["clsim"] / microseconds["bare"],

@@ -8,8 +8,8 @@ import torch
 from avalanche.evaluation import PluginMetric
 from torch import Tensor
 
-HELD = 1 << 17
-"""Logits that may wait to be looked at: half a MiB of float32, which a cache still holds."""
+HELD = 256
+"""Steps that may wait to be looked at."""
 
 
 class TrainingCurve(PluginMetric[dict[str, list[float]]]):
@@ -19,8 +19,8 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
     in it, on batches as they are augmented, by the model as it was at each step. Where outputs are not logits of the
     batch's labels, there is no accuracy.
 
-    A step only puts its tensors aside. They are looked at many steps at a time, and read once an epoch, so that
-    neither the host waits for the device nor a small step for a dozen smaller operations.
+    A step only puts its loss and answers aside. They are looked at many steps at a time, and read once an epoch, so
+    that neither the host waits for the device nor a small step for a dozen smaller operations.
     """
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
         self.reset()
 
     def after_training_iteration(self, strategy: Any) -> None:
-        """Puts a step's loss, outputs and labels aside."""
+        """Puts a step's loss, answers and labels aside."""
         outputs, labels = strategy.mb_output, strategy.mb_y
         self._losses.append(strategy.loss.detach())
         self._labels.append(labels)
         if _are_logits(outputs, labels):
-            self._outputs.append(outputs.detach())
-            self._held += outputs.numel()
-            if self._held > HELD:
-                self._look()
+            # Not the outputs themselves: to hold them costs more than this does, in memory that is fresh each time.
+            self._answers.append(outputs.argmax(dim=1))
+        if len(self._losses) >= HELD:
+            self._look()
 
     def after_training_epoch(self, strategy: Any) -> None:
         """Reads the epoch's sums, the one time this metric waits for the device."""
@@ -65,24 +65,23 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
 
     def _start_epoch(self) -> None:
         self._losses: list[Tensor] = []
-        self._outputs: list[Tensor] = []
+        self._answers: list[Tensor] = []
         self._labels: list[Tensor] = []
-        self._held = 0
         self._sums: Tensor | None = None
 
     def _look(self) -> None:
         """Adds what was put aside to ``(loss times images, right, images, images with logits)``."""
-        losses = torch.cat([loss.reshape(1) for loss in self._losses])
+        losses = torch.stack([loss if loss.ndim == 0 else loss.reshape(()) for loss in self._losses])
         sizes = [labels.shape[0] for labels in self._labels]
         sums = losses.new_zeros(4, dtype=torch.float64)
         sums[0] = losses.double() @ torch.tensor(sizes, dtype=torch.float64).to(losses.device, non_blocking=True)
         sums[2] = sum(sizes)
-        if len(self._outputs) == len(self._labels):
-            right = torch.cat(self._outputs).argmax(dim=1) == torch.cat(self._labels)
+        if len(self._answers) == len(self._labels):
+            right = torch.cat(self._answers) == torch.cat(self._labels)
             sums[1] = right.sum()
             sums[3] = sum(sizes)
         self._sums = sums if self._sums is None else self._sums + sums
-        self._losses, self._outputs, self._labels, self._held = [], [], [], 0
+        self._losses, self._answers, self._labels = [], [], []
 
 
 def _are_logits(outputs: Any, labels: Tensor) -> bool:

@@ -38,18 +38,19 @@ def _calls(plugin: Any, callback: str) -> Iterator[Listener]:
 
 def _publishing(evaluator: EvaluationPlugin, metric: Listener) -> Listener:
     """Calls a metric as its evaluation plugin would, and hands on what it emits."""
+    state = vars(evaluator)  # any other way to its attributes goes through code of its own
 
     def call(strategy: Any, **kwargs: Any) -> None:
-        if not evaluator._active:
+        if not state["_active"]:
             return
         emitted = metric(strategy)
         if emitted is not None:
             for value in emitted if isinstance(emitted, Sequence) else [emitted]:
                 evaluator.publish_metric_value(value)
-        if evaluator._metric_values:  # a plugin may have published some, too
+        if state["_metric_values"]:  # a plugin may have published some, too
             for logger in evaluator.loggers:
-                logger.log_metrics(evaluator._metric_values)
-            evaluator._metric_values = []
+                logger.log_metrics(state["_metric_values"])
+            state["_metric_values"] = []
 
     return call
 

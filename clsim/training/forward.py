@@ -67,11 +67,6 @@ class ForwardPass:
         self._shape: torch.Size | None = None
         self._failed: set[How] = set()
 
-    @property
-    def plain(self) -> bool:
-        """Whether the model is simply called."""
-        return self.how == "as it is"
-
     def start(self, model: nn.Module, device: torch.device, steps: int) -> None:
         """An epoch begins in a session of so many steps; its first batch says which shape is the usual one."""
         replayable = hasattr(model, "reads") and "graph" not in self._failed

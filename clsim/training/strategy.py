@@ -14,6 +14,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.nn import Parameter
+from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
 from clsim.data.images import Images
@@ -77,7 +78,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         super().__init__(
             model=model,
             optimizer=optimizer if isinstance(optimizer, Optimizer) else _no_optimizer(),
-            criterion=criterion or nn.CrossEntropyLoss(),
+            criterion=criterion or F.cross_entropy,
             train_mb_size=train_mb_size,
             train_epochs=train_epochs,
             eval_mb_size=eval_mb_size,
@@ -90,7 +91,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.augment = augment
         self.precision: Precision = precision
         self.passes = ForwardPass(compile)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
         # Avalanche would rebuild a fresh optimiser from all parameters, frozen ones included, if this were None.
         self.optimized_param_id: dict[str, Any] = {}
         # Data order draws from a stream of its own, derived from the global seed without consuming it.
@@ -173,21 +174,22 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def forward(self) -> Any:
         """The model's output for the batch, in float32 whatever the precision of the pass."""
         # Avalanche asks the experience for task labels each time, which only a model of several tasks looks at.
-        model = super().forward if isinstance(self.model, MultiTaskModule) else self._apply
-        if self.precision == "fp32":
-            return model()
+        several = isinstance(self.model, MultiTaskModule)
+        if self.precision == "fp32" and self.passes.how == "as it is" and not several:
+            return self.model(self.mbatch[0])
         with autocast(self.device, self.precision):
-            output = model()
+            output = super().forward() if several else self.passes(self.model, self.mbatch[0], self.precision)
         return output.float() if isinstance(output, Tensor) else output
 
-    def _apply(self) -> Any:
-        images = self.mbatch[0]
-        return self.model(images) if self.passes.plain else self.passes(self.model, images, self.precision)
+    def criterion(self) -> Tensor:
+        """The loss of the batch."""
+        loss: Tensor = self._criterion(self.mb_output, self.mbatch[1])
+        return loss
 
     def backward(self) -> None:
         """Gradients, as they are: those of a scaled loss are scaled back before any plugin sees them."""
-        if not self.scaler.is_enabled():
-            super().backward()
+        if self.scaler is None:
+            self.loss.backward(retain_graph=self.retain_graph)
             return
         self.scaler.scale(self.loss).backward(retain_graph=self.retain_graph)
         if self._has_gradients():
@@ -195,10 +197,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def optimizer_step(self) -> None:
         """One step, or none if a gradient overflowed in ``fp16``."""
-        if not self.scaler.is_enabled():
-            super().optimizer_step()
-            return
-        if self._has_gradients():
+        if self.scaler is None:
+            self.optimizer.step()
+        elif self._has_gradients():
             self.scaler.step(self.optimizer)
             self.scaler.update()
 

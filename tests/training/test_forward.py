@@ -151,7 +151,7 @@ def test_where_recording_fails_the_session_goes_on(monkeypatch):
         output = passes(model, images, "fp32")
     torch.testing.assert_close(output, model(images))
     passes.start(model, GPU, GRAPHED_FROM)
-    assert passes.plain
+    assert passes.how == "as it is"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -217,7 +217,7 @@ def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
         output = passes(model, images, "fp32")
     torch.testing.assert_close(output, model(images))
     passes.start(model, GPU, COMPILED_FROM)
-    assert passes.plain
+    assert passes.how == "as it is"
     asked = ForwardPass("on")
     asked.start(model, CPU, 1)
     with pytest.raises(OSError, match="no compiler"):
