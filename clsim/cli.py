@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from clsim.bench import Benchmark
 from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT, leave
 
 app = typer.Typer(
@@ -178,7 +179,7 @@ def pretrain(
 
 @app.command()
 def bench(
-    name: Annotated[Literal["loop", "clip", "matrix", "stream", "retrieval"], typer.Argument(metavar="NAME")],
+    name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
 ) -> None:

@@ -85,10 +85,9 @@ def bench_clip(
             }
             by_classes[str(count)] = both
     logits, gradients = case.differences()
-    forward, both_ways = (machine.seconds(Work(_flops(f))) for f in (case.forward_once, case.forward_backward_once))
-    quick_forward, quick_both = (
-        machine.seconds(Work(_flops(f)), "bf16") for f in (case.forward_once, case.forward_backward_once)
-    )
+    work = [Work(_flops(function)) for function in (case.forward_once, case.forward_backward_once)]
+    forward, both_ways = (machine.seconds(one) for one in work)
+    quick_forward, quick_both = (machine.seconds(one, "bf16") for one in work)
     ratios = {
         "train_step_image": taken["train_step"] / taken["image_forward_backward"],
         "published_train_step": taken["published_step"] / taken["train_step"],

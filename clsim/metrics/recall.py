@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clsim.metrics.similarity import cosines, row_blocks, unit_rows
+from clsim.metrics.similarity import check_widths, cosines, row_blocks, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,8 +54,7 @@ def recall_at_k(
 
     if any(count < 1 for count in k):
         raise ValueError(f"k counts gallery items from 1; got {list(k)}")
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1] or not len(query) * len(gallery):
-        raise ValueError(f"features of one width are needed: {tuple(query.shape)} and {tuple(gallery.shape)}")
+    check_widths(query, gallery)
     if len(positives) != len(query):
         raise ValueError(f"positives of {len(positives)} queries for {len(query)} queries")
     if isinstance(positives, torch.Tensor) and (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from clsim.metrics.similarity import cosines, held, unit_rows
+from clsim.metrics.similarity import check_widths, cosines, held, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,8 +65,7 @@ def nearest(
     """
     import torch
 
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1] or not len(query) * len(gallery):
-        raise ValueError(f"features of one width are needed: {tuple(query.shape)} and {tuple(gallery.shape)}")
+    check_widths(query, gallery)
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k counts gallery items from 1 to {len(gallery)}; got {k}")
     block = held() if block is None else block

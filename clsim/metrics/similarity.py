@@ -132,6 +132,16 @@ def similarity_blocks(
         yield similarity, same
 
 
+def check_widths(query: Tensor, gallery: Tensor) -> None:
+    """Refuses what is not ``(Q, D)`` and ``(N, D)`` features of one width, ``Q`` and ``N`` at least 1.
+
+    Raises:
+        ValueError: naming both shapes.
+    """
+    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1] or not len(query) * len(gallery):
+        raise ValueError(f"features of one width are needed: {tuple(query.shape)} and {tuple(gallery.shape)}")
+
+
 def check_features(features: Tensor, labels: Tensor, name: str) -> None:
     """Refuses what is not ``(N, D)`` features with ``(N,)`` labels, ``N`` at least 1.
 

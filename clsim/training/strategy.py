@@ -98,8 +98,6 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.order = torch.Generator().manual_seed(torch.initial_seed())
         self.images_trained = 0
         self._resident: dict[str, Images] = {}
-        self._zero: Tensor | None = None
-        self._no_loss_version = 0
 
     # -- data -------------------------------------------------------------------------------------------------
 
@@ -223,6 +221,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             heard[name] for name in _TRAINING_CALLBACKS[:4]
         )
         after_backward, before_update, after_update, after_iteration = (heard[name] for name in _TRAINING_CALLBACKS[4:])
+        nothing = self._make_empty_loss()
+        version = nothing._version
         for self.mbatch in self.dataloader:
             if self._stop_training:
                 break
@@ -230,7 +230,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             for call in before_iteration:
                 call(self, **kwargs)
             self.optimizer.zero_grad()
-            nothing = self.loss = self._no_loss()
+            if nothing._version != version:  # something was added to it in place
+                nothing = self._make_empty_loss()
+                version = nothing._version
+            self.loss = nothing
             for call in before_forward:
                 call(self, **kwargs)
             self.mb_output = self.forward()
@@ -239,7 +242,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             loss = self.criterion()
             # A sum is made only where there is something to add to, or a plugin that may add in place to what the
             # criterion needs for its gradient.
-            untouched = self.loss is nothing and nothing._version == self._no_loss_version
+            untouched = self.loss is nothing and nothing._version == version
             self.loss = loss if untouched and not before_backward else self.loss + loss
             for call in before_backward:
                 call(self, **kwargs)
@@ -254,13 +257,6 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             self.images_trained += self.mbatch[1].shape[0]
             for call in after_iteration:
                 call(self, **kwargs)
-
-    def _no_loss(self) -> Tensor:
-        """A zero that losses may be added to; the same one until something is added to it in place."""
-        if self._zero is None or self._zero._version != self._no_loss_version:
-            self._zero = self._make_empty_loss()
-            self._no_loss_version = self._zero._version
-        return self._zero
 
     def _after_training_exp(self, **kwargs: Any) -> None:
         self.passes.stop()

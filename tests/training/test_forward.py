@@ -140,18 +140,23 @@ def test_an_evaluation_in_the_middle_is_not_replayed(recorder):
     assert recorder.recorded == []
 
 
+def runs_as_it_is(model, steps, said):
+    """A session whose way fails says so, gives the model's own output, and the next does not try again."""
+    passes, images = ForwardPass(), torch.rand(4, 3, 8, 8)
+    passes.start(model, GPU, steps)
+    with pytest.warns(UserWarning, match=said):
+        output = passes(model, images, "fp32")
+    torch.testing.assert_close(output, model(images))
+    passes.start(model, GPU, steps)
+    assert passes.how == "as it is"
+
+
 def test_where_recording_fails_the_session_goes_on(monkeypatch):
     def fail(*given):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(forward, "_record", fail)
-    passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
-    passes.start(model, GPU, GRAPHED_FROM)
-    with pytest.warns(UserWarning, match="goes on as it is"):
-        output = passes(model, images, "fp32")
-    torch.testing.assert_close(output, model(images))
-    passes.start(model, GPU, GRAPHED_FROM)
-    assert passes.how == "as it is"
+    runs_as_it_is(Scored().train(), GRAPHED_FROM, "goes on as it is")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -211,13 +216,8 @@ def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
         return run
 
     monkeypatch.setattr(torch, "compile", no_compiler)
-    passes, model, images = ForwardPass(), Scored().train(), torch.rand(4, 3, 8, 8)
-    passes.start(model, GPU, COMPILED_FROM)
-    with pytest.warns(UserWarning, match="no compiler"):
-        output = passes(model, images, "fp32")
-    torch.testing.assert_close(output, model(images))
-    passes.start(model, GPU, COMPILED_FROM)
-    assert passes.how == "as it is"
+    model, images = Scored().train(), torch.rand(4, 3, 8, 8)
+    runs_as_it_is(model, COMPILED_FROM, "no compiler")
     asked = ForwardPass("on")
     asked.start(model, CPU, 1)
     with pytest.raises(OSError, match="no compiler"):
