@@ -37,6 +37,23 @@ class UserErrors(UserError):
         return "\n".join(str(error) for error in self.errors)
 
 
+class RunFailed(Exception):
+    """A run that cannot go on, for a reason that can be told: shown without a traceback, exit code 1.
+
+    Args:
+        what: happened, and where in the run.
+        fix: what to do about it.
+    """
+
+    def __init__(self, what: str, *, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.what + (f"\n  {self.fix}" if self.fix else "")
+
+
 class DataMissing(UserError):
     """A data set is not on this machine and could not be fetched."""
 

@@ -8,10 +8,11 @@ import sys
 import traceback
 from typing import NamedTuple
 
-from clsim.errors import UserError, UserErrors
+from clsim.errors import RunFailed, UserError, UserErrors
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_INTERRUPTED = "interrupted; what was written before is whole"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -28,8 +29,10 @@ def ending(error: BaseException) -> Ending:
         return Ending(WRONG_INPUT, f"{error}\n{error.what}")
     if isinstance(error, UserError):
         return Ending(WRONG_INPUT, str(error) if error.where else f"clsim: {error}")
+    if isinstance(error, RunFailed):
+        return Ending(FAILED, f"clsim: {error}")
     if isinstance(error, KeyboardInterrupt):
-        return Ending(INTERRUPTED, "clsim: interrupted; what was written before is whole")
+        return Ending(INTERRUPTED, f"clsim: interrupted; {error}" if str(error) else f"clsim: {_INTERRUPTED}")
     if isinstance(error, BrokenPipeError):
         return Ending(FAILED, "")
     if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:

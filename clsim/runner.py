@@ -31,6 +31,8 @@ def run(
     device: str = "auto",
     out: Path | str | None = None,
     strict: bool = False,
+    resume: bool = False,
+    force: bool = False,
     reporter: Reporter | None = None,
 ) -> Results:
     """Runs one strategy through one stream and leaves a run directory.
@@ -43,34 +45,46 @@ def run(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``; a strategy composed in Python has its own.
         out: the run directory; ``runs/<scenario>/<strategy>/seed<seed>-<time>`` without it.
         strict: raise if data or weights are missing, rather than run the stand-in.
-        reporter: is told of every step.
+        resume: go on with the run in ``out``, or with the last one that was not completed; begin if there is none.
+        force: go on even if scenario, code, data or weights are not the same any more, and note what differs.
+        reporter: is told of every step; if it fails, the run goes on without.
 
     Returns:
         The figures, as ``results.json`` holds them too.
 
     Raises:
         UserError: the input is wrong; nothing was written.
+        RunFailed: it could not go on; what was written before is whole.
 
     """
     device = resolve_device(device)
     if out is not None:
-        check_usable(Path(out))
+        check_usable(Path(out), resume=resume)
     if isinstance(scenario, Stream | TextStream):
         if overrides or seed is not None:
             raise TypeError("a strategy composed in Python has its settings and its seed already")
         prepared = prepare_given(scenario, strategy)
     else:
         prepared = prepare(scenario, strategy, overrides, seed, device, strict)
-    return simulate(prepared, out=None if out is None else Path(out), reporter=reporter)
+    where = None if out is None else Path(out)
+    return simulate(prepared, out=where, resume=resume, force=force, reporter=reporter)
 
 
-def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter | None = None) -> Results:
+def simulate(
+    prepared: Prepared,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Results:
     """The session loop over a prepared stream and strategy; see :func:`run`."""
     strategy, stream = prepared.strategy, prepared.stream
-    path = out or _default_path(prepared)
+    path = out or (resume and _last_unfinished(prepared)) or _default_path(prepared)
+    told = None if reporter is None else Resilient(reporter)
     # Before the directory is taken: what is asked for may not suit the images.
     measured = Measured.of(prepared, path)
-    directory = RunDirectory(path)
+    directory = RunDirectory(path, resume=resume)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
@@ -80,36 +94,56 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)
     started, threads = time.perf_counter(), torch.get_num_threads()
+    interruption = Interruption()
     try:
-        _write_manifest(directory, prepared)
-        if reporter is not None:
-            strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(reporter))
-            reporter.run_started(_info(prepared, path))
-        with _status(results, directory):
-            for session in range(len(stream)):
-                record = _session(strategy, stream, session, measured, results)
+        if _is_complete(directory):
+            if told is not None:
+                told.note(f"{path} is complete already")
+            return Results.read(path)
+        begun = write_manifest(directory, prepared, resume=resume, force=force)
+        keeper = _keeper(prepared, results, directory, interruption, told)
+        if told is not None:
+            strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
+            told.run_started(_info(prepared, path))
+        with interruption.listening(), _status(results, directory):
+            first = keeper.resume() if begun else 0
+            directory.write_sessions(results.sessions)
+            for session in range(first, len(stream)):
+                record = _session(strategy, stream, session, measured, results, keeper)
                 directory.append_session(record)
                 directory.write_json("results.json", results.to_dict())
-                if trained := _trained(strategy):
+                if trained := keeper.trained_weights():
                     directory.save_weights("last", trained)
-                if reporter is not None:
-                    reporter.session_ended(results.to_dict())
+                keeper.measured()
+                if told is not None:
+                    told.session_ended(results.to_dict())
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
-        if reporter is not None:
-            reporter.run_ended(results.to_dict(), time.perf_counter() - started)
+        if told is not None:
+            told.run_ended(results.to_dict(), time.perf_counter() - started)
     return results
 
 
 def _session(
-    strategy: Strategy, stream: Stream | TextStream, session: int, measured: Measured, results: Results
+    strategy: Strategy,
+    stream: Stream | TextStream,
+    session: int,
+    measured: Measured,
+    results: Results,
+    keeper: Keeper,
 ) -> dict[str, Any]:
     """Trains one session, measures the model and adds the record to the results."""
+    keeper.begin(session)
     start = device_time(strategy.device)
-    strategy.train(stream.train_stream[session], eval_streams=[])
+    if not keeper.is_trained:
+        with keeper.explained("training"):
+            strategy.train(stream.train_stream[session], eval_streams=[])
     trained = device_time(strategy.device)
-    strategy.eval(stream.test_stream[: session + 1])
+    train_seconds = keeper.trained(trained - start)
+    trained = device_time(strategy.device)
+    with keeper.explained("evaluating"):
+        strategy.eval(stream.test_stream[: session + 1])
     evaluated = device_time(strategy.device)
     accuracy = measured.session_accuracy(stream, session)
     matrix = [*results.accuracy_matrix, accuracy.by_session]
@@ -126,7 +160,7 @@ def _session(
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
         "training": measured.training_record(),
-        "train_seconds": trained - start,
+        "train_seconds": train_seconds,
         "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
         "diagnostics": known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import metadata
@@ -61,6 +62,36 @@ class Results:
         self.sessions.append(record)
         self.accuracy_matrix.append(accuracies)
         self.test_images.append(test_images)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {name: getattr(self, name) for name in ("sessions", "accuracy_matrix", "test_images")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        for name in state:
+            setattr(self, name, state[name])
+
+    @classmethod
+    def read(cls, directory: Path) -> Results:
+        """The results of a run that is over.
+
+        Raises:
+            UserError: there are none, or they are damaged.
+
+        """
+        path = directory / "results.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            given = {name: content[name] for name in ("scenario", "strategy", "seed", "status", "stands_in_for")}
+            found = cls(**given, path=directory, sessions=content["sessions"], accuracy_matrix=content["accuracy_matrix"])
+            found.measures_forgetting = content["summary"].get("average_forgetting") is not None
+            found.test_images = content["test_images"]
+        except OSError as error:
+            raise UserError(f"there are no results: {error.strerror}", where=str(path)) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"these results are damaged ({type(error).__name__})", where=str(path)) from error
+        return found
 
     @property
     def accuracies(self) -> list[float]:
@@ -131,31 +162,34 @@ class RunDirectory:
 
     Args:
         path: made if it is not there.
+        resume: go on with the run that it holds, if it does.
 
     Raises:
         UserError: it holds a run already, another process writes to it, or it cannot be written.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
-        check_usable(path)
+        check_usable(path, resume=resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # Exclusive creation is the lock: of two processes one comes second.
-            os.close(os.open(path / ".lock", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        except FileExistsError as error:
-            raise UserError(
-                "another run is writing to this directory",
-                where=str(path),
-                fix=f"choose another --out; if that run is dead, remove {path / '.lock'}",
-            ) from error
+            self._lock = _locked(path / ".lock")
+        except BlockingIOError as error:
+            other = "another run is writing to this directory"
+            raise UserError(other, where=str(path), fix="wait for it, or choose another --out") from error
         except OSError as error:
             raise _unwritable(path, error.strerror) from error
+        try:
+            check_usable(path, resume=resume)  # that run may have ended just now
+        except UserError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Gives the directory free."""
         (self.path / ".lock").unlink(missing_ok=True)
+        os.close(self._lock)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
@@ -165,6 +199,25 @@ class RunDirectory:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a JSON file whole or not at all."""
         self.write_text(name, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """What :meth:`write_json` wrote; ``None`` if there is no such file.
+
+        Raises:
+            UserError: it is damaged.
+
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"this file is damaged ({type(error).__name__})", where=str(path)) from error
+
+    def write_sessions(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Writes ``sessions.jsonl`` anew: of a run that is resumed it may tell more than its checkpoint knows."""
+        self.write_text("sessions.jsonl", "".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
 
     def append_session(self, record: Mapping[str, Any]) -> None:
         """Adds a line to ``sessions.jsonl`` and has it on disk before it returns."""
@@ -183,15 +236,29 @@ class RunDirectory:
             save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary)
 
 
-def check_usable(path: Path) -> None:
+def _locked(path: Path) -> int:
+    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends."""
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its holder has just removed it
+
+
+def check_usable(path: Path, *, resume: bool = False) -> None:
     """Makes sure, before anything is loaded or trained, that a run can go to ``path``; writes nothing.
 
     Raises:
         UserError: it is a file, it holds a run already, or it cannot be written.
     """
     taken = [name for name in ("manifest.json", "results.json", "sessions.jsonl") if (path / name).exists()]
-    if taken:
-        remedy = "choose another --out, or remove the old run"
+    if taken and not resume:
+        remedy = "choose another --out, go on with it (--resume), or remove it"
         raise UserError(f"this directory already holds a run ({taken[0]})", where=str(path), fix=remedy)
     nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not nearest.is_dir():

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -30,6 +30,13 @@ class ChosenStrategy:
     settings: Mapping[str, Any]
 
 
+class CheckpointSettings(Block):
+    """When a run saves where it is; between two sessions it always does."""
+
+    minutes: float | None = Field(default=10.0, gt=0, description="of training between two checkpoints; null: no limit")
+    iterations: int | None = Field(default=None, ge=1, description="between two checkpoints; null: no limit")
+
+
 class Scenario(Block):
     """One experiment, whole and reproducible: data, stream, strategy, evaluation, seed."""
 
@@ -42,6 +49,10 @@ class Scenario(Block):
     published: dict[str, Published] = Field(default={}, description="published figures by method")
     references: list[str] = Field(default=[], description="strategies that run after the main one on the same stream")
     seed: Seed = Field(default=0, description="of everything that is random in a run")
+    checkpoints: CheckpointSettings = Field(default=CheckpointSettings(), description="when a run saves where it is")
+    on_nan: Literal["stop", "skip", "rewind"] = Field(
+        default="stop", description="a loss that is no number: end the run, leave the step out, or go back"
+    )
     otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
 
     _path: Path = PrivateAttr(Path("scenario.yaml"))

@@ -67,6 +67,14 @@ class AgainstBefore:
         gain = update_gain(matrix[-1][-2], matrix[-2][-1], matrix[-1][-1])
         return dict(zip(FIGURES, (negative, positive, gain, self._constraints(self._last.query, last)), strict=True))
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered of the last version."""
+        return {"last": None if self._last is None else (self._last.query, self._last.gallery, self._last.right)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        self._last = None if state["last"] is None else _Version(*state["last"])
+
     def _constraints(self, query: Tensor, last: _Version) -> dict[str, float | None] | None:
         if self.truncate:
             query, _ = truncated(query, last.query)

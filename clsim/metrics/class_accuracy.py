@@ -80,6 +80,13 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
         """Forgets the evaluation in progress."""
         self._sums = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: every evaluation counts anew."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is stored."""
+
     def before_eval(self, strategy: Any) -> None:
         """Starts from nothing."""
         self.reset()

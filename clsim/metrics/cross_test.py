@@ -147,6 +147,24 @@ class CrossTests(VersionTests):
         }
         return record, None if self.service is None else self.service.enrol(query, gallery, seconds)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept of the versions so far; galleries in files stay there."""
+        return {
+            **super().state_dict(),
+            "kept": [self._kept.get(criterion) for criterion in (self.criterion, *self.also.values())],
+            "before": self._before.state_dict(),
+            "service": None if self.service is None else self.service.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        super().load_state_dict(state)
+        criteria = zip((self.criterion, *self.also.values()), state["kept"], strict=True)
+        self._kept = {criterion: kept for criterion, kept in criteria if kept is not None}
+        self._before.load_state_dict(state["before"])
+        if self.service is not None:
+            self.service.load_state_dict(state["service"])
+
     def _extract(self, strategy: Any) -> tuple[Tensor, Tensor, float]:
         """Features of query and gallery, on the strategy's device, and the seconds a gallery image took."""
         embed = self.embed or getattr(strategy.model, "embed", None)

@@ -181,6 +181,18 @@ class PairTests(VersionTests):
         beats = operator.gt if self.strict else operator.ge
         return {name: beats(row[-2], before[name][-1]) for name, row in also.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept of the versions so far."""
+        kept = {name: getattr(self, name) for name in ("_indexes", "_ranks", "_rows")}
+        return {**super().state_dict(), **kept, "service": None if self.service is None else self.service.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        super().load_state_dict(state)
+        self._indexes, self._ranks, self._rows = state["_indexes"], state["_ranks"], state["_rows"]
+        if self.service is not None:
+            self.service.load_state_dict(state["service"])
+
     def _extract(self, strategy: Any) -> tuple[Tensor, Tensor, float]:
         """Features of images and texts, on the strategy's device, and the seconds an image took."""
         model, device = strategy.model, torch.device(strategy.device)

@@ -130,6 +130,14 @@ class ServiceView:
             "device_seconds_saved": earlier * seconds_per_image,
         }
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is stored of the items so far, and what version 0 made of all."""
+        return {"stored": self._stored, "first": self._first, "answerable": self._answerable}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave, after :meth:`open`."""
+        self._stored, self._first, self._answerable = state["stored"], state["first"], state["answerable"]
+
     def _search_at_first(self, query: Tensor, fresh: Tensor) -> dict[str, Any]:
         accuracy = self._accuracy(query, fresh)
         return {"accuracy": accuracy, "full_backfill": accuracy, "no_update": accuracy, "backfill": None}

@@ -63,6 +63,16 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
                 self.accuracy.append(right / counted)
         self._start_epoch()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Finished epochs, and what was put aside of the present one: sums over other parts are rounded otherwise."""
+        aside = {name: getattr(self, name) for name in ("_losses", "_answers", "_labels", "_sums")}
+        return {"loss": self.loss, "accuracy": self.accuracy, **aside}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        for name in state:
+            setattr(self, name, state[name])
+
     def _start_epoch(self) -> None:
         self._losses: list[Tensor] = []
         self._answers: list[Tensor] = []

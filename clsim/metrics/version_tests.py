@@ -11,6 +11,7 @@ from avalanche.evaluation.metric_results import MetricValue
 from clsim.metrics.similarity import BLOCK, holding
 
 Matrix = list[list[float]]
+_KEPT = ("matrix", "passes", "_due", "_record", "_service_record")
 
 
 class VersionTests(PluginMetric[Matrix], ABC):
@@ -50,6 +51,15 @@ class VersionTests(PluginMetric[Matrix], ABC):
     def service_record(self) -> dict[str, Any] | None:
         """The ``service`` record of the last version; ``None`` before the first, or without a service."""
         return self._service_record
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept of the versions so far."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        for name in _KEPT:
+            setattr(self, name, state[name])
 
     def before_training_exp(self, strategy: Any) -> None:
         """Makes sure that no version is passed over.

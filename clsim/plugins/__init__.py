@@ -8,6 +8,7 @@ from clsim.plugins.feature_replay import FeatureReplay
 from clsim.plugins.feature_teacher import FeatureTeacher
 from clsim.plugins.freeze_after_base import FreezeAfterBase
 from clsim.plugins.gradient_scale import NewClassGradientScale
+from clsim.plugins.loss_guard import LossGuard
 from clsim.plugins.model_replacement import ModelReplacement
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.old_prototypes import OldPrototypes
@@ -27,6 +28,7 @@ __all__ = [
     "FeatureReplay",
     "FeatureTeacher",
     "FreezeAfterBase",
+    "LossGuard",
     "ModelReplacement",
     "ModelUpgrade",
     "NewClassGradientScale",

@@ -80,6 +80,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
         counts = torch.tensor([len(texts) for texts in pairs.captions])
         self._counts, self._first = counts, counts.cumsum(0) - counts
         self._tokens = self._index = self._told = torch.zeros(0)
+        self._draw = torch.Generator()
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Looks up the images, and takes the captions to tokens; every model has its own."""
@@ -116,3 +117,11 @@ class CaptionContrast(SupervisedPlugin[Any]):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """What was looked up has done its work."""
         self._tokens = self._index = self._told = torch.zeros(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the captions are drawn; the rest is looked up again."""
+        return {"draw": self._draw.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        self._draw.set_state(state["draw"])

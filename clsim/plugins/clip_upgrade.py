@@ -49,3 +49,19 @@ class ClipUpgrade(SupervisedPlugin[Any]):
         self.old = None
         if self._epochs is not None:
             strategy.train_epochs, self._epochs = self._epochs, None
+
+    def rebuild(self, strategy: Any) -> None:
+        """The structure of the session's model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        self.before_train_dataset_adaptation(strategy)
+
+    def rebuild_end(self, strategy: Any) -> None:
+        """As when the session was over."""
+        self.after_training_exp(strategy)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epochs that session 0 does without; the old model is the one that a session begins with."""
+        return {"epochs": self._epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        self._epochs = state["epochs"]

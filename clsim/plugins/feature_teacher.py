@@ -70,6 +70,13 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         """Its work is done."""
         self.teacher = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: a session that is resumed copies its teacher again."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is stored."""
+
 
 def _frozen(model: nn.Module) -> nn.Module:
     return deepcopy(model).eval().requires_grad_(False)

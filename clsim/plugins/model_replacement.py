@@ -101,6 +101,26 @@ class ModelReplacement(SupervisedPlugin[Any]):
             self._perform_amid(strategy, replacement)
         self._due = []
 
+    def rebuild(self, strategy: Any) -> None:
+        """The structure of the session's last model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        for replacement in self._of_session(strategy):
+            strategy.model.replace(replacement.model)
+            strategy.model.to(strategy.device, memory_format=self.memory_format)
+
+    def rebuild_amid(self, strategy: Any, state: dict[str, Any]) -> None:
+        """Performs what was performed amid the session, before its state is given back."""
+        while len(self.performed) < len(state["performed"]):
+            self._perform_amid(strategy, self._due.pop(0)[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the session has come, and what has arrived in it."""
+        return {"iterations": self._iterations, "performed": [each.record() for each in self.performed]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        self._iterations = state["iterations"]
+        self.performed = [Performed(**each) for each in state["performed"]]
+
     def _of_session(self, strategy: Any) -> tuple[Replacement, ...]:
         return tuple(getattr(strategy.experience, "replacements", ()))
 

@@ -57,6 +57,22 @@ class ModelUpgrade(SupervisedPlugin[Any]):
         """The old model has done its work."""
         self.old = None
 
+    def rebuild(self, strategy: Any) -> None:
+        """The structure of the session's model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        self.before_train_dataset_adaptation(strategy)
+
+    def rebuild_end(self, strategy: Any) -> None:
+        """The old model is not needed any more."""
+        self.old = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epochs of a session whose model is trained; the old model is the one that a session begins with."""
+        return {"epochs": self._epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave."""
+        self._epochs = state["epochs"]
+
 
 def _loaded(strategy: Any) -> Any:
     """The replacement before the session, if there is one."""

@@ -81,3 +81,10 @@ class OldPrototypes(SupervisedPlugin[Any]):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Their work is done."""
         self.prototypes = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: a session that is resumed lets the old model look again."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is stored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.alignment import orthogonal_procrustes
@@ -37,3 +38,10 @@ class Procrustes(SupervisedPlugin[Any]):
         new, _ = outputs_of(strategy.model.eval().embed, session_batches(strategy))
         wanted, _ = outputs_of(old.embed, session_batches(strategy))
         strategy.model.turn(orthogonal_procrustes(new, wanted))
+
+    def rebuild_end(self, strategy: Any) -> None:
+        """The structure of a model that was turned, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        old: Any = self.upgrade.old
+        if old is not None:
+            model = strategy.model
+            model.turn(torch.eye(model.dimensions, old.dimensions, device=strategy.device))

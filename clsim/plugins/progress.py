@@ -62,6 +62,14 @@ class Progress(SupervisedPlugin[Any]):
         if self._steps:
             self._tell(strategy, read_loss=True)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Steps of the session so far."""
+        return {"steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What :meth:`state_dict` gave; the pace is measured anew."""
+        self._steps = state["steps"]
+
     def _tell(self, strategy: Any, *, read_loss: bool) -> None:
         self._told = time.perf_counter()
         loss = float(strategy.loss.detach()) if read_loss else None

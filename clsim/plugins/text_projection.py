@@ -115,3 +115,10 @@ class TextProjection(SupervisedPlugin[Any]):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Their work is done."""
         self.old_texts = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: a session that is resumed trains the projection again, with the same draws."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing is stored."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from avalanche.core import BasePlugin
@@ -19,12 +19,30 @@ from torch.optim import SGD, Optimizer
 
 from clsim.data.images import Images
 from clsim.device import Precision, autocast
+from clsim.resume.randomness import loader_state, set_loader_state
 from clsim.streams.session import ResidentView, Session
 from clsim.training.callbacks import listeners
 from clsim.training.forward import Compile, ForwardPass
 from clsim.training.loaders import ResidentBatches
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
+
+
+class GoingOn(NamedTuple):
+    """A point within a session that is resumed.
+
+    Attributes:
+        epoch: from 0.
+        step: iterations of it that are done.
+        loader_state: see :func:`~clsim.resume.randomness.loader_state`.
+        restore: makes model, optimiser, plugins and generators what they were at this point.
+
+    """
+
+    epoch: int
+    step: int
+    loader_state: Any
+    restore: Callable[[], None]
 
 
 class Strategy(SupervisedTemplate[Session, Any, Any]):
@@ -53,6 +71,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     Attributes:
         images_trained: images that went through training batches in the present or last session.
+        epoch, step: of the present session the epoch, from 0, and how many of its iterations are done.
+        after_step: called when an iteration is over and everything is settled.
+        going_on: where the next session is to go on that was begun elsewhere.
+        loader_state: of what decides the order of the batches, when the epoch began; kept for ``after_step``.
 
     """
 
@@ -97,6 +119,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         # Data order draws from a stream of its own, derived from the global seed without consuming it.
         self.order = torch.Generator().manual_seed(torch.initial_seed())
         self.images_trained = 0
+        self.epoch = self.step = 0
+        self.after_step: Callable[[], None] | None = None
+        self.going_on: GoingOn | None = None
+        self.loader_state: Any = None
         self._resident: dict[str, Images] = {}
 
     # -- data -------------------------------------------------------------------------------------------------
@@ -153,6 +179,11 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.mbatch[0] = images
 
     # -- model and optimiser ----------------------------------------------------------------------------------
+
+    @property
+    def makes_optimizer(self) -> bool:
+        """Whether every session has an optimiser of its own."""
+        return self._make_optimizer is not None
 
     def make_optimizer(self, **kwargs: Any) -> None:
         """A new optimiser over the trainable parameters, or the given one brought up to date with them."""
@@ -211,6 +242,38 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.images_trained = 0
         super()._before_training_exp(**kwargs)
 
+    def _train_exp(self, experience: Any, eval_streams: Any = None, **kwargs: Any) -> None:
+        """All epochs of a session, or those that are left of one that goes on."""
+        first = 0
+        if self.going_on is not None:
+            first = self.going_on.epoch
+            # Here for the callbacks of the epoch, which look at the clock; once more behind them, which were called
+            # at this epoch's beginning already.
+            self.going_on.restore()
+        for self.epoch in range(first, self.train_epochs):
+            self._before_training_epoch(**kwargs)
+            if self._stop_training:
+                self._stop_training: bool = False
+                break
+            self.training_epoch(**kwargs)
+            self._after_training_epoch(**kwargs)
+
+    def _batches(self) -> Iterator[Any]:
+        """The epoch's batches, or those that are left of an epoch that goes on."""
+        going_on, self.going_on, self.step = self.going_on, None, 0
+        if going_on is None:
+            if self.after_step is not None:
+                self.loader_state = loader_state(self.dataloader)
+            return iter(self.dataloader)
+        self.loader_state = going_on.loader_state
+        set_loader_state(self.dataloader, going_on.loader_state)
+        batches = iter(self.dataloader)
+        for _ in range(going_on.step):
+            next(batches)
+        self.step = going_on.step
+        going_on.restore()
+        return batches
+
     def training_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader, with Avalanche's order of callbacks."""
         # Only there does the number of steps matter, which not every loader knows.
@@ -221,9 +284,11 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             heard[name] for name in _TRAINING_CALLBACKS[:4]
         )
         after_backward, before_update, after_update, after_iteration = (heard[name] for name in _TRAINING_CALLBACKS[4:])
+        after_step = self.after_step
+        batches = self._batches()
         nothing = self._make_empty_loss()
         version = nothing._version
-        for self.mbatch in self.dataloader:
+        for self.mbatch in batches:
             if self._stop_training:
                 break
             self._unpack_minibatch()
@@ -257,6 +322,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
             self.images_trained += self.mbatch[1].shape[0]
             for call in after_iteration:
                 call(self, **kwargs)
+            self.step += 1
+            if after_step is not None:
+                after_step()
 
     def _after_training_exp(self, **kwargs: Any) -> None:
         self.passes.stop()
