@@ -12,12 +12,12 @@ import torch
 
 from clsim.config import Scenario
 from clsim.device import device_time, peak_memory
-from clsim.files import sha256_of
+from clsim.manifest import seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
-from clsim.store import Results, RunDirectory, check_usable, manifest
+from clsim.store import Results, RunDirectory, check_usable
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
@@ -81,7 +81,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
         torch.cuda.reset_peak_memory_stats(strategy.device)
     started, threads = time.perf_counter(), torch.get_num_threads()
     try:
-        _write_manifest(directory, prepared)
+        write_manifest(directory, prepared)
         if reporter is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(reporter))
             reporter.run_started(_info(prepared, path))
@@ -94,6 +94,7 @@ def simulate(prepared: Prepared, *, out: Path | None = None, reporter: Reporter 
                     directory.save_weights("last", trained)
                 if reporter is not None:
                     reporter.session_ended(results.to_dict())
+        seal(path)
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
@@ -157,35 +158,6 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
         published=list(published.accuracy) if published and published.accuracy else None,
         published_compatibility=compatibility if any(value is not None for value in compatibility.values()) else None,
     )
-
-
-def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
-    stream = prepared.stream
-    hashes = {"train images": stream.dataset.train.sha256, "test images": stream.dataset.test.sha256}
-    if prepared.compared is not None:
-        hashes |= {"query images": prepared.compared[0].sha256, "gallery images": prepared.compared[1].sha256}
-    arriving = stream.models if isinstance(stream, TextStream) else [arrival.model for arrival in stream.replacements]
-    hashes |= {f"{'model' if isinstance(stream, TextStream) else 'replacement'} {m.name}": m.sha256 for m in arriving}
-    for module in prepared.strategy.model.modules():
-        if isinstance(weights := getattr(module, "weights_sha256", None), str):
-            hashes["pre-trained weights"] = weights
-    if prepared.scenario is not None:
-        hashes["strategy file"] = sha256_of(prepared.scenario.selected_strategy.path)
-        directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
-    content = manifest(
-        seed=prepared.seed,
-        device=str(prepared.strategy.device),
-        hashes=hashes,
-        settings={
-            "scenario": prepared.name,
-            "strategy": prepared.strategy_name,
-            "precision": prepared.strategy.precision,
-            "compile": prepared.strategy.passes.compile,
-            "threads": torch.get_num_threads(),
-            "stands_in_for": prepared.stands_in_for,
-        },
-    )
-    directory.write_json("manifest.json", content)
 
 
 def _trained(strategy: Strategy) -> dict[str, torch.Tensor]:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SAVED = ("images_not_reprocessed", "device_seconds_saved")
-PACKAGES = ("torch", "torchvision", "avalanche-lib", "open_clip_torch", "timm", "numpy", "safetensors")
 
 
 @dataclass
@@ -202,48 +196,3 @@ def check_usable(path: Path) -> None:
 
 def _unwritable(path: Path, reason: str | None) -> UserError:
     return UserError(f"cannot write the run directory: {reason}", where=str(path), fix="choose another --out")
-
-
-def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was made of and on: ``manifest.json``.
-
-    Args:
-        seed: the run's seed.
-        device: where it computes.
-        hashes: sha256 of data, weights and code, by name.
-        settings: further facts of the run.
-
-    """
-    return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "seed": seed,
-        "device": device,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "clsim": metadata.version("clsim"),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "git": _git_state(),
-        "hashes": dict(hashes),
-        **settings,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_state() -> dict[str, Any] | None:
-    """Commit of clsim's own checkout and whether it is altered; ``None`` outside one or without git."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "altered": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
