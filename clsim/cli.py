@@ -82,6 +82,8 @@ def run(
     seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run for every seed.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's files go.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was not completed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume even what is not the same run any more.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
@@ -89,12 +91,14 @@ def run(
     """Run a scenario: train, measure and report, session by session."""
     from clsim.config import load_scenario
     from clsim.errors import UserError
-    from clsim.series import read_seeds, run_series
+    from clsim.series import GoingOn, read_seeds, run_series
 
     if quiet and json:
         raise UserError("--quiet and --json exclude each other")
     if seed is not None and seeds is not None:
         raise UserError("--seed and --seeds exclude each other")
+    if force and not resume:
+        raise UserError("--force belongs to --resume")
     numbers = read_seeds(seeds.split(",")) if seeds is not None else []
     # Loaded here too, so that a mistake shows before torch is imported.
     loaded = load_scenario(scenario, set_, strategy=strategy, seed=seed)
@@ -106,6 +110,7 @@ def run(
         device=device,
         out=out,
         strict=strict,
+        going_on=GoingOn(resume, force),
         mode="json" if json else "quiet" if quiet else "auto",
     )
 

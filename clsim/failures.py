@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "canno
 
 
 @contextmanager
-def explained(what: str, batch: int | None, settings: str, last: str) -> Iterator[None]:
+def explained(what: str, batch: int | None, settings: str, last: Callable[[], str]) -> Iterator[None]:
     """Has an exhausted memory and a worker that died name what would help.
 
     Args:
@@ -29,11 +29,11 @@ def explained(what: str, batch: int | None, settings: str, last: str) -> Iterato
         yield
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
-            fix = f"make {settings} smaller. {last}"
+            fix = f"make {settings} smaller; {last()}"
             raise RunFailed(f"out of memory while {what}, with batches of {batch} images", fix=fix) from error
         if "DataLoader worker" in str(error):
             reason = str(error).strip().splitlines()[0]
-            fix = f"often the machine was short of memory: use fewer workers. {last}"
+            fix = f"often the machine was short of memory: use fewer workers; {last()}"
             raise RunFailed(f"a worker died while {what}: {reason}", fix=fix) from error
         raise
 

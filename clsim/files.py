@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -35,3 +40,52 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, str] | None = None) -> None:
+    """Writes a safetensors file whole or not at all; the same content gives the same bytes.
+
+    The library keeps facts about the tensors in an order that changes from one process to the next.
+
+    Args:
+        path: of the file; its folder must be there.
+        tensors: on any device.
+        info: facts, kept in the file's header.
+
+    Raises:
+        OSError: it could not be written.
+
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        try:
+            save_file(_apart(tensors), temporary, dict(info) if info else None)
+        except SafetensorError as error:  # its own word for a full disk
+            raise OSError(str(error)) from error
+        if info:
+            _sort_header(temporary)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, none a part of something larger, or the same as another: both would be refused."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        alone = here.untyped_storage().nbytes() == here.nbytes and here.data_ptr() not in seen
+        found[name] = here if alone else here.clone()
+        seen.add(here.data_ptr())
+    return found
+
+
+def _sort_header(path: Path) -> None:
+    with path.open("r+b") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(text) <= length  # the same characters in another order
+        stream.seek(8)
+        stream.write(text.ljust(length))

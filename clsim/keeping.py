@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import Tensor
+
 from clsim.errors import UserError
 from clsim.interruption import Interrupted, Interruption
 from clsim.resume.codec import NotStorable, State
@@ -165,12 +167,17 @@ class Keeper:
 
     def _stop_if_asked(self) -> None:
         if self.interruption.requested:
-            how = f"--resume --out {self.results.path} goes on" if self._keeps else "it cannot be resumed"
-            raise Interrupted(f"{self.where()}; {how}")
+            raise Interrupted(self.where() if self._keeps else "this run cannot be resumed")
+
+    def trained_weights(self) -> dict[str, Tensor]:
+        """What training can have changed of the model, and its buffers."""
+        return self._snapshots.frozen.changed(self.strategy.model)
 
     def where(self) -> str:
         """The last checkpoint, for a message."""
-        return "there is no checkpoint yet" if self.last is None else f"saved {self.last}"
+        if self.last is None:
+            return "there is no checkpoint yet"
+        return f"the last checkpoint is of {self.last}; --resume --out {self.results.path} goes on from there"
 
     # -- to go on ---------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
         stream = _text_stream(scenario.stream, scenario, device)
     else:
         head: Head = "simplex" if settings.get("head") == "simplex" else "learnable"
-        plain = _sessions(scenario)
+        plain = plain_stream(scenario)
         # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
         compared = _compared(scenario, plain)
         named = settings.get("pretrained")
@@ -196,11 +196,11 @@ def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "
     """
     if isinstance(scenario.stream, TextUpgradeStream):
         return _text_stream(scenario.stream, scenario, device)
-    plain = _sessions(scenario)
+    plain = plain_stream(scenario)
     return _with_models(plain, scenario, _due(scenario, plain), head, device)
 
 
-def _sessions(scenario: Scenario) -> Stream:
+def plain_stream(scenario: Scenario) -> Stream:
     """The stream without what arrives from elsewhere: data and classes."""
     described = scenario.stream
     dataset = load(described.dataset, image_size=described.image_size)

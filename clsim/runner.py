@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ import torch
 
 from clsim.config import Scenario
 from clsim.device import device_time, peak_memory
-from clsim.files import sha256_of
+from clsim.failures import batch_settings, explained
+from clsim.interruption import Interruption
+from clsim.keeping import Keeper, Schedule
+from clsim.manifest import seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
-from clsim.plugins import Progress
+from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
-from clsim.store import Results, RunDirectory, check_usable, manifest
+from clsim.report.resilient import Resilient
+from clsim.resume.files import Checkpoints
+from clsim.store import Results, RunDirectory, check_usable
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
@@ -101,22 +108,25 @@ def simulate(
                 told.note(f"{path} is complete already")
             return Results.read(path)
         begun = write_manifest(directory, prepared, resume=resume, force=force)
+        if begun is not None:
+            torch.set_num_threads(begun)  # sums are split among threads, and rounded by the parts
         keeper = _keeper(prepared, results, directory, interruption, told)
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
         with interruption.listening(), _status(results, directory):
-            first = keeper.resume() if begun else 0
+            first = 0 if begun is None else keeper.resume()
             directory.write_sessions(results.sessions)
             for session in range(first, len(stream)):
-                record = _session(strategy, stream, session, measured, results, keeper)
+                record = _session(prepared, session, measured, results, keeper)
                 directory.append_session(record)
                 directory.write_json("results.json", results.to_dict())
                 if trained := keeper.trained_weights():
                     directory.save_weights("last", trained)
-                keeper.measured()
                 if told is not None:
                     told.session_ended(results.to_dict())
+                keeper.measured()
+        seal(path)
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
@@ -125,24 +135,18 @@ def simulate(
     return results
 
 
-def _session(
-    strategy: Strategy,
-    stream: Stream | TextStream,
-    session: int,
-    measured: Measured,
-    results: Results,
-    keeper: Keeper,
-) -> dict[str, Any]:
+def _session(prepared: Prepared, session: int, measured: Measured, results: Results, keeper: Keeper) -> dict[str, Any]:
     """Trains one session, measures the model and adds the record to the results."""
+    strategy, stream = prepared.strategy, prepared.stream
     keeper.begin(session)
     start = device_time(strategy.device)
     if not keeper.is_trained:
-        with keeper.explained("training"):
+        with _explained(prepared, keeper, "training"):
             strategy.train(stream.train_stream[session], eval_streams=[])
     trained = device_time(strategy.device)
     train_seconds = keeper.trained(trained - start)
     trained = device_time(strategy.device)
-    with keeper.explained("evaluating"):
+    with _explained(prepared, keeper, "evaluating"):
         strategy.eval(stream.test_stream[: session + 1])
     evaluated = device_time(strategy.device)
     accuracy = measured.session_accuracy(stream, session)
@@ -193,39 +197,61 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
     )
 
 
-def _write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
-    stream = prepared.stream
-    hashes = {"train images": stream.dataset.train.sha256, "test images": stream.dataset.test.sha256}
-    if prepared.compared is not None:
-        hashes |= {"query images": prepared.compared[0].sha256, "gallery images": prepared.compared[1].sha256}
-    arriving = stream.models if isinstance(stream, TextStream) else [arrival.model for arrival in stream.replacements]
-    hashes |= {f"{'model' if isinstance(stream, TextStream) else 'replacement'} {m.name}": m.sha256 for m in arriving}
-    for module in prepared.strategy.model.modules():
-        if isinstance(weights := getattr(module, "weights_sha256", None), str):
-            hashes["pre-trained weights"] = weights
-    if prepared.scenario is not None:
-        hashes["strategy file"] = sha256_of(prepared.scenario.selected_strategy.path)
-        directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
-    content = manifest(
-        seed=prepared.seed,
-        device=str(prepared.strategy.device),
-        hashes=hashes,
-        settings={
-            "scenario": prepared.name,
-            "strategy": prepared.strategy_name,
-            "precision": prepared.strategy.precision,
-            "compile": prepared.strategy.passes.compile,
-            "threads": torch.get_num_threads(),
-            "stands_in_for": prepared.stands_in_for,
-        },
+def _explained(prepared: Prepared, keeper: Keeper, doing: str) -> AbstractContextManager[None]:
+    """Names what would help where memory runs out."""
+    strategy, settings = prepared.strategy, "evaluation.batch_size or evaluation.memory"
+    batch = strategy.eval_mb_size
+    if doing == "training":
+        batch = strategy.train_mb_size
+        settings = batch_settings(prepared.scenario.selected_strategy.settings if prepared.scenario else {}, batch)
+    return explained(f"{doing} in session {keeper.session}", batch, settings, keeper.where)
+
+
+def _keeper(
+    prepared: Prepared, results: Results, directory: RunDirectory, interruption: Interruption, told: Reporter | None
+) -> Keeper:
+    """What saves the run, and the guard that ends it with the place of the last checkpoint."""
+    strategy, scenario = prepared.strategy, prepared.scenario
+    guard = LossGuard("stop" if scenario is None else scenario.on_nan)
+    strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), guard)
+    keeper = Keeper(
+        strategy,
+        prepared.stream,
+        results,
+        Checkpoints(directory.path / "checkpoints"),
+        schedule=Schedule() if scenario is None else Schedule(**scenario.checkpoints.model_dump()),
+        interruption=interruption,
+        tell=_tell if told is None else told.note,
     )
-    directory.write_json("manifest.json", content)
+    guard.advice = keeper.where
+    return keeper
 
 
-def _trained(strategy: Strategy) -> dict[str, torch.Tensor]:
-    """What training can have changed: trainable parameters and buffers."""
-    frozen = {name for name, parameter in strategy.model.named_parameters() if not parameter.requires_grad}
-    return {name: tensor for name, tensor in strategy.model.state_dict().items() if name not in frozen}
+def _tell(text: str) -> None:
+    print(f"clsim: {text}", file=sys.stderr)
+
+
+def _is_complete(directory: RunDirectory) -> bool:
+    """Whether there is nothing to go on with; seals a run that was killed in its very last moment."""
+    present = directory.read_json("results.json")
+    if not isinstance(present, dict) or present.get("status") != "complete":
+        return False
+    if "files" not in (directory.read_json("manifest.json") or {}):
+        seal(directory.path)
+    return True
+
+
+def _last_unfinished(prepared: Prepared) -> Path | None:
+    """The latest run of this scenario, strategy and seed that was begun and not completed."""
+    place = _default_path(prepared).parent
+    for path in sorted(place.glob(f"seed{prepared.seed}-*"), reverse=True):
+        try:
+            status = json.loads((path / "results.json").read_text(encoding="utf-8")).get("status")
+        except (OSError, ValueError, AttributeError):
+            status = None
+        if status != "complete" and (path / "manifest.json").exists():
+            return path
+    return None
 
 
 @contextmanager

@@ -23,6 +23,16 @@ UPGRADES = ("upgrade", "text_upgrade")
 """Kinds of stream that bring a new model in every session."""
 
 
+class GoingOn(NamedTuple):
+    """Whether runs that were not completed are resumed, and whether even if they are not the same any more."""
+
+    resume: bool = False
+    force: bool = False
+
+
+AFRESH = GoingOn()
+
+
 class Entry(NamedTuple):
     """One strategy of a series, to run with every seed."""
 
@@ -42,6 +52,7 @@ def run_series(
     device: str = "auto",
     out: Path | None = None,
     strict: bool = False,
+    going_on: GoingOn = AFRESH,
     mode: Mode = "auto",
 ) -> list[list[Results]]:
     """Run a scenario's strategy with every seed, then its references, then print the comparison.
@@ -57,6 +68,7 @@ def run_series(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
         out: directory of a single run; of several, ``out/seed<seed>``, and ``out/<reference>`` for references.
         strict: refuse rather than run a stand-in.
+        going_on: whether runs are resumed; those that are complete are left as they are.
         mode: how to report.
 
     Returns:
@@ -65,10 +77,11 @@ def run_series(
     by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
     if out is not None:
         for folder in _folders(scenario, seeds, out, references=not by_hand):
-            check_usable(folder)
+            check_usable(folder, resume=going_on.resume)
 
     def every_seed(entry: Entry) -> list[Results]:
-        return [_run(entry, seed, several=len(seeds) > 1, device=device, mode=mode) for seed in seeds]
+        several = len(seeds) > 1
+        return [_run(entry, seed, several=several, device=device, mode=mode, going_on=going_on) for seed in seeds]
 
     finished = [every_seed(Entry(str(scenario.path), strategy, overrides, out, strict))]
     for entry in () if by_hand else reference_entries(scenario, finished[0][0], overrides, out):
@@ -135,7 +148,7 @@ def _folder(out: Path, seed: int, *, several: bool) -> Path:
     return out / f"seed{seed}" if several else out
 
 
-def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> Results:
+def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode, going_on: GoingOn) -> Results:
     from clsim.runner import run
 
     reporter = make_reporter(mode)
@@ -148,6 +161,7 @@ def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode) -> 
             device=device,
             out=_folder(entry.out, seed, several=several) if entry.out else None,
             strict=entry.strict,
+            **going_on._asdict(),
             reporter=reporter,
         )
     finally:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
-from clsim.files import atomic
+from clsim.files import atomic, save_tensors
 from clsim.metrics import (
     average_accuracy,
     average_accuracy_weighted,
@@ -28,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+_READ = ("scenario", "strategy", "seed", "status", "stands_in_for", "sessions", "accuracy_matrix", "test_images")
 SAVED = ("images_not_reprocessed", "device_seconds_saved")
-PACKAGES = ("torch", "torchvision", "avalanche-lib", "open_clip_torch", "timm", "numpy", "safetensors")
 
 
 @dataclass
@@ -83,10 +78,8 @@ class Results:
         path = directory / "results.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            given = {name: content[name] for name in ("scenario", "strategy", "seed", "status", "stands_in_for")}
-            found = cls(**given, path=directory, sessions=content["sessions"], accuracy_matrix=content["accuracy_matrix"])
-            found.measures_forgetting = content["summary"].get("average_forgetting") is not None
-            found.test_images = content["test_images"]
+            found = cls(path=directory, **{name: content[name] for name in _READ})
+            found.measures_forgetting = content["summary"]["average_forgetting"] is not None
         except OSError as error:
             raise UserError(f"there are no results: {error.strerror}", where=str(path)) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -147,6 +140,7 @@ class Results:
             "sessions": self.sessions,
             "summary": self.summary(),
             "accuracy_matrix": self.accuracy_matrix,
+            "test_images": self.test_images,
             "compatibility_matrix": self.compatibility_matrix,
             "matrices": self.matrices,
         }
@@ -228,12 +222,9 @@ class RunDirectory:
 
     def save_weights(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Writes ``checkpoints/<name>.safetensors`` whole or not at all."""
-        from safetensors.torch import save_file
-
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
-        with atomic(folder / f"{name}.safetensors") as temporary:
-            save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary)
+        save_tensors(folder / f"{name}.safetensors", tensors)
 
 
 def _locked(path: Path) -> int:
@@ -269,48 +260,3 @@ def check_usable(path: Path, *, resume: bool = False) -> None:
 
 def _unwritable(path: Path, reason: str | None) -> UserError:
     return UserError(f"cannot write the run directory: {reason}", where=str(path), fix="choose another --out")
-
-
-def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was made of and on: ``manifest.json``.
-
-    Args:
-        seed: the run's seed.
-        device: where it computes.
-        hashes: sha256 of data, weights and code, by name.
-        settings: further facts of the run.
-
-    """
-    return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "seed": seed,
-        "device": device,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "clsim": metadata.version("clsim"),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "git": _git_state(),
-        "hashes": dict(hashes),
-        **settings,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_state() -> dict[str, Any] | None:
-    """Commit of clsim's own checkout and whether it is altered; ``None`` outside one or without git."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "altered": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -63,6 +63,25 @@ def load_scenario(
     return scenario
 
 
+def read_resolved(path: Path) -> Scenario:
+    """The scenario that a run left, every value checked; strategies are neither looked for nor read.
+
+    Raises:
+        UserErrors: it cannot be read or says something wrong.
+    """
+    document = read(path)
+    if not isinstance(document.value, dict):
+        what = f"expected a block of keys, got {describe(document.value)}"
+        raise UserErrors([*document.problems, UserError(what, where=document.place(()))])
+    scenario, found = _validated(document.value)
+    found += unknown_keys(Scenario, document.value)
+    problems = [UserError(f.what, where=document.place(f.path), fix=f.fix) for f in found]
+    problems += document.problems
+    if scenario is None or problems:
+        raise UserErrors(problems)
+    return scenario
+
+
 def _validated(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[Finding]]:
     try:
         # By way of JSON, where a strict tuple is a list; strict for the recipes too, whose models coerce.

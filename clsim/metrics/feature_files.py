@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from clsim.errors import UserError
-from clsim.files import atomic
+from clsim.files import save_tensors
 from clsim.metrics.criteria import Criterion, Kept
 
 _LABELS = "labels.safetensors"
@@ -35,6 +35,7 @@ class PairLabels:
     query: Tensor
     gallery: Tensor
     same_images: bool
+    info: dict[str, str]
 
 
 class FeatureFiles:
@@ -86,15 +87,32 @@ class FeatureFiles:
         tensors = {"query": query} if gallery is None else {"query": query, "gallery": gallery}
         self._write(self._path(version), tensors, info)
 
-    def load(self, version: int) -> VersionFeatures:
+    def load(self, version: int, labels: PairLabels | None = None) -> VersionFeatures:
         """The features of a version, memory-mapped, on the CPU.
 
+        Args:
+            version: its number.
+            labels: of the same images; that there are as many is made sure of.
+
         Raises:
-            UserError: the file is missing or damaged.
+            UserError: the file is missing or damaged, or does not fit the labels.
 
         """
-        tensors, info = _read(self._path(version))
-        return VersionFeatures(tensors["query"], tensors.get("gallery", tensors["query"]), info)
+        path = self._path(version)
+        tensors, info = _read(path)
+        features = VersionFeatures(*_sides(tensors, path), info)
+        for side, rows in (("query", features.query), ("gallery", features.gallery)):
+            if rows.ndim != 2 or not rows.is_floating_point() or 0 in rows.shape:
+                what = f"{rows.dtype} {list(rows.shape)}, not rows of numbers"
+                raise UserError(f"this file of stored features is damaged: its {side} is {what}", where=str(path))
+            known = len(rows) if labels is None else len(getattr(labels, side))
+            if known != len(rows):
+                what = f"holds {len(rows)} features of the {side} and {_LABELS} {known} labels"
+                raise UserError(f"this file of stored features {what}", where=str(path))
+        if features.query.shape[1] != features.gallery.shape[1]:
+            what = "query and gallery differ in width"
+            raise UserError(f"this file of stored features is damaged: {what}", where=str(path))
+        return features
 
     def load_labels(self) -> PairLabels:
         """The labels.
@@ -103,8 +121,14 @@ class FeatureFiles:
             UserError: the file is missing or damaged.
 
         """
-        tensors, _ = _read(self.folder / _LABELS)
-        return PairLabels(tensors["query"], tensors.get("gallery", tensors["query"]), "gallery" not in tensors)
+        path = self.folder / _LABELS
+        tensors, info = _read(path)
+        labels = PairLabels(*_sides(tensors, path), "gallery" not in tensors, info)
+        for side in (labels.query, labels.gallery):
+            if side.ndim != 1 or side.dtype != torch.int64 or not len(side):
+                what = f"{side.dtype} {list(side.shape)}, not class ids"
+                raise UserError(f"this file of stored features is damaged: it holds {what}", where=str(path))
+        return labels
 
     def versions(self) -> int:
         """Number of versions there are.
@@ -125,10 +149,7 @@ class FeatureFiles:
 
     def _write(self, path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, str] | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as temporary:
-            save_file(
-                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, dict(info or {})
-            )
+        save_tensors(path, tensors, dict(info or {}))
 
 
 def recompute_matrix(
@@ -153,7 +174,7 @@ def recompute_matrix(
     labels = files.load_labels()
     rule = Criterion.parse(criterion, exclude_self=labels.same_images, truncate=truncate)
     for version in range(files.versions()):
-        features = files.load(version)
+        features = files.load(version, labels)
         kept.append(rule.keep(features.gallery, labels.gallery))
         row, _ = rule.row(features.query, labels.query, kept)
         matrix.append(row)
@@ -166,8 +187,18 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except FileNotFoundError as error:
         raise UserError("this file of stored features is missing", where=str(path)) from error
-    except SafetensorError as error:
+    except OSError as error:
+        raise UserError(f"this file of stored features cannot be read: {error}", where=str(path)) from error
+    # A header that was tampered with ends in one or another of these, by what it says of its tensors.
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise UserError(f"this file of stored features is damaged: {error}", where=str(path)) from error
+
+
+def _sides(tensors: Mapping[str, Tensor], path: Path) -> tuple[Tensor, Tensor]:
+    """Query and gallery, one object where the same images are both."""
+    if "query" not in tensors:
+        raise UserError("this file of stored features is damaged: it has no query", where=str(path))
+    return tensors["query"], tensors.get("gallery", tensors["query"])
 
 
 def _equal(these: Mapping[str, Tensor], those: Mapping[str, Tensor]) -> bool:

@@ -237,10 +237,12 @@ def recompute_pairs(folder: Path, k: int = 1) -> dict[str, list[list[float]]]:
 
     """
     files, matrices = FeatureFiles(folder), {direction: list[list[float]]() for direction in DIRECTIONS}
-    items = files.load_labels().query
-    versions = [files.load(version) for version in range(files.versions())]
+    labels = files.load_labels()
+    versions = [files.load(version, labels) for version in range(files.versions())]
     for number, asks in enumerate(versions):
-        ranks = [pair_ranks(asks.gallery, asks.query, old.gallery, old.query, items) for old in versions[: number + 1]]
+        ranks = [
+            pair_ranks(asks.gallery, asks.query, old.gallery, old.query, labels.query) for old in versions[: number + 1]
+        ]
         for side, direction in enumerate(DIRECTIONS):
             matrices[direction].append([_share(pair[side], k) for pair in ranks])
     return matrices

@@ -10,12 +10,10 @@ from typing import Any, Literal
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.files import atomic
+from clsim.files import save_tensors
 from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.classifier import ClipImageTower
@@ -96,15 +94,8 @@ def save_classifier(
     """
     state = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
     state["projection" if head == "simplex" else "classifier"] = top
-    stored = {
-        key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous() for key, value in state.items()
-    }
-    metadata = {"format": FORMAT, "name": name, "backbone": architecture, "head": head}
-    try:
-        with atomic(path) as temporary:
-            save_file(stored, temporary, metadata)
-    except SafetensorError as error:  # safetensors' own word for a full disk
-        raise OSError(str(error)) from error
+    stored = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
+    save_tensors(path, stored, {"format": FORMAT, "name": name, "backbone": architecture, "head": head})
 
 
 def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:

@@ -16,12 +16,10 @@ import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.convert import convert_state_dict
 from open_clip.model import CLIP, CustomTextCLIP
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.files import atomic
+from clsim.files import save_tensors
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
@@ -113,13 +111,8 @@ def save_clip(
         "words": json.dumps(tokenizer.words, ensure_ascii=False),
         "preprocessing": json.dumps({"mean": list(mean), "std": list(std)}),
     }
-    state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with atomic(path) as temporary:
-            save_file(state, temporary, metadata)
-    except SafetensorError as error:  # safetensors' own word for a full disk
-        raise OSError(str(error)) from error
+    save_tensors(path, {key: value.to(dtype) for key, value in model.state_dict().items()}, metadata)
 
 
 def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ class Progress(SupervisedPlugin[Any]):
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Counts, and tells if it is time to."""
         self._images += len(strategy.mb_y)
-        self._steps += 1
+        # Not counted here: a session that is resumed has steps behind it. The clock ticks behind the plugins.
+        self._steps = strategy.clock.train_exp_iterations + 1
         if time.perf_counter() - self._told >= self.interval:
             self._tell(strategy, read_loss=strategy.device.type == "cpu")
 
@@ -61,14 +62,6 @@ class Progress(SupervisedPlugin[Any]):
         """Tells, with the loss of the last step."""
         if self._steps:
             self._tell(strategy, read_loss=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Steps of the session so far."""
-        return {"steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave; the pace is measured anew."""
-        self._steps = state["steps"]
 
     def _tell(self, strategy: Any, *, read_loss: bool) -> None:
         self._told = time.perf_counter()

@@ -46,13 +46,19 @@ def resolve_model(
         DataMissing: they must be made, and what they learn from is not here.
     """
     root = root or models_root()
+    found = None if remake else find_model(recipe, root)
+    return found or make_model(name, recipe, root / f"{recipe.hash}.safetensors", device=device)
+
+
+def find_model(recipe: Trainable, root: Path | None = None) -> Path | None:
+    """The weights of a recipe, if they travel in the package or were made earlier.
+
+    Raises:
+        UserError: the weights were altered since they were made.
+    """
     shipped = [ASSETS / f"{recipe.shipped}.safetensors"] if recipe.shipped else []
-    path = root / f"{recipe.hash}.safetensors"
-    if not remake:
-        for candidate in [*shipped, path]:
-            if _made_by(candidate, recipe):
-                return candidate
-    return make_model(name, recipe, path, device=device)
+    candidates = [*shipped, (root or models_root()) / f"{recipe.hash}.safetensors"]
+    return next((candidate for candidate in candidates if _made_by(candidate, recipe)), None)
 
 
 def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu") -> Path:

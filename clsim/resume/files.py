@@ -6,15 +6,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
-from torch import Tensor
+from safetensors.torch import load
 
-from clsim.files import atomic, sha256_of
+from clsim.files import atomic, save_tensors, sha256_of
 from clsim.resume.codec import State, pack, unpack
 
 FORMAT = 1
@@ -86,11 +85,7 @@ class Checkpoints:
         self.folder.mkdir(exist_ok=True)
         packed, tensors = pack(state)
         weights, path = self._tensors(moment), self._json(moment)
-        try:
-            with atomic(weights) as temporary:
-                save_file(_apart(tensors), temporary)
-        except SafetensorError as error:  # safetensors' own word for a full disk
-            raise OSError(str(error)) from error
+        save_tensors(weights, tensors)
         content = {"format": FORMAT, "tensors": sha256_of(weights), "state": packed}
         with atomic(path) as temporary:
             temporary.write_text(json.dumps({**content, "checksum": _checksum(content)}), encoding="utf-8")
@@ -158,17 +153,6 @@ class Checkpoints:
 
 def _checksum(content: State) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, none of them a part of something larger, or the same as another: both would be refused."""
-    seen: set[int] = set()
-    found = {}
-    for name, tensor in tensors.items():
-        alone = tensor.untyped_storage().nbytes() == tensor.nbytes and tensor.data_ptr() not in seen
-        found[name] = tensor if alone else tensor.clone()
-        seen.add(tensor.data_ptr())
-    return found
 
 
 def _sync(folder: Path) -> None:
