@@ -94,7 +94,7 @@ def test_a_save_that_fails_leaves_what_was_there(files, monkeypatch):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("clsim.metrics.feature_files.save_file", fail)
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         files.save(1, QUERY[0], GALLERY[0])
     assert files.load(1).query.equal(QUERY[1])
