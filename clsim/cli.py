@@ -38,7 +38,8 @@ def main() -> None:
     except SystemExit as left:  # help, wrong usage and Ctrl-C are typer's
         code = left.code if isinstance(left.code, int) else DONE
         if code == INTERRUPTED:
-            leave(KeyboardInterrupt())
+            caught = getattr(left.__context__, "__cause__", None)
+            leave(caught if isinstance(caught, KeyboardInterrupt) else KeyboardInterrupt())
     except BaseException as error:
         code = leave(error)
     sys.exit(_flushed(code))

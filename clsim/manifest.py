@@ -43,8 +43,8 @@ RESULT_FILES = (
     "checkpoints/last.safetensors",
 )
 """What a run leaves; the manifest's own hash nobody could write into it."""
-NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise")
-"""Keys of a scenario that change no figure."""
+NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise", "seed", "strategy")
+"""Keys of a scenario that change no figure, and those that the manifest has by themselves."""
 SAME = ("scenario", "strategy", "seed", "seeds", "precision", "compile", "stands_in_for", "python", "clsim")
 SAME_PARTS = ("packages", "hashes", "split_lists", "batch_sizes")
 """What has to be equal for two runs to be the same: single facts, and blocks of them."""
