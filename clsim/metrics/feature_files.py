@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from clsim.errors import UserError
-from clsim.files import atomic
+from clsim.files import atomic, save_tensors
 from clsim.metrics.criteria import Criterion, Kept
 
 _LABELS = "labels.safetensors"
@@ -126,9 +125,7 @@ class FeatureFiles:
     def _write(self, path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, str] | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
-            save_file(
-                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, dict(info or {})
-            )
+            save_tensors(temporary, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, info or {})
 
 
 def recompute_matrix(

@@ -11,11 +11,10 @@ from typing import Any, Literal
 import timm
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.files import atomic
+from clsim.files import atomic, save_tensors
 from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.classifier import ClipImageTower
@@ -102,7 +101,7 @@ def save_classifier(
     metadata = {"format": FORMAT, "name": name, "backbone": architecture, "head": head}
     try:
         with atomic(path) as temporary:
-            save_file(stored, temporary, metadata)
+            save_tensors(temporary, stored, metadata)
     except SafetensorError as error:  # safetensors' own word for a full disk
         raise OSError(str(error)) from error
 

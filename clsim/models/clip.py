@@ -17,11 +17,10 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.convert import convert_state_dict
 from open_clip.model import CLIP, CustomTextCLIP
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.files import atomic
+from clsim.files import atomic, save_tensors
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
@@ -117,7 +116,7 @@ def save_clip(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with atomic(path) as temporary:
-            save_file(state, temporary, metadata)
+            save_tensors(temporary, state, metadata)
     except SafetensorError as error:  # safetensors' own word for a full disk
         raise OSError(str(error)) from error
 

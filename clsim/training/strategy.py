@@ -53,6 +53,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     Attributes:
         images_trained: images that went through training batches in the present or last session.
+        initialisation: seed of weights that are drawn later on; ``None``: the global generators draw them.
 
     """
 
@@ -96,6 +97,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.optimized_param_id: dict[str, Any] = {}
         # Data order draws from a stream of its own, derived from the global seed without consuming it.
         self.order = torch.Generator().manual_seed(torch.initial_seed())
+        self.initialisation: int | None = None
         self.images_trained = 0
         self._resident: dict[str, Images] = {}
 
