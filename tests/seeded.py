@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
+import numpy as np
 import torch
 import yaml
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
 from torch import Tensor
 
-from clsim import prepare as preparing
 from clsim.prepare import prepare
 from clsim.runner import simulate
 from clsim.training import Strategy
@@ -90,17 +89,32 @@ class Seen(SupervisedPlugin[Any]):
 
 
 class Ran(NamedTuple):
-    """A run: what was seen, the results, the strategy and the stream."""
+    """A run.
+
+    Attributes:
+        seen: weights and batches.
+        draws: what every generator gives next: the same only by the same seeds and after as many draws.
+
+    """
 
     seen: Seen
     results: dict[str, Any]
-    strategy: Strategy
+    draws: list[int]
     stream: Any
     path: Path
 
+    @property
+    def places(self) -> list[list[int]]:
+        """Training images of every session."""
+        return [session.resident.indices.tolist() for session in self.stream.train_stream]
+
+    def labels(self, session: int) -> list[int]:
+        """Class ids in the order in which they were learnt."""
+        return torch.cat([labels for _, labels in self.seen.batches[session]]).tolist()
+
 
 class World:
-    """Runs of the scenarios.
+    """Runs of the scenarios; CIFAR-10 must be what the tiny world has.
 
     Args:
         folder: an empty one.
@@ -121,14 +135,7 @@ class World:
         self.runs += 1
         out = self.folder / f"run{self.runs}"
         results = simulate(prepared, out=out).to_dict()
-        return Ran(seen, json.loads(json.dumps(results)), prepared.strategy, prepared.stream, out)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The tiny world in place of CIFAR-10."""
-    monkeypatch.setattr(preparing, "load", lambda name, *, image_size: tiny_dataset())
-    return World(tmp_path)
+        return Ran(seen, json.loads(json.dumps(results)), _draws(prepared.strategy), prepared.stream, out)
 
 
 def untimed(content: Any) -> Any:
@@ -149,12 +156,25 @@ def alike(these: dict[str, Tensor], those: dict[str, Tensor]) -> bool:
     return these.keys() == those.keys() and all(torch.equal(these[name], those[name]) for name in these)
 
 
+def same_batches(these: list[tuple[Tensor, Tensor]], those: list[tuple[Tensor, Tensor]]) -> bool:
+    """Whether both are the same images, augmented alike, in the same batches and order."""
+    steps = zip(these, those, strict=True)
+    return all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in steps)
+
+
 def _content(path: Path) -> object:
     if path.suffix == ".json":
         return untimed(json.loads(path.read_text()))
     if path.suffix == ".jsonl":
         return [untimed(json.loads(line)) for line in path.read_text().splitlines()]
     return path.read_bytes()
+
+
+def _draws(strategy: Strategy) -> list[int]:
+    held = [value for holder in (strategy, *strategy.plugins) for value in vars(holder).values()]
+    own = [value for value in held if isinstance(value, torch.Generator)]
+    torches = [int(torch.randint(2**31, (1,), generator=generator)) for generator in (None, *own)]
+    return [*torches, random.getrandbits(31), int(np.random.randint(2**31))]
 
 
 def _copy(strategy: Strategy) -> dict[str, Tensor]:

@@ -90,11 +90,11 @@ def test_missing_and_damaged_files_are_named(files):
 
 
 def test_a_save_that_fails_leaves_what_was_there(files, monkeypatch):
-    def fail(tensors, path, metadata):
+    def fail(path, tensors, metadata):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("clsim.metrics.feature_files.save_file", fail)
+    monkeypatch.setattr("clsim.metrics.feature_files.save_tensors", fail)
     with pytest.raises(OSError, match="disk full"):
         files.save(1, QUERY[0], GALLERY[0])
     assert files.load(1).query.equal(QUERY[1])
