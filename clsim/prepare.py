@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from clsim.arrivals import Moment, load_clips, load_replacements, moments, weights_file
 from clsim.compared import compared_images
 from clsim.config import Scenario, load_scenario
+from clsim.config.seeds import DRAWN
 from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStream, UpgradeStream
 from clsim.data import load, load_captions
 from clsim.data.images import Images
@@ -24,6 +24,7 @@ from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
 from clsim.pretraining import ClipRecipe
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
+from clsim.seeding import composed
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
 from clsim.training import Strategy
 
@@ -91,9 +92,10 @@ def prepare(
 
 
 def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
-    """The scenario's stand-in with the same strategy, seed and what else of the changes made by hand fits it.
+    """The scenario's stand-in with the same strategy, seeds and what else of the changes made by hand fits it.
 
-    Settings of the strategy fit. The stream is the stand-in's own, and so are the weights, unless they lie in a file.
+    Settings of the strategy fit, and so do seeds, where the stand-in draws by them. The stream is the stand-in's
+    own, and so are the weights, unless they lie in a file.
 
     Returns:
         The stand-in, and the keys that were changed by hand and do not fit.
@@ -115,7 +117,11 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
             kept[f"evaluation.{key}"] = value
         else:
             dropped.append(f"evaluation.{key}")
+    kept |= scenario.seeds_for(load_scenario(str(scenario.otherwise)))
     stand_in = load_scenario(str(scenario.otherwise), kept, strategy=scenario.strategy, seed=scenario.seed)
+    for key, seed in scenario.seeds.model_dump().items():
+        if seed not in (None, getattr(written.seeds, key), getattr(stand_in.seeds, key)):
+            dropped.append(f"seeds.{key}")
     return stand_in, dropped
 
 
@@ -146,8 +152,9 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
             _check_replaceable(build(plain, **settings), chosen.name, scenario.stream)
         stream = _with_models(plain, scenario, due, head, device)
     # Seeded after all data is there, so that what loading may draw cannot shift initialisation.
-    seed_everything(scenario.seed)
-    strategy = build(stream, **settings)
+    seeds = scenario.effective_seeds
+    weights = seeds.initialisation if seeds.apart else None
+    strategy: Strategy = composed(partial(build, stream, **settings), order=seeds.order, initialisation=weights)
     if isinstance(stream, TextStream) and len(stream) > 1:
         _check_replaceable(strategy, chosen.name, scenario.stream)
     strategy.eval_mb_size = scenario.evaluation.batch_size
@@ -168,7 +175,8 @@ def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None
 
 def _text_stream(described: TextUpgradeStream, scenario: Scenario, device: str) -> TextStream:
     def loaded() -> list[ClipArrival]:
-        return load_clips(described.load, scenario.models, seed=scenario.seed, device=device)
+        weights = scenario.effective_seeds.initialisation
+        return load_clips(described.load, scenario.models, seed=weights, device=device)
 
     # First what may be missing at once: weights that must be fetched before images are decoded, images before a model
     # is made.
@@ -211,7 +219,10 @@ def plain_stream(scenario: Scenario) -> Stream:
 
 
 def _arguments(scenario: Scenario) -> dict[str, Any]:
-    return scenario.stream.model_dump(exclude={"kind", "dataset", "image_size", "replacements", "load"})
+    given = scenario.stream.model_dump(exclude={"kind", "dataset", "image_size", "replacements", "load"})
+    seeds = scenario.effective_seeds
+    drawn = {"splits": {"draw": seeds.shots}, "class_order": {"seed": seeds.classes}}
+    return {key: drawn[key] if value == DRAWN else value for key, value in given.items()}
 
 
 def _due(scenario: Scenario, plain: Stream) -> list[Moment]:
@@ -222,7 +233,8 @@ def _due(scenario: Scenario, plain: Stream) -> list[Moment]:
 def _with_models(plain: Stream, scenario: Scenario, due: list[Moment], head: Head, device: str) -> Stream:
     if not due:
         return plain
-    models = load_replacements(due, scenario.models, head=head, seed=scenario.seed, device=device)
+    weights = scenario.effective_seeds.initialisation
+    models = load_replacements(due, scenario.models, head=head, seed=weights, device=device)
     if isinstance(scenario.stream, UpgradeStream):
         loaded = {arriving.session: arriving.model for arriving in models}
         return upgrade(plain.dataset, **_arguments(scenario), load=[loaded.get(t) for t in range(len(plain))])
@@ -263,10 +275,3 @@ def resolve_device(name: str) -> str:
             where="--device",
         )
     return name
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds the global generators of python, numpy and torch."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

@@ -100,7 +100,8 @@ def reference_entries(
 ) -> Iterator[Entry]:
     """The references to run after `first`, on the stream that `first` had: the stand-in's where one ran.
 
-    They take over the settings changed by hand that they have too (weights, for instance); so all learn alike.
+    They take over the settings changed by hand that they have too (weights, for instance), and the seeds; so all
+    learn alike.
     """
     stand_in = scenario.otherwise if first.stands_in_for else None
     ran = load_scenario(stand_in) if stand_in else scenario
@@ -114,6 +115,9 @@ def reference_entries(
             if (_key(change).startswith("strategy.") and _key(change).removeprefix("strategy.") in settings)
             or not (stand_in or _key(change).startswith("strategy."))
         ]
+        if stand_in:
+            seeds = scenario.seeds_for(ran).items()
+            shared += [f"{key}={'null' if seed is None else seed}" for key, seed in seeds]
         folder = out / strategy_name(reference) if out else None
         yield Entry(stand_in or str(scenario.path), reference, shared, folder, strict=True)
 

@@ -103,7 +103,7 @@ def main(scenario: str, seed: str, kills: str, *overrides: str) -> dict[str, Any
     import torch
 
     import clsim.prepare
-    import clsim.runner  # noqa: F401  (imported once, here)
+    import clsim.runner
     from clsim import load_scenario
 
     torch.set_num_threads(1)  # with threads a process must not be forked

@@ -1,8 +1,12 @@
 import hashlib
+import json
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-from clsim.files import atomic, sha256_of
+from clsim.files import atomic, save_tensors, sha256_of
 
 
 def test_files_are_whole_or_not_there(tmp_path):
@@ -27,3 +31,20 @@ def test_a_hash_is_that_of_the_bytes(tmp_path):
     content = bytes(range(256)) * 5000  # more than one read
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_tensors_are_the_same_bytes_each_time_and_what_they_were(tmp_path):
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([1, 2]), "c": torch.zeros(3, dtype=torch.half)}
+    metadata = {name: f'{name} \u00e9\t"\\ {{}}' for name in "hgfedcba"}
+    for number in range(5):
+        save_tensors(tmp_path / f"{number}", tensors, dict(sorted(metadata.items(), key=lambda item: hash(item[0]))))
+    assert len({(tmp_path / f"{number}").read_bytes() for number in range(5)}) == 1
+    header = (tmp_path / "0").read_bytes()
+    assert list(json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]) == list("abcdefgh")
+    with safe_open(tmp_path / "0", framework="pt") as file:
+        assert file.metadata() == metadata
+    loaded = load_file(tmp_path / "0")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
+    save_tensors(tmp_path / "plain", tensors)
+    with safe_open(tmp_path / "plain", framework="pt") as file:
+        assert file.metadata() is None

@@ -33,7 +33,13 @@ SCENARIOS = {
         FEW,
     ),
     "upgrade": ("shapes_upgrade", "strategy.epochs=2", "stream.classes=[4, 8, 10]", "stream.images_per_class=8", FEW),
-    "text_upgrade": ("shapes_text_upgrade", "strategy.epochs=2", "strategy.text_steps=20", "strategy.batch_size=16", "stream.pairs=120"),
+    "text_upgrade": (
+        "shapes_text_upgrade",
+        "strategy.epochs=2",
+        "strategy.text_steps=20",
+        "strategy.batch_size=16",
+        "stream.pairs=120",
+    ),
 }
 
 

@@ -9,11 +9,13 @@ from tiny import tiny_dataset
 from clsim import arrivals
 from clsim import prepare as preparing
 from clsim.config import load_scenario
+from clsim.config.seeds import EffectiveSeeds, Seeds
 from clsim.errors import DataMissing, UserError
 from clsim.models.arrival import save_classifier
 from clsim.models.backbones import make_backbone
 from clsim.plugins import ModelReplacement
 from clsim.prepare import make_stream, prepare, resolve_device, stand_in_for
+from clsim.recipes import find_scenario
 
 
 def test_the_stand_in_takes_strategy_seed_and_settings_over():
@@ -33,6 +35,24 @@ def test_weights_and_stream_are_its_own_and_what_is_dropped_is_named(weights):
     assert stand_in.selected_strategy.settings["pretrained"] == "shapes_clip"
     assert stand_in.stream.shots == 5
     assert sorted(dropped) == ["strategy.pretrained", "stream.shots", "stream.splits"]
+
+
+def test_a_stand_in_takes_seeds_over_where_it_draws_by_them(tmp_path, monkeypatch):
+    changes = {"stream.splits": "drawn", "seeds.shots": 3, "seeds.order": 5, "seeds.initialisation": 6}
+    stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes, seed=7))
+    assert stand_in.effective_seeds == EffectiveSeeds.of(7, Seeds(order=5, initialisation=6))
+    assert sorted(dropped) == ["seeds.shots", "stream.splits"]
+    monkeypatch.chdir(tmp_path)
+    written = yaml.safe_load(find_scenario("shapes_fscil").read_text())
+    written["stream"]["splits"], written["seeds"] = "drawn", {"order": 1, "shots": 2}
+    Path("drawing.yaml").write_text(yaml.safe_dump(written))
+    changes["otherwise"] = "./drawing.yaml"
+    stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes))
+    assert stand_in.seeds == Seeds(order=5, initialisation=6, shots=3)
+    assert dropped == ["stream.splits"]
+    # What the stand-in has by itself is not what the scenario asked for.
+    stand_in, _ = stand_in_for(load_scenario("cifar_fscil", {"otherwise": "./drawing.yaml"}, seed=7))
+    assert stand_in.effective_seeds == EffectiveSeeds.of(7, Seeds())
 
 
 def test_weights_in_a_file_are_taken_along(tmp_path):
@@ -158,6 +178,23 @@ def test_weights_that_start_a_run_do_not_depend_on_the_models_that_arrive(settle
     first = [next(run.strategy.model.parameters()).detach() for run in runs]
     assert torch.equal(first[0], first[1])
     assert not torch.equal(first[0], first[2])
+
+
+def test_weights_of_models_that_arrive_go_by_the_seed_of_initialisation(settled):
+    path, _ = settled
+    changes = ([], ["seeds.order=9"], ["seeds.initialisation=9"], ["seed=9"])
+    arrived = [prepared(path, overrides).stream.replacements[1].model.sha256 for overrides in changes]
+    assert arrived[0] == arrived[1]
+    assert arrived[2] == arrived[3] != arrived[0]
+
+
+def test_a_stream_without_a_strategy_is_drawn_by_the_same_seeds(settled):
+    path, _ = settled
+    few_shot = {**FEW_SHOT, "splits": "drawn", "class_order": "drawn"}
+    path.write_text(yaml.safe_dump({**SETTLED, "stream": few_shot, "strategy": "stationary", "strategies": {}}))
+    streams = [prepared(path).stream, make_stream(load_scenario(path)), make_stream(load_scenario(path, seed=4))]
+    places = [[session.resident.indices.tolist() for session in stream.train_stream] for stream in streams]
+    assert places[0] == places[1] != places[2]
 
 
 def test_moments_may_be_drawn(settled):

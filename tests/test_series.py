@@ -89,6 +89,23 @@ def test_after_a_stand_in_its_own_references_run_on_it(runner: Runner) -> None:
     ]
 
 
+def test_references_of_a_stand_in_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:
+    path = Path("scenarios/stand_in.yaml")
+    path.write_text(path.read_text().replace("natural", "drawn") + "seeds: {initialisation: 8}\n")
+    runner.stands_in_for = {"scenario": "test", "because": "no data"}
+    changes = ["seeds.order=1", "seeds.classes=2", "seeds.shots=3", "stream.splits=drawn", "stream.class_order=drawn"]
+    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
+    assert runner.asked[1][4] == ["seeds.initialisation=null", "seeds.order=1", "seeds.classes=2"]
+    loaded = load_scenario("stand_in", runner.asked[1][4])
+    assert loaded.seeds.model_dump() == {"initialisation": None, "order": 1, "classes": 2, "shots": None}
+
+
+def test_references_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:
+    changes = ["seeds.order=1"]
+    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
+    assert [asked[4] for asked in runner.asked] == [changes, changes]
+
+
 def test_a_reference_without_weights_is_left_out_aloud(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     runner.missing = "floor"
     finished = run_series(load_scenario("test"), seeds=[1])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from seeded import Seen, same_batches
 from tiny import save_tiny_clip, tiny_captions
 
 import clsim
@@ -21,6 +22,7 @@ from clsim.models.arrival import ClipArrival
 from clsim.plugins import ClipUpgrade
 from clsim.prepare import prepare
 from clsim.recipes import find_strategy, load_strategy
+from clsim.runner import simulate
 from clsim.streams import text_upgrade
 from clsim.training import Strategy
 
@@ -88,6 +90,28 @@ def without_times(results: dict) -> dict:
         "sessions": [{k: v for k, v in record.items() if k not in TIMES} for record in results["sessions"]],
         "summary": {key: value for key, value in results["summary"].items() if key != "service"},
     }
+
+
+def test_what_steers_a_model_goes_by_the_seed_of_initialisation_and_training_by_that_of_the_order(world, elsewhere):
+    def ran(number, **seeds):
+        changes = {f"seeds.{name}": seed for name, seed in seeds.items()}
+        prepared = prepare(world / "texts.yaml", None, changes, None, "cpu", strict=True)
+        seen = Seen()
+        prepared.strategy.plugins.append(seen)
+        simulate(prepared, out=Path(str(number)))
+        return seen
+
+    usual, drawn, one, other = ran(0), ran(1, initialisation=8), ran(2, order=8), ran(3, order=9)
+    # Of the projection only what captions did not train yet when the session began.
+    steering = [name for name in one.first[1] if "prompts" in name or name.endswith("0.down")]
+    assert len(steering) > 6
+    for session in (1, 2):
+        begun = [seen.first[session] for seen in (usual, drawn, one, other)]
+        assert all(torch.equal(begun[2][name], begun[3][name]) for name in steering)
+        assert not any(torch.equal(begun[0][name], begun[1][name]) for name in steering)
+        assert not torch.equal(begun[2]["projection.linear.weight"], begun[3]["projection.linear.weight"])
+        assert same_batches(usual.batches[session], drawn.batches[session])
+        assert not same_batches(one.batches[session], other.batches[session])
 
 
 def test_a_run_leaves_what_the_design_says(world, elsewhere):

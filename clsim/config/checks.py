@@ -14,6 +14,7 @@ from clsim.config.evaluation import Published
 from clsim.config.evaluation_checks import check_evaluation
 from clsim.config.finding import Finding
 from clsim.config.replacement_checks import check_replacements
+from clsim.config.seed_checks import check_seeds
 from clsim.config.stream_checks import check_stream, session_count
 from clsim.config.text_upgrade_checks import check_text_upgrades
 from clsim.config.upgrade_checks import check_upgrades
@@ -33,6 +34,7 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
     if stream.get("kind") == "text_upgrade":
         yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
+    yield from check_seeds(_block(raw, "seeds"), stream)
     yield from _published(_block(raw, "published"), sessions)
     yield from _stand_in(raw, file)
 

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 
 from clsim.config.block import Block, Seed
 from clsim.config.evaluation import OF_CLASSES, Evaluation, Published
+from clsim.config.seeds import EffectiveSeeds, Seeds, fitting_seeds
 from clsim.config.signatures import read_signature
 from clsim.config.strategy_checks import check_runs_on
 from clsim.config.streams import Stream
@@ -53,6 +54,7 @@ class Scenario(Block):
     on_nan: Literal["stop", "skip", "rewind"] = Field(
         default="stop", description="a loss that is no number: end the run, leave the step out, or go back"
     )
+    seeds: Seeds = Field(default=Seeds(), description="of parts of it, where they are not to follow from seed")
     otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
 
     _path: Path = PrivateAttr(Path("scenario.yaml"))
@@ -74,6 +76,11 @@ class Scenario(Block):
         from clsim.config.stream_checks import session_count
 
         return session_count(self.stream.model_dump())
+
+    @property
+    def effective_seeds(self) -> EffectiveSeeds:
+        """The seed of each part of a run."""
+        return EffectiveSeeds.of(self.seed, self.seeds)
 
     @property
     def selected_strategy(self) -> ChosenStrategy:
@@ -114,8 +121,12 @@ class Scenario(Block):
         return other
 
     def with_seed(self, seed: int) -> Scenario:
-        """The same scenario with another seed."""
+        """The same scenario with another seed; what ``seeds`` says stays."""
         return self.model_copy(update={"seed": seed})
+
+    def seeds_for(self, other: Scenario) -> dict[str, int | None]:
+        """Overrides that give `other` these ``seeds``, as far as they mean something in its stream."""
+        return fitting_seeds(self.seeds, other.seeds, other.stream)
 
     def to_yaml(self) -> str:
         """The scenario with every default written out; loading it gives the same scenario."""

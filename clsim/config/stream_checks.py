@@ -116,7 +116,7 @@ def _standard_lists(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding
     if stream.get("splits", "standard") != "standard":
         return
     name, path = stream["dataset"], ("stream", "splits")
-    fix = "write splits: {draw: SEED} to draw the few-shot images"
+    fix = "write splits: drawn, or splits: {draw: SEED}, to draw the few-shot images"
     if facts.standard is None:
         yield Finding(path, f"stream.splits: there are no standard few-shot lists for {name}", fix)
         return

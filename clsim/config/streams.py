@@ -10,13 +10,13 @@ from clsim.config.block import Block, Seed
 
 
 class DrawnSplits(Block):
-    """Few-shot images drawn anew instead of the standard lists."""
+    """Few-shot images drawn anew instead of the standard lists, by a seed that no other seed of the scenario moves."""
 
     draw: Seed = Field(description="seed of the draw")
 
 
 class DrawnOrder(Block):
-    """Classes that arrive in a drawn order."""
+    """Classes that arrive in a drawn order, likewise."""
 
     seed: Seed = Field(description="seed of the order")
 
@@ -39,8 +39,9 @@ class StreamBlock(AnyStreamBlock):
     """What a stream of classes says: whose classes arrive, and in which order."""
 
     dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
-    class_order: Literal["natural"] | DrawnOrder | list[int] = Field(
-        default="natural", description="natural, {seed: N}, or every class id once in order of arrival"
+    class_order: Literal["natural", "drawn"] | DrawnOrder | list[int] = Field(
+        default="natural",
+        description="natural, drawn by seeds.classes or {seed: N}, or every class id once in order of arrival",
     )
 
 
@@ -61,7 +62,9 @@ class FscilStream(SessionsBlock):
 
     kind: Literal["fscil"]
     shots: int = Field(ge=1, description="training images of every class in a later session")
-    splits: Literal["standard"] | DrawnSplits = Field(default="standard", description="which images are the few")
+    splits: Literal["standard", "drawn"] | DrawnSplits = Field(
+        default="standard", description="which images are the few: standard lists, drawn by seeds.shots or {draw: N}"
+    )
 
 
 class FullSessionsBlock(SessionsBlock):

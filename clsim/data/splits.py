@@ -34,7 +34,7 @@ def standard_sessions(dataset: DataSet, root: Path | None = None) -> list[Tensor
     if dataset.name not in SHA256:
         raise UserError(
             f"there are no standard few-shot lists for {dataset.name}, only for {', '.join(SHA256)}",
-            fix="use `splits: {draw: SEED}`",
+            fix="use `splits: drawn` or `splits: {draw: SEED}`",
         )
     lists = [name for name in SHA256[dataset.name] if name.startswith("session_")]
     place = _Placer(dataset.train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
@@ -10,6 +11,7 @@ from torch import nn
 
 from clsim.models.arrival import ClipArrival
 from clsim.models.clip import LoadedClip
+from clsim.seeding import initialised
 
 
 class ClipUpgrade(SupervisedPlugin[Any]):
@@ -42,7 +44,8 @@ class ClipUpgrade(SupervisedPlugin[Any]):
             return
         strategy.model.zero_grad(set_to_none=True)
         self.old = strategy.model.eval().requires_grad_(False)
-        strategy.model = self.make(self.models[session].clip, self.old).to(strategy.device).train()
+        make = partial(self.make, self.models[session].clip, self.old)
+        strategy.model = initialised(strategy, f"session {session}", make).to(strategy.device).train()
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """The old model has done its work."""

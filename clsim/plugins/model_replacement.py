@@ -13,6 +13,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.seeding import initialised
 from clsim.streams.replacement import Replacement
 
 
@@ -137,7 +138,9 @@ class ModelReplacement(SupervisedPlugin[Any]):
                 hear(strategy)
 
     def _perform(self, strategy: Any, replacement: Replacement) -> None:
-        headless = strategy.model.replace(replacement.model)
+        # A new head may be drawn, and the name alone is no stream of its own: the same model may come again.
+        name = f"session {replacement.session} {self._iterations} {replacement.model.name}"
+        headless = initialised(strategy, name, lambda: strategy.model.replace(replacement.model))
         strategy.model.to(strategy.device, memory_format=self.memory_format)
         simplex = hasattr(strategy.model, "fit_projection")
         if headless and simplex:

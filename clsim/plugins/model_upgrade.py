@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.seeding import initialised
 
 
 class ModelUpgrade(SupervisedPlugin[Any]):
@@ -40,7 +42,9 @@ class ModelUpgrade(SupervisedPlugin[Any]):
         if strategy.experience.current_experience > 0:
             strategy.model.zero_grad(set_to_none=True)
             self.old = strategy.model.eval().requires_grad_(False)
-            strategy.model = self.make(self.old).to(strategy.device).train()
+            name = f"session {strategy.experience.current_experience}"
+            model = initialised(strategy, name, partial(self.make, self.old))
+            strategy.model = model.to(strategy.device).train()
         loaded = _loaded(strategy)
         if loaded is not None:
             strategy.model.replace(loaded.model)

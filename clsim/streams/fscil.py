@@ -33,18 +33,22 @@ def fscil(
         shots: images of each new class.
         sessions: sessions after the base session; without it as many as use up every class.
         splits: ``standard`` reads the lists of the field (TOPIC, CEC), in their class order; ``{"draw": seed}``
-            draws the shots with a generator of its own.
+            draws the shots with a generator of its own. (``drawn`` is for scenarios, which have seeds to draw by.)
         class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
 
     Returns:
         The stream; session 0 has ``base_classes`` classes, the others ``ways`` each.
 
     Raises:
-        UserError: the classes do not divide up, a class has too few images, or the standard lists do not fit.
+        UserError: the classes do not divide up, a class has too few images, the standard lists do not fit, or nobody
+            says by what seed to draw.
 
     """
     blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
     if isinstance(splits, str):
+        if splits != "standard":
+            fix = 'write splits={"draw": SEED}, or "standard"'
+            raise UserError(f"splits: '{splits}' names no seed to draw by", fix=fix)
         indices = standard_sessions(dataset)[: len(blocks)]
         _check_lists(dataset, indices, blocks, shots)
     else:

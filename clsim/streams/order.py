@@ -49,12 +49,19 @@ def arriving_classes(
 
 
 def arrival_order(count: int, class_order: ClassOrder) -> list[int]:
-    """Class ids in order of arrival; a drawn order comes from a generator of its own."""
+    """Class ids in order of arrival; a drawn order comes from a generator of its own.
+
+    Raises:
+        UserError: it is no order of all classes; ``drawn`` is for scenarios, which have seeds to draw by.
+    """
     if class_order is None or class_order == "natural":
         return list(range(count))
     if isinstance(class_order, Mapping):
         generator = torch.Generator().manual_seed(class_order["seed"])
         return [int(label) for label in torch.randperm(count, generator=generator)]
+    if isinstance(class_order, str):
+        fix = 'write class_order={"seed": SEED}, or "natural"'
+        raise UserError(f"class_order: '{class_order}' names no seed to draw by", fix=fix)
     order = [int(label) for label in class_order]
     if sorted(order) != list(range(count)):
         raise UserError(f"class_order must name each of the {count} classes once, 0 to {count - 1}")

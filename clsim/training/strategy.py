@@ -75,6 +75,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         after_step: called when an iteration is over and everything is settled.
         going_on: where the next session is to go on that was begun elsewhere.
         loader_state: of what decides the order of the batches, when the epoch began; kept for ``after_step``.
+        initialisation: seed of weights that are drawn later on; ``None``: the global generators draw them.
 
     """
 
@@ -118,6 +119,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.optimized_param_id: dict[str, Any] = {}
         # Data order draws from a stream of its own, derived from the global seed without consuming it.
         self.order = torch.Generator().manual_seed(torch.initial_seed())
+        self.initialisation: int | None = None
         self.images_trained = 0
         self.epoch = self.step = 0
         self.after_step: Callable[[], None] | None = None

@@ -137,7 +137,7 @@ STREAM = [
     ("shots: 5", "shots: 51", 8, "only 50 training images"),
     ("shots: 5", "shots: 0", 8, "must be at least 1, got 0"),
     ("{draw: 1}", "standard", 9, "no standard few-shot lists for shapes"),
-    ("{draw: 1}", "standart", 9, "expected standard or a block of keys, got the text 'standart'"),
+    ("{draw: 1}", "standart", 9, "expected standard or drawn or a block of keys, got the text 'standart'"),
     ("{draw: 1}", "{draw: -1}", 9, "stream.splits.draw: must be at least 0"),
     ("{draw: 1}", "{drow: 1}", 9, "the key 'draw' is missing in stream.splits"),
     ("{draw: 1}", "{draw: 1, more: 2}", 9, "unknown key 'more' in stream.splits"),
@@ -146,7 +146,7 @@ STREAM = [
     ("class_order: natural", "class_order: [0, 100]", 10, "no class 100 (allowed: 0 to 99)"),
     ("class_order: natural", "class_order: [0, x]", 10, "class_order.1: expected a whole number, got the text 'x'"),
     ("class_order: natural", "class_order: {sed: 1}", 10, "the key 'seed' is missing in stream.class_order"),
-    ("class_order: natural", "class_order: random", 10, "expected natural or a block of keys or a list"),
+    ("class_order: natural", "class_order: random", 10, "expected natural or drawn or a block of keys or a list"),
     ("dataset: shapes", "dataset: cifar10O", 5, "no data set 'cifar10O'"),
     ("dataset: shapes", "dataset: 'folder:'", 5, "names no path"),
     (

@@ -66,11 +66,11 @@ def test_matrices_are_kept_in_half_precision_and_the_rest_is_not(path):
 
 
 def test_a_full_disk_leaves_no_half_a_file(path, monkeypatch):
-    def full(state, path, metadata):
+    def full(path, state, metadata):
         path.write_bytes(b"half")
         raise arrival.SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(arrival, "save_file", full)
+    monkeypatch.setattr(arrival, "save_tensors", full)
     with pytest.raises(OSError, match="No space left"):
         save(path)
     assert not list(path.parent.iterdir())

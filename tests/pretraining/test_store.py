@@ -90,11 +90,11 @@ def test_a_place_that_cannot_be_written_is_said_before_training(made, tmp_path):
 def test_a_full_disk_is_said_and_leaves_only_what_the_training_can_go_on_from(made, tmp_path, monkeypatch):
     from clsim.models import clip
 
-    def full(state, path, metadata):
+    def full(path, state, metadata):
         path.write_bytes(b"half")
         raise clip.SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(clip, "save_file", full)
+    monkeypatch.setattr(clip, "save_tensors", full)
     recipe, _ = made
     with pytest.raises(UserError, match=r"could not be written .*No space left"):
         resolve_model("tiny", recipe, root=tmp_path)

@@ -67,6 +67,15 @@ def test_class_order_moves_classes_and_never_renumbers_them(order):
         assert image[0, label % 8, label // 8] == 1
 
 
+def test_who_composes_a_stream_says_by_what_seed_to_draw():
+    with pytest.raises(UserError, match="splits: 'drawn' names no seed") as caught:
+        fscil(tiny_dataset(), **{**DRAWN, "splits": "drawn"})
+    assert 'splits={"draw": SEED}' in caught.value.fix
+    with pytest.raises(UserError, match="class_order: 'drawn' names no seed") as caught:
+        fscil(tiny_dataset(), **DRAWN, class_order="drawn")
+    assert 'class_order={"seed": SEED}' in caught.value.fix
+
+
 def test_a_class_is_never_dropped():
     with pytest.raises(UserError, match="1 would be left over"):
         fscil(tiny_dataset(), base_classes=5, ways=2, shots=5, splits={"draw": 0})
