@@ -32,6 +32,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
     warnings.filterwarnings("ignore", message="no QP solver", category=UserWarning)
+    # PIL's advice on large images; the largest are refused where they are decoded.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     warnings.formatwarning = _warning
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
     try:
