@@ -75,7 +75,14 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, k
     Raises:
         UserError: a tensor is missing, has no place or another shape; the first three are named.
     """
-    wanted = model.state_dict()
+    check_fit(model.state_dict(), state, path, name, key)
+    model.load_state_dict(state)
+
+
+def check_fit(
+    wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path, name: str, key: str = "strategy.backbone"
+) -> None:
+    """Makes sure that the weights are those that a model of these tensors takes; see `fill`."""
     problems = [f"{key} is missing" for key in wanted if key not in state]
     problems += [f"{key} has no place" for key in state if key not in wanted]
     problems = [
@@ -90,7 +97,6 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, k
             where=str(path),
             fix=f"Set {key} to the architecture the weights were trained with.",
         )
-    model.load_state_dict(state)
 
 
 def weights_sha256(model: nn.Module) -> str:
