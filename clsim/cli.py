@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import typer
 
 from clsim.bench import Benchmark
-from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT, leave
+from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT, leave, lines_of
+from clsim.words import clean
 
 app = typer.Typer(
     help="What happens to a vision model that keeps learning: what does it forget, what stays compatible?",
@@ -31,6 +32,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
     warnings.filterwarnings("ignore", message="no QP solver", category=UserWarning)
+    # PIL's advice on large images; the largest are refused where they are decoded.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.formatwarning = _warning
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
     try:
         app()
@@ -43,6 +47,13 @@ def main() -> None:
     except BaseException as error:
         code = leave(error)
     sys.exit(_flushed(code))
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as Python words it, with the names in it as they may reach a terminal."""
+    return f"{filename}:{lineno}: {category.__name__}: {lines_of(str(message))}\n"
 
 
 def _flushed(code: int) -> int:
@@ -136,7 +147,7 @@ def _is_valid(name: str) -> bool:
         leave(error)
         return False
     parts = [scenario.stream.dataset, *scenario.stream.summary(scenario.sessions), scenario.strategy]
-    typer.echo(f"{scenario.path}: ok ({', '.join(parts)})")
+    typer.echo(clean(f"{scenario.path}: ok ({', '.join(parts)})"))
     return True
 
 
@@ -177,10 +188,10 @@ def pretrain(
     for scenario in loaded:
         for name, recipe in scenario.models.items():
             if not recipe.versions():
-                typer.echo(f"{scenario.name}: {name}: nothing to make ({recipe.kind})")
+                typer.echo(clean(f"{scenario.name}: {name}: nothing to make ({recipe.kind})"))
             for version in recipe.versions():
                 weights = resolve_model(name, version, device=place, remake=remake)
-                typer.echo(f"{scenario.name}: {name}: {weights}")
+                typer.echo(clean(f"{scenario.name}: {name}: {weights}"))
 
 
 @app.command()

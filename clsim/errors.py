@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clsim.words import clean
+
+LONGEST = 2000
+"""Characters of each part of a message; what a file says may be a megabyte long."""
+SHOWN = 200
+"""Problems written out in one message."""
+
+
+def _part(text: str) -> str:
+    """Part of a message as it may reach a terminal; of a long one the middle is left out."""
+    cut = clean(text)
+    return cut if len(cut) <= LONGEST else f"{cut[: LONGEST // 2]} ... {cut[-LONGEST // 2 :]}"
+
 
 class UserError(Exception):
     """The input is wrong, not the program: shown without a traceback, exit code 2.
@@ -21,9 +34,9 @@ class UserError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        remedy = f"\n  {self.fix}" if self.fix else ""
-        return f"{place}{self.what}{remedy}"
+        place = f"{_part(self.where)}: " if self.where else ""
+        remedy = f"\n  {_part(self.fix)}" if self.fix else ""
+        return f"{place}{_part(self.what)}{remedy}"
 
 
 class UserErrors(UserError):
@@ -34,7 +47,9 @@ class UserErrors(UserError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        return "\n".join(str(error) for error in self.errors)
+        more = len(self.errors) - SHOWN
+        lines = [str(error) for error in self.errors[:SHOWN]]
+        return "\n".join([*lines, f"and {more:,} more"] if more > 0 else lines)
 
 
 class RunFailed(Exception):

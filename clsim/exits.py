@@ -8,10 +8,11 @@ import sys
 import traceback
 from typing import NamedTuple
 
-from clsim.errors import RunFailed, UserError, UserErrors
+from clsim.errors import LONGEST, RunFailed, UserError, UserErrors
+from clsim.words import clean, short
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_WRONG_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 _INTERRUPTED = "interrupted; what was written before is whole"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -35,7 +36,7 @@ def ending(error: BaseException) -> Ending:
         return Ending(INTERRUPTED, f"clsim: interrupted; {error}" if str(error) else f"clsim: {_INTERRUPTED}")
     if isinstance(error, BrokenPipeError):
         return Ending(FAILED, "")
-    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
+    if isinstance(error, OSError) and error.errno in _WRONG_PATH:
         return Ending(WRONG_INPUT, f"clsim: {_file(error)}{error.strerror}")
     # Libraries in other languages tell of a full disk only by their text.
     full = isinstance(error, OSError) and error.errno in _FULL
@@ -52,17 +53,22 @@ def ending(error: BaseException) -> Ending:
 def leave(error: BaseException) -> int:
     """Say how it ended, on standard error; the exit code."""
     if os.environ.get("CLSIM_DEBUG", "0") not in ("", "0") and not isinstance(error, BrokenPipeError):
-        traceback.print_exception(error)
+        print(lines_of("".join(traceback.format_exception(error))), file=sys.stderr)
     code, message = ending(error)
     if message:
         print(message, file=sys.stderr)
     return code
 
 
+def lines_of(text: str) -> str:
+    """The lines of a text from elsewhere, each as it may reach a terminal."""
+    return "\n".join(map(clean, text.splitlines()))
+
+
 def _file(error: BaseException) -> str:
     name = getattr(error, "filename", None)
-    return f"{name}: " if name else ""
+    return f"{short(name, LONGEST)}: " if name else ""
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]
+    return short((str(error).strip().splitlines() or ["no message"])[0], LONGEST)

@@ -16,6 +16,7 @@ from clsim.errors import UserError
 from clsim.pretraining.classifier_recipe import HEADS
 from clsim.pretraining.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, ModelRecipe, TimmModel
 from clsim.recipes import list_scenarios, list_strategies
+from clsim.words import clean
 
 Rows = Iterator[Sequence[str]]
 ARRIVING: Mapping[str, str] = {
@@ -58,7 +59,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     """A table on a terminal; elsewhere one line a row, tab-separated, without title and headings."""
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(row))
+            print("\t".join(map(clean, row)))
         return
     from rich import box
     from rich.table import Table
@@ -68,7 +69,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
     table = Table(*headings, title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(clean(cell)) for cell in row))
     make_console().print(table)
 
 

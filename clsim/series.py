@@ -14,6 +14,7 @@ from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.recipes import find_strategy
 from clsim.report.console import Mode, make_console, make_reporter
 from clsim.store import check_usable
+from clsim.words import clean
 
 if TYPE_CHECKING:
     from clsim.store import Results
@@ -88,7 +89,7 @@ def run_series(
         try:
             finished.append(every_seed(entry))
         except (DataMissing, WeightsMissing) as missing:
-            print(f"the reference {entry.strategy} is left out: {missing.what}", file=sys.stderr)
+            print(clean(f"the reference {entry.strategy} is left out: {missing.what}"), file=sys.stderr)
     if mode != "json" and sum(map(len, finished)) > 1:
         stand_in = scenario.otherwise if finished[0][0].stands_in_for else None
         _compare(finished, load_scenario(stand_in) if stand_in else scenario)

@@ -1,10 +1,28 @@
-"""How messages name values and what someone may have meant."""
+"""How messages name values, show texts from elsewhere, and say what someone may have meant."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 from typing import Any
+
+
+def clean(text: object) -> str:
+    r"""Text from a file or a data set as it may reach a terminal: on one line, without control characters.
+
+    Escape codes, newlines and marks that turn the direction of writing are written out, as Python would in quotes.
+
+    Example:
+        >>> print(clean("a\x1b[31mb\nc é"))
+        a\x1b[31mb\nc é
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def short(text: object, length: int) -> str:
+    """The same, cut to `length` characters."""
+    cut = clean(text)
+    return cut if len(cut) <= length else cut[: length - 3] + "..."
 
 
 def describe(value: Any) -> str:
@@ -14,12 +32,12 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"the text '{_short(value, 60)}'"
+        return f"the text '{short(value, 60)}'"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return "a block of keys"
-    return _short(repr(value), 40)
+    return short(repr(value), 40)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -35,8 +53,3 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
     near = nearest(word, known)
     meant = f"did you mean '{near}'? " if near else ""
     return f"{meant}allowed: {', '.join(known)}" if known else None
-
-
-def _short(text: str, length: int) -> str:
-    text = text.encode("unicode_escape").decode() if not text.isprintable() else text
-    return text if len(text) <= length else text[: length - 3] + "..."

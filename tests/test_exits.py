@@ -24,6 +24,9 @@ class OutOfMemoryError(RuntimeError):
         (KeyboardInterrupt(), 130, "clsim: interrupted; what was written before is whole"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, ""),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "clsim: out: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "out"), 2, "clsim: out: File name too long"),
+        (UserError("a\x1b[2J", where="\nb", fix="c\u202e"), 2, "\\nb: a\\x1b[2J\n  c\\u202e"),
+        (ValueError("odd\x1b[2J"), 1, "clsim: failed: ValueError: odd\\x1b[2J\n  CLSIM_DEBUG=1 shows the traceback"),
         (OSError(errno.EROFS, "Read-only file system", "out"), 2, "clsim: out: Read-only file system"),
         (OSError(errno.ENOSPC, "No space left on device", "out"), 1, "clsim: out: no space left on the disk"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "clsim: no space left on the disk"),
@@ -40,7 +43,7 @@ def test_an_exception_has_a_code_and_a_message(error: BaseException, code: int, 
 def test_a_traceback_comes_only_on_request(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLSIM_DEBUG", raising=False)
     try:
-        raise UserError("wrong") from ValueError("the cause")
+        raise UserError("wrong") from ValueError("the cause\x1b[2J")
     except UserError as error:
         assert leave(error) == 2
         assert capsys.readouterr().err == "clsim: wrong\n"
@@ -49,4 +52,11 @@ def test_a_traceback_comes_only_on_request(capsys: pytest.CaptureFixture[str], m
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert "the cause" in err
+    assert "\x1b" not in err
     assert err.endswith("clsim: wrong\n")
+
+
+def test_many_and_long_problems_are_told_in_part() -> None:
+    message = ending(UserErrors([UserError("x" * 9999, where=f"f:{i}") for i in range(1000)])).message
+    assert len(message) < 500_000
+    assert message.endswith("and 800 more\n1000 problems")

@@ -133,10 +133,12 @@ class _Strategies:
             yield ("strategy",), raw["strategy"]
         listed = raw.get("references")
         references = listed if isinstance(listed, list) else []
+        known: set[str] = set()
         for i, text in enumerate(references):
             if isinstance(text, str):
-                if text in references[:i]:
+                if text in known:
                     self.findings.append(Finding(("references", i), f"references: '{text}' appears twice"))
+                known.add(text)
                 yield ("references", i), text
         for name in blocks:
             yield ("strategies", name), name

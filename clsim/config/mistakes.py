@@ -44,9 +44,10 @@ def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding
     by_path: dict[KeyPath, list[Any]] = {}
     for problem in map(_by_kind, error.errors(include_url=False)):
         by_path.setdefault(_in_document(problem["loc"], raw), []).append(problem)
+    above = {path[:depth] for path in by_path for depth in range(len(path))}
     for path, problems in by_path.items():
         # Below a value of the right kind the other members of its union have nothing to say.
-        deeper = any(other[: len(path)] == path and len(other) > len(path) for other in by_path)
+        deeper = path in above
         missing = [problem for problem in problems if problem["type"] == "missing"]
         for problem in missing:
             at = ".".join(map(str, path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -98,14 +97,16 @@ def _order(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
     if not isinstance(order, list) or not all(type(label) is int for label in order):
         return
     path: KeyPath = ("stream", "class_order")
-    for label, count in Counter(order).items():
+    places: dict[int, list[int]] = {}
+    for place, label in enumerate(order):
+        places.setdefault(label, []).append(place)
+    for label, at in places.items():
         if not 0 <= label < facts.classes:
             what = f"stream.class_order: there is no class {label} (allowed: 0 to {facts.classes - 1})"
-            yield Finding((*path, order.index(label)), what)
-        elif count > 1:
-            again = order.index(label, order.index(label) + 1)
-            yield Finding((*path, again), f"stream.class_order: class {label} appears {count} times")
-    missing = [str(label) for label in range(facts.classes) if label not in set(order)]
+            yield Finding((*path, at[0]), what)
+        elif len(at) > 1:
+            yield Finding((*path, at[1]), f"stream.class_order: class {label} appears {len(at)} times")
+    missing = [str(label) for label in range(facts.classes) if label not in places]
     if missing:
         shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
         one = len(missing) == 1

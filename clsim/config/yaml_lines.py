@@ -21,11 +21,14 @@ KeyPath = tuple[str | int, ...]  # ("stream", "class_order", 3): from the top of
 
 MAX_BYTES = 1 << 20  # a scenario is a page of text; more is another kind of file
 MAX_DEPTH = 16
+MAX_NODES = 25_000  # keys and values: an order of all the classes of ImageNet-21k is no more
 
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
-_INT = re.compile(r"(?:[-+]?[0-9]{1,4000}|0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,4000})\Z")
+# Products of what is longer could not even be told: Python writes no more than 4300 digits.
+_INT = re.compile(r"(?:[-+]?[0-9]{1,1000}|0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000})\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _INF_NAN = re.compile(r"[-+]?(?:\.inf|\.Inf|\.INF)\Z|(?:\.nan|\.NaN|\.NAN)\Z")
 
 
@@ -126,7 +129,7 @@ class _Builder:
         self.source = source
         self.document = Document(None, {(): f"{source}:1"})
         self._open: list[_Open] = []
-        self._documents = 0
+        self._documents = self._nodes = 0
 
     def feed(self, event: Any) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -145,9 +148,13 @@ class _Builder:
         return f"{self.source}:{event.start_mark.line + 1}"
 
     def _node(self, event: Any) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise UserError(f"more than {MAX_NODES:,} keys and values: not a scenario", where=self._where(event))
         if event.tag not in (None, "!"):
-            what = f"the tag {event.tag} is not supported"
-            raise UserError(what, where=self._where(event), fix="remove it")
+            raise UserError(f"the tag {event.tag} is not supported", where=self._where(event), fix="remove it")
+        if isinstance(event, yaml.ScalarEvent) and _SURROGATE.search(event.value):
+            raise UserError("this text holds half a character (a surrogate)", where=self._where(event))
         parent = self._open[-1] if self._open else None
         if parent and isinstance(parent.value, dict) and parent.expects_key:
             self._key(parent, event)

@@ -71,6 +71,8 @@ def _read(path: Path) -> Any:
         raise UserError(f"this is no whole JSON file ({error.msg})", where=where, fix="get the file again") from None
     except UnicodeDecodeError as error:
         raise UserError(f"this is no text in UTF-8 ({error})", where=str(path), fix="get the file again") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise UserError(f"this JSON cannot be read ({error})", where=str(path), fix="get the file again") from None
 
 
 def _list(content: Any, key: str, path: Path) -> list[Any]:

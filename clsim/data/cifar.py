@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 META = {"cifar10": "batches.meta", "cifar100": "meta"}
+ARRAYS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+}
+"""What an array is unpickled by; the official files name nothing else."""
 
 
 def is_here(name: str, root: Path) -> bool:
@@ -78,7 +86,7 @@ def _official(name: str) -> type[torchvision.datasets.CIFAR10]:
 
 
 def _read(path: Path, md5: str) -> dict[str, Any]:
-    """Unpickle a file, but only the bytes that its md5 vouches for: a pickle can run code."""
+    """Unpickle a file, but only the bytes that its md5 vouches for, and only arrays: a pickle can run code."""
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise UserError(
@@ -86,8 +94,21 @@ def _read(path: Path, md5: str) -> dict[str, Any]:
             where=str(path),
             fix="`clsim data fetch` replaces it",
         )
-    entry: dict[str, Any] = pickle.loads(content, encoding="latin1")  # noqa: S301
+    try:
+        entry: dict[str, Any] = _OnlyArrays(io.BytesIO(content), encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        raise UserError(f"this file holds more than arrays ({error})", where=str(path)) from None
     return entry
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """Refuses whatever could run code: every function but those that make an array."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """One of `ARRAYS`."""
+        if (module, name) not in ARRAYS:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return super().find_class(module, name)
 
 
 def _verify(name: str, root: Path) -> str:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain
 from os import cpu_count
 from typing import NamedTuple
 
@@ -19,6 +19,13 @@ from clsim.errors import UserError, UserErrors
 Pixels = NDArray[np.uint8]
 CHUNK = 64
 """Images a task: a task for every small image would cost more than decoding it."""
+CHUNK_BYTES = 16 * 2**20
+HELD_BYTES = 256 * 2**20
+"""Content of an archive that waits to be decoded, at most: what comes next is read when there is room."""
+MAX_PIXELS = 100_000_000
+"""A larger image is a mistake or an attack: a file of some kilobytes can ask for all the memory there is."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""By content, whatever the name: PIL would hand a PostScript file called .png to Ghostscript."""
 SHOWN = 10
 """Unreadable files named in one message."""
 
@@ -52,12 +59,16 @@ def decode(files: Iterable[Encoded], count: int, size: int | None) -> Pixels:
 
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        running: deque[Future[list[UserError]]] = deque()
-        for chunk in _chunks(chain([first], stream)):
-            running.append(pool.submit(work, chunk))
-            if len(running) > 4 * workers:  # an archive is read no faster than it is decoded
-                problems += running.popleft().result()
-        problems += chain.from_iterable(future.result() for future in running)
+        running: deque[tuple[Future[list[UserError]], int]] = deque()
+        held = 0
+        for chunk, size in _chunks(chain([first], stream)):
+            running.append((pool.submit(work, chunk), size))
+            held += size
+            while len(running) > 4 * workers or held > HELD_BYTES:  # an archive is read no faster than it is decoded
+                future, size = running.popleft()
+                problems += future.result()
+                held -= size
+        problems += chain.from_iterable(future.result() for future, _ in running)
     if problems:
         raise problems[0] if len(problems) == 1 else UserErrors(problems[:SHOWN])
     return pixels
@@ -66,6 +77,8 @@ def decode(files: Iterable[Encoded], count: int, size: int | None) -> Pixels:
 def _decode_into(pixels: Pixels, file: Encoded, side: int, exact: bool) -> UserError | None:
     try:
         with _open(file) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             if image.size != (side, side):
                 if exact:
                     return UserError(
@@ -116,14 +129,22 @@ def _side(file: Encoded) -> int:
 
 
 def _open(file: Encoded) -> Image.Image:
-    return Image.open(BytesIO(file.content) if isinstance(file.content, bytes) else file.content)
+    return Image.open(BytesIO(file.content) if isinstance(file.content, bytes) else file.content, formats=FORMATS)
 
 
 def _unreadable(file: Encoded, error: Exception) -> UserError:
     return UserError(f"this is not a whole image ({error})", where=file.name, fix="replace the file, or remove it")
 
 
-def _chunks(files: Iterable[Encoded]) -> Iterator[list[Encoded]]:
-    stream = iter(files)
-    while chunk := list(islice(stream, CHUNK)):
-        yield chunk
+def _chunks(files: Iterable[Encoded]) -> Iterator[tuple[list[Encoded], int]]:
+    """Files for one task each, with the bytes they hold: few of them where they are large."""
+    chunk: list[Encoded] = []
+    size = 0
+    for file in files:
+        chunk.append(file)
+        size += len(file.content) if isinstance(file.content, bytes) else 0
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+            yield chunk, size
+            chunk, size = [], 0
+    if chunk:
+        yield chunk, size

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import os
 import tarfile
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,12 +20,22 @@ from clsim.data.cache import cached
 from clsim.data.decode import Encoded, Pixels
 from clsim.errors import UserError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 MAX_FILE_BYTES = 256 * 2**20
 """A larger member of an archive is no image, but a mistake or an attack."""
 MAX_TOTAL_BYTES = 512 * 2**30
-
+MAX_GROWTH, ALWAYS_FINE = 100, 2**30
+"""How many times its own size an archive may unpack to, if that is more than so much: images hardly shrink."""
+MAX_HEADER_BYTES = 2**20
+"""Of a .tar: a long name or the like, which is read whole before anything else is known of a member."""
+_DESCRIBING = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 
 Entry = TypeVar("Entry")
 
@@ -115,27 +123,41 @@ class Archive(Source):
                     for name, info in self._checked(entries):
                         yield name, zipped.read(info) if name in wanted else b""
             else:
-                with tarfile.open(self.path) as tar:
-                    members = ((member.name, member.size, member) for member in tar if member.isfile())
+                with tarfile.open(self.path, tarinfo=_Header) as tar:
+                    members = ((member.name, member.size, member if member.isfile() else None) for member in tar)
                     for name, member in self._checked(members):
                         file = tar.extractfile(member) if name in wanted else None
                         yield name, file.read() if file else b""
-        except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-            raise UserError(f"this archive cannot be read ({error})", where=str(self.path)) from error
-        except (RuntimeError, NotImplementedError) as error:  # zip: encrypted, or an unknown compression
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # damaged, encrypted, of an unknown compression: each has words of its own
             raise UserError(f"this archive cannot be read ({error})", where=str(self.path)) from error
 
-    def _checked(self, entries: Iterable[tuple[str, int, Entry]]) -> Iterator[tuple[str, Entry]]:
-        """The entries with their paths tidied; an unsafe path or size stops before its content is read."""
-        total = 0
+    def _checked(self, entries: Iterable[tuple[str, int, Entry | None]]) -> Iterator[tuple[str, Entry]]:
+        """The files with their paths tidied; an unsafe path or size stops before its content is read."""
+        total, most = 0, min(MAX_TOTAL_BYTES, max(MAX_GROWTH * self.path.stat().st_size, ALWAYS_FINE))
         for raw, size, entry in entries:
+            total += size
+            if not 0 <= size <= MAX_FILE_BYTES or total > most:
+                raise UserError(f"the archive is too large, at {raw!r} ({size:,} bytes)", where=str(self.path))
+            if entry is None:  # a folder, a link, a device
+                continue
             path = PurePosixPath(raw)
             if path.is_absolute() or ".." in path.parts or "\\" in raw:
                 raise UserError(f"a path in this archive leads out of it: {raw!r}", where=str(self.path))
-            total += size
-            if size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
-                raise UserError(f"the archive is too large, at {raw!r} ({size:,} bytes)", where=str(self.path))
             yield path.as_posix(), entry
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a .tar that asks for no more memory than a name needs."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Self:
+        """The header in these 512 bytes."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in _DESCRIBING and header.size > MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header claims {header.size:,} bytes")
+        return header
 
 
 def open_source(path: Path, cache: Sequence[Path] = ()) -> Source:
@@ -168,8 +190,8 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
                 # A link to a folder above would never end.
                 if not entry.name.startswith(".") and not (entry.is_symlink() and _leads_up(entry)):
                     yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
-            elif _is_image(entry.name):
-                # A link to nowhere is listed too: whoever decodes it names it.
+            elif _is_image(entry.name) and (entry.is_file() or not Path(entry.path).exists()):
+                # A link to nowhere is listed too: whoever decodes it names it. Not a pipe: opening one may never end.
                 yield prefix + entry.name, _stamp(entry.stat(follow_symlinks=entry.is_file()))
 
 

@@ -40,14 +40,26 @@ def read_weights(path: Path, key: str = "strategy.pretrained") -> tuple[dict[str
     except pickle.UnpicklingError as error:
         fix = "Only tensors are read. Save the model's state_dict(), best with safetensors.torch.save_file."
         raise UserError("the checkpoint holds more than tensors, or is damaged", where=where, fix=fix) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # a damaged pickle fails in whatever way its instructions lead to
         fix = "Save the model's state_dict() with safetensors.torch.save_file."
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"the checkpoint cannot be read ({first})", where=where, fix=fix) from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not state or not all(map(_is_plain, state.keys(), state.values())):
         raise UserError("the checkpoint is no table of tensors", where=where, fix="Save the model's state_dict().")
     return {key.removeprefix("module."): value for key, value in state.items()}, {}
+
+
+def _is_plain(key: object, value: object) -> bool:
+    """Whether this is a name and a tensor with numbers in it, all of them."""
+    return (
+        isinstance(key, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not (value.is_meta or value.is_quantized)
+    )
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, key: str = "strategy.backbone") -> None:
@@ -63,7 +75,14 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, k
     Raises:
         UserError: a tensor is missing, has no place or another shape; the first three are named.
     """
-    wanted = model.state_dict()
+    check_fit(model.state_dict(), state, path, name, key)
+    model.load_state_dict(state)
+
+
+def check_fit(
+    wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path, name: str, key: str = "strategy.backbone"
+) -> None:
+    """Makes sure that the weights are those that a model of these tensors takes; see `fill`."""
     problems = [f"{key} is missing" for key in wanted if key not in state]
     problems += [f"{key} has no place" for key in state if key not in wanted]
     problems = [
@@ -78,7 +97,6 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str, k
             where=str(path),
             fix=f"Set {key} to the architecture the weights were trained with.",
         )
-    model.load_state_dict(state)
 
 
 def weights_sha256(model: nn.Module) -> str:

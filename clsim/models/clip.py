@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
 from clsim.files import save_tensors
+from clsim.models.architecture import read_architecture
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
 from clsim.models.hub import cached_if_unreachable
 from clsim.models.tokenizer import CompactTokenizer
@@ -139,13 +140,13 @@ def _frozen(model: nn.Module, device: str) -> nn.Module:
 
 def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device: str) -> LoadedClip:
     try:
-        architecture = json.loads(metadata["architecture"])
+        architecture = read_architecture(metadata, state, path)
         preprocessing = json.loads(metadata["preprocessing"])
         model = CLIP(**architecture)
         tokenizer = CompactTokenizer(json.loads(metadata["words"]), architecture["text_cfg"]["context_length"])
         image_size = int(architecture["vision_cfg"]["image_size"])
         mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(f"the checkpoint's metadata are damaged ({error})", where=str(path)) from error
     fill(model, state, path, metadata.get("name", path.stem))
     return LoadedClip(
@@ -163,18 +164,15 @@ def _checkpoint(
     backbone: str, path: Path, state: dict[str, Tensor], device: str, quick_gelu: bool | None
 ) -> LoadedClip:
     beside = path.with_name("open_clip_config.json")
-    config: dict[str, Any] = {}
-    if beside.is_file():
-        try:
-            config = json.loads(beside.read_text())
-        except ValueError as error:
-            raise UserError(f"this is not JSON ({error})", where=str(beside)) from error
+    try:
+        config: dict[str, Any] = json.loads(beside.read_text()) if beside.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"this is not JSON ({error})", where=str(beside)) from error
     if quick_gelu is None and "model_cfg" in config:
         quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
     model = _build(backbone, quick_gelu)
     fill(model, convert_state_dict(model, state), path, backbone)
-    name = f"{backbone} ({path.name})"
-    return _loaded(model, backbone, name, device, config.get("preprocess_cfg", {}))
+    return _loaded(model, backbone, f"{backbone} ({path.name})", device, config.get("preprocess_cfg", {}))
 
 
 def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None) -> LoadedClip:
@@ -224,7 +222,8 @@ def _loaded(model: nn.Module, backbone: str, name: str, device: str, preprocessi
 
 
 def _architecture(backbone: str) -> dict[str, Any]:
-    config: dict[str, Any] | None = open_clip.get_model_config(backbone)
+    # Not local-dir: and hf-hub:, by which open_clip takes whatever lies in a folder or on a server.
+    config: dict[str, Any] | None = None if ":" in backbone else open_clip.get_model_config(backbone)
     if config is None:
         near = difflib.get_close_matches(backbone, open_clip.list_models(), n=1)
         fix = f"Did you mean {near[0]}?" if near else "Names: `clsim list models`."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clsim.errors import UserError
 from clsim.files import atomic, sha256_of
 from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
+from clsim.words import clean
 
 if TYPE_CHECKING:
     from clsim.pretraining.contrastive import Progress
@@ -155,7 +156,7 @@ def _made_by(path: Path, recipe: Trainable) -> bool:
         if noted["recipe_hash"] != recipe.hash:
             return False
         intact = noted["sha256"] == sha256_of(path)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"the manifest is damaged ({error})", where=str(manifest), fix="Remove it.") from error
     if not intact:
         fix = "Remove the file; it will be made again."
@@ -167,7 +168,7 @@ class _Teller:
     """Says how far a training is: a line written over on a terminal, elsewhere one in twenty seconds."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name = clean(name)
         self._last = -math.inf
         self.loss = math.nan
 

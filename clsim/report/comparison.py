@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clsim.report.figures import DASH, SPREAD, clean, done_of, finite, over_seeds, points
+from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds, points
 from clsim.report.panels import stand_in_notice
 from clsim.report.parts import LONGEST_NAME, OURS, plain_table, sign_style
 from clsim.report.plain import aligned, stand_in_line, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
 from clsim.report.upgrades import upgrades
+from clsim.words import clean
 
 FIGURES = {
     "final_accuracy": "final\naccuracy",

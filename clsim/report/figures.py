@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from clsim.report.reporter import Record
+from clsim.words import clean
 
 DASH = "-"
 SEPARATOR = " · "
@@ -106,11 +107,6 @@ def packed(parts: Sequence[str], width: int) -> list[str]:
         else:
             lines += textwrap.wrap(part, width)
     return lines
-
-
-def clean(text: object) -> str:
-    """Text from a file or a data set on one line, without control characters (an escape code, a newline)."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
 
 
 def class_ids(ids: Sequence[int], limit: int = 8) -> str:

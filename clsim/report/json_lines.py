@@ -44,7 +44,8 @@ class JsonReporter:
 
     def note(self, text: str) -> None:
         """To the other stream."""
-        write_line(self._errors, text)
+        for line in text.splitlines():
+            write_line(self._errors, line)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -17,7 +17,6 @@ from clsim.report.compatibility import diagnostic_sentences, replacement_sentenc
 from clsim.report.curve import GUTTER, Curve, draw
 from clsim.report.figures import (
     class_ids,
-    clean,
     count,
     finite,
     packed,
@@ -29,6 +28,7 @@ from clsim.report.origins import origins_block
 from clsim.report.parts import BETWEEN, FRAME, OURS, SLIM, THEIRS, framed, run_title, side_by_side, table_of_sessions
 from clsim.report.reporter import Record, Results, RunInfo
 from clsim.report.table import sessions_table
+from clsim.words import clean
 
 BESIDE, WIDEST = 36, 64
 """The least width of the pictures beside the whole table, and the greatest of a curve."""

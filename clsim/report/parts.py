@@ -10,9 +10,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.report.figures import DASH, clean
+from clsim.report.figures import DASH
 from clsim.report.reporter import RunInfo
 from clsim.report.table import GAP, Sessions
+from clsim.words import clean
 
 OURS, THEIRS = "cyan", "yellow"
 FRAME = 4

@@ -16,7 +16,6 @@ from clsim.report.figures import (
     DASH,
     brought,
     class_ids,
-    clean,
     count,
     duration,
     percent,
@@ -27,12 +26,13 @@ from clsim.report.matrix import lay_out
 from clsim.report.reporter import Record, Results, RunInfo, Underway
 from clsim.report.service import backfill_rows, service_sentence, service_table, spared
 from clsim.report.table import COMPATIBILITY, GAP, Sessions, sessions_table, summary_rows
+from clsim.words import clean
 
 
 def write_line(stream: IO[str], text: str) -> None:
-    """Write and flush one line; characters that the stream's encoding lacks become question marks."""
+    """Write and flush one line, clean; characters that the stream's encoding lacks become question marks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.rstrip().encode(encoding, "replace").decode(encoding) + "\n")
+    stream.write(clean(text.rstrip()).encode(encoding, "replace").decode(encoding) + "\n")
     stream.flush()
 
 
@@ -67,10 +67,10 @@ class PlainReporter:
         self._info = info
         self._line(stand_in_line(info.scenario, info.stands_in_for))
         self._line(
-            f"clsim: {clean(info.scenario)}, {clean(info.strategy)}, seed {info.seed}, "
-            f"{clean(info.dataset)} on {clean(info.device)}, {several(info.sessions, 'session')}"
+            f"clsim: {info.scenario}, {info.strategy}, seed {info.seed}, "
+            f"{info.dataset} on {info.device}, {several(info.sessions, 'session')}"
         )
-        self._line(f"files: {clean(info.out)}")
+        self._line(f"files: {info.out}")
 
     def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
         """One line."""
@@ -134,13 +134,13 @@ class PlainReporter:
             self._line(f"{name}: {ours}{beside}")
         if spared_in_all := (results.get("summary") or {}).get("service"):
             self._line(f"service: {spared(spared_in_all)}")
-        self._line(f"{clean(results.get('status', 'complete'))} in {duration(seconds)}, files: {clean(info.out)}")
+        self._line(f"{results.get('status', 'complete')} in {duration(seconds)}, files: {info.out}")
         self._line(stand_in_line(info.scenario, info.stands_in_for))
 
     def note(self, text: str) -> None:
         """One line for each of the text's."""
         for line in text.splitlines():
-            self._line(clean(line))
+            self._line(line)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -212,15 +212,15 @@ class QuietReporter:
         if info is None:
             return
         summary = results.get("summary") or {}
-        status = clean(results.get("status", "complete"))
+        status = results.get("status", "complete")
         measured = ((key.upper(), percent(summary.get(key))) for key in COMPATIBILITY)
         compatibility = "".join(f"{name} {figure}, " for name, figure in measured if figure != DASH)
         write_line(
             self._stream,
-            f"{clean(info.scenario)}, {clean(info.strategy)}, seed {info.seed}: "
+            f"{info.scenario}, {info.strategy}, seed {info.seed}: "
             f"{status} in {duration(seconds)}, "
             f"final accuracy {percent(summary.get('final_accuracy'))}, "
-            f"average {percent(summary.get('average_accuracy'))}, {compatibility}files: {clean(info.out)}",
+            f"average {percent(summary.get('average_accuracy'))}, {compatibility}files: {info.out}",
         )
 
     def note(self, text: str) -> None:

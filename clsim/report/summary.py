@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.report.compatibility_panel import fitted_matrix, matrix_view
-from clsim.report.figures import clean, duration, several
+from clsim.report.figures import duration, several
 from clsim.report.parts import FRAME, OURS, SLIM, THEIRS, plain_table, run_title, sign_style, table_of_sessions
 from clsim.report.reporter import Record, Results, RunInfo
 from clsim.report.service import service_table, spared
 from clsim.report.table import GAP, sessions_table, summary_rows
+from clsim.words import clean
 
 View = Literal["sessions", "matrix", "service"]
 """What a session's panels show of the sessions so far."""

@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.report.compatibility_panel import compatibility_panel
-from clsim.report.figures import brought, clean, count, duration
+from clsim.report.figures import brought, count, duration
 from clsim.report.heat import has_shades
 from clsim.report.panels import run_header, session_panel, stand_in_notice
 from clsim.report.parts import OURS, stacked
 from clsim.report.reporter import Results, RunInfo, Underway
 from clsim.report.service_panel import service_panel
 from clsim.report.summary import View, summary_panel
+from clsim.words import clean
 
 MARGIN = 3
 """Lines that a panel leaves free, so that it is still whole above the next session's live display."""

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.metrics.compatibility import update_gain
-from clsim.report.figures import DASH, SPREAD, clean, done_of, finite, over_seeds
+from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds
 from clsim.report.parts import LONGEST_NAME, plain_table, sign_style
 from clsim.report.plain import aligned, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
+from clsim.words import clean
 
 REFERENCES = ("independent", "clip_independent")
 """The strategies whose new model an update gain is measured against (BCT, arXiv 2003.11942)."""

@@ -70,7 +70,7 @@ def test_each_replacement_is_told_and_a_name_is_one_line() -> None:
     both = [{"model": name, "after_iterations": 3, "seconds": 1.0} for name in ("a", "b\n\x1b[2J")]
     assert replacement_sentences({"replaced_by": "b", "replacements": both}) == [
         "model replaced by a after 3 iterations, 1.0 s in",
-        "model replaced by b\ufffd\ufffd[2J after 3 iterations, 1.0 s in",
+        "model replaced by b\\n\\x1b[2J after 3 iterations, 1.0 s in",
     ]
     assert replacement_sentences({"replaced_by": "b"}) == ["model replaced by b"]
     assert replacement_sentences({"replaced_by": None, "replacements": []}) == replacement_sentences({}) == []

@@ -37,10 +37,6 @@ def test_class_ids_name_a_range_or_the_first() -> None:
     assert figures.class_ids([9, 7, 5, 3, 1, 0, 2, 4, 6]) == "9, 7, 5, 3, 1, 0, 2, 4, ..."
 
 
-def test_clean_leaves_no_control_character() -> None:
-    assert figures.clean("a\x1b[31mb\nc é") == "a\ufffd[31mb\ufffdc é"
-
-
 def test_throughput_counts_training_time_only() -> None:
     record = {"images_trained": 1000, "train_seconds": 4.0, "eval_seconds": 1.0}
     assert figures.images_per_second(record) == 250.0

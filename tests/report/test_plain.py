@@ -67,7 +67,7 @@ def test_a_row_for_each_session_and_the_whole_table_at_the_end(
 
 def test_hostile_names_stay_on_their_line(results: Make, info: Callable[..., RunInfo]) -> None:
     lines = play(info(scenario="[red]x\n\x1b[2J"), results(1))
-    assert lines[0].startswith("clsim: [red]x\ufffd\ufffd[2J, cpe_clip")
+    assert lines[0].startswith("clsim: [red]x\\n\\x1b[2J, cpe_clip")
 
 
 def test_progress_is_told_after_an_epoch_but_not_too_often() -> None:

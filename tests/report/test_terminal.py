@@ -102,7 +102,7 @@ def test_a_reporter_that_is_dropped_gives_the_terminal_back(info: Callable[..., 
 def test_notes_are_text(info: Callable[..., RunInfo]) -> None:
     screen = Console(file=io.StringIO(), width=80, force_terminal=True)
     RichReporter(screen).note("class [red]x[/red] \x1b[2J\nsecond")
-    assert printed(screen) == ["class [red]x[/red] \ufffd[2J", "second"]
+    assert printed(screen) == ["class [red]x[/red] \\x1b[2J", "second"]
 
 
 def test_the_display_shows_how_far_it_is() -> None:
