@@ -89,10 +89,11 @@ def _is_list(value: Any) -> bool:
 
 
 def _same(one: Any, other: Any, close: float) -> bool:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
-    if numbers and close:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, float) and isinstance(other, int | float) or isinstance(one, int) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=close, abs_tol=close)
-    return type(one) is type(other) and bool(one == other) if not numbers else bool(one == other)
+    return bool(one == other)
 
 
 def _told(value: Any) -> str:
