@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from clsim.bench import Benchmark
-from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT, leave, lines_of
+from clsim.exits import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
 from clsim.words import clean
 
 app = typer.Typer(
@@ -192,6 +192,35 @@ def pretrain(
             for version in recipe.versions():
                 weights = resolve_model(name, version, device=place, remake=remake)
                 typer.echo(clean(f"{scenario.name}: {name}: {weights}"))
+
+
+@app.command()
+def verify(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a run, for machines.")] = False,
+) -> None:
+    """Compute the figures of runs anew from what they left, and say what does not agree."""
+    codes = [_verified(path, json=json) for path in runs]
+    raise typer.Exit(WRONG_INPUT if WRONG_INPUT in codes else max(codes))
+
+
+def _verified(path: Path, *, json: bool) -> int:
+    from clsim.errors import UserError
+    from clsim.verify import verify as verify_run
+
+    try:
+        verification = verify_run(path)
+    except UserError as error:
+        return leave(error)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(verification.to_dict()))
+    else:
+        from clsim.verify.show import show
+
+        show(verification)
+    return FAILED if verification.differs else DONE
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a run was made of and on, ``manifest.json``: enough to tell whether another is the same, and what differs."""
+"""What a run was made of and on, ``manifest.json``: enough to tell whether another one is the same run."""
 
 from __future__ import annotations
 

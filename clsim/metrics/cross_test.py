@@ -24,6 +24,9 @@ from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.service import ServiceView
 from clsim.metrics.version_tests import VersionTests
 
+CONSTRAINT_QUERIES = 2000
+"""So many queries, at even steps over the classes, are asked for the inequalities of compatibility."""
+
 
 class CrossTests(VersionTests):
     """Fills the cross-test matrix, one version of the model after the other. Works in any Avalanche strategy.
@@ -77,7 +80,7 @@ class CrossTests(VersionTests):
         folder: Path | None = None,
         service: ServiceView | None = None,
         embed: Callable[[Tensor], Tensor] | None = None,
-        constraint_queries: int = 2000,
+        constraint_queries: int = CONSTRAINT_QUERIES,
     ) -> None:
         if not len(query) or not len(gallery):
             raise ValueError("cross-tests need query and gallery images")

@@ -1,0 +1,186 @@
+"""Whether the figures of ``results.json`` follow from one another, and are those of ``sessions.jsonl``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from clsim.metrics import forgetting, harmonic_mean
+from clsim.store import Results
+from clsim.verify.check import Check, agrees, compared, differs, not_checked
+from clsim.verify.run_files import Content, RunFiles
+
+WHO = ("scenario", "strategy", "seed", "stands_in_for")
+COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")
+WEIGHTED = "average_accuracy_weighted"
+WHOLE = 1e-6
+"""How far from a whole number of images a share times all of them may be."""
+
+
+def check_arithmetic(run: RunFiles) -> Iterator[Check]:
+    """What ``results.json`` says of itself."""
+    results = run.results
+    if results is None:
+        yield not_checked("results.json", "it is not there; no session has ended")
+        return
+    who = {key: results[key] for key in WHO}
+    yield compared("what ran, results.json and manifest", who, {key: run.manifest[key] for key in WHO})
+    yield _sessions_file(run)
+    if (wrong := _out_of_order(run)) is not None:
+        yield differs("sessions in their order", wrong)
+        yield not_checked("figures from one another", "sessions are not in their order")
+        return
+    yield agrees("sessions in their order", f"{len(run.sessions)} sessions")
+    yield _accuracies(run)
+    yield _each(run, "harmonic means", _harmonic)
+    yield _each(run, "forgetting of every session", lambda run, t: ("forgetting", _forgetting(run, t)))
+    yield from _sums(run, results)
+    if any(record["service"] for record in run.sessions):
+        yield _each(run, "items of the service", _service)
+
+
+def is_of_texts(run: RunFiles) -> bool:
+    """Whether images look for texts: nothing is classified, and no session has classes."""
+    if run.scenario is not None:
+        return run.scenario.stream.kind == "text_upgrade"
+    return not any(record["seen_classes"] for record in run.sessions)
+
+
+def _sessions_file(run: RunFiles) -> Check:
+    what = "sessions.jsonl and results.json"
+    if run.lines is None:
+        return (
+            differs(what, "sessions.jsonl is not there") if run.sessions else not_checked(what, "no session has ended")
+        )
+    # A run that was killed may have written the line of a session and not yet the file of all.
+    lines = run.lines if run.complete else run.lines[: len(run.sessions)]
+    return compared(what, {"sessions": run.sessions}, {"sessions": lines}, close=0.0, detail=f"{len(lines)} records")
+
+
+def _out_of_order(run: RunFiles) -> str | None:
+    """A record that has not as many entries as its place asks for, so that nothing can be computed from it."""
+    texts, seen = is_of_texts(run), 0
+    for number, record in enumerate(run.sessions):
+        seen += len(record["new_classes"])
+        rows = [record["accuracy_by_session"]]
+        if test := record["compatibility"]:
+            rows += [[*test["cross_tests"], test["self_test"]], *test["also"].values()]
+        if (said := record["session"]) != number:
+            return f"record {number} is of session {said}"
+        if any(len(row) != number + 1 for row in rows):
+            return f"session {number} has {len(next(row for row in rows if len(row) != number + 1))} entries in a row"
+        if not texts and record["seen_classes"] != seen:
+            return f"session {number} has seen {record['seen_classes']} classes; the sessions brought {seen}"
+    for one, other in pairwise(run.sessions):
+        if bool(one["compatibility"]) != bool(other["compatibility"]):
+            return f"sessions {one['session']} and {other['session']} were not measured alike"
+        if one["compatibility"] and one["compatibility"]["also"].keys() != other["compatibility"]["also"].keys():
+            return f"sessions {one['session']} and {other['session']} were not measured by the same criteria"
+    return None
+
+
+def _each(run: RunFiles, what: str, computed: Any) -> Check:
+    """A figure of every session; ``computed`` gives its key and what it has to be."""
+    for number, record in enumerate(run.sessions):
+        key, value = computed(run, number)
+        check = compared(what, {f"session {number}.{key}": record[key]}, {f"session {number}.{key}": value})
+        if check.verdict != "agrees":
+            return check
+    return agrees(what)
+
+
+def _accuracies(run: RunFiles) -> Check:
+    """Accuracy over all classes, those of the base session and the later ones, from that of every session's classes."""
+    what, images = "accuracies from those by session", run.manifest.get("test_images")
+    if is_of_texts(run):
+        return _each(run, what, _found)
+    if images is None:
+        return not_checked(what, "the manifest does not say how many test images there are")
+    if len(images) < len(run.sessions) or any(one > other for one, other in pairwise(images)):
+        return differs(what, f"the manifest has test images of {len(images)} sessions: {images}")
+    new = [now - before for before, now in pairwise([0, *images])]
+    for number, record in enumerate(run.sessions):
+        shares = [share * count for share, count in zip(record["accuracy_by_session"], new, strict=False)]
+        for session, share in enumerate(shares):
+            if abs(share - round(share)) > WHOLE:
+                return differs(
+                    what, f"session {number}.accuracy_by_session[{session}]: no share of {new[session]} images"
+                )
+        right, all_of = [round(share) for share in shares], new[: number + 1]
+        expected = {
+            "accuracy": _share(right, all_of) or 0.0,
+            "base_accuracy": _share(right[:1], all_of[:1]) or 0.0,
+            "novel_accuracy": _share(right[1:], all_of[1:]),
+        }
+        check = compared(
+            what, {f"session {number}": {key: record[key] for key in expected}}, {f"session {number}": expected}
+        )
+        if check.verdict != "agrees":
+            return check
+    return agrees(what)
+
+
+def _share(right: list[int], images: list[int]) -> float | None:
+    return sum(right) / sum(images) if sum(images) else None
+
+
+def _found(run: RunFiles, number: int) -> tuple[str, Any]:
+    """Of images and texts: what a version finds in its own index, for every session the same."""
+    record = run.sessions[number]
+    own = (record["compatibility"] or {}).get("self_test")
+    same = {"accuracy": own, "base_accuracy": own, "novel_accuracy": None}
+    wrong = next((key for key, value in same.items() if record[key] != value), None)
+    return (wrong, same[wrong]) if wrong else ("accuracy_by_session", [own] * (number + 1))
+
+
+def _harmonic(run: RunFiles, number: int) -> tuple[str, Any]:
+    record = run.sessions[number]
+    novel = record["novel_accuracy"]
+    return "harmonic_mean", None if novel is None else harmonic_mean(record["base_accuracy"], novel)
+
+
+def _measures_forgetting(run: RunFiles) -> bool:
+    if run.scenario is not None:
+        return run.scenario.evaluation.forgetting and not is_of_texts(run)
+    return any(record["forgetting"] for record in run.sessions)
+
+
+def _forgetting(run: RunFiles, number: int) -> dict[str, float | None] | None:
+    if number == 0 or not _measures_forgetting(run):
+        return None
+    rows = [record["accuracy_by_session"] for record in run.sessions[: number + 1]]
+    return {"from_best": forgetting(rows, "best"), "from_first": forgetting(rows, "first")}
+
+
+def _service(run: RunFiles, number: int) -> tuple[str, Any]:
+    service = run.sessions[number]["service"]
+    before = (run.sessions[number - 1]["service"] or {}) if number else {}
+    if not service:
+        return "service", None
+    sizes = [*before.get("items_by_version", []), *service["items_by_version"][-1:]]
+    counted = {
+        "items_by_version": sizes,
+        "gallery_items": sum(sizes),
+        "images_not_reprocessed": sum(sizes[:-1]),
+    }
+    return "service", service | counted
+
+
+def _sums(run: RunFiles, results: Content) -> Iterator[Check]:
+    """What is computed over all sessions: the very code that wrote it, on the records that are there."""
+    images = run.manifest.get("test_images")
+    anew = Results("", "", 0, run.path, measures_forgetting=_measures_forgetting(run))
+    for number, record in enumerate(run.sessions):
+        anew.add(record, record["accuracy_by_session"], images[number] if images and number < len(images) else 1)
+    computed = anew.to_dict()
+    for key in COMPUTED:
+        if results[key] is not None or computed[key] is not None:
+            yield compared(f"{key} and the records", {key: results[key]}, {key: computed[key]})
+    summary, expected = dict(results["summary"]), computed["summary"]
+    weighted = {WEIGHTED: summary.pop(WEIGHTED, None)}, {WEIGHTED: expected.pop(WEIGHTED, None)}
+    yield compared("summary", {"summary": summary}, {"summary": expected})
+    if images:
+        yield compared("weighted average", *weighted)
+    else:
+        yield not_checked("weighted average", "the manifest does not say how many test images there are")

@@ -1,0 +1,97 @@
+"""The shape of a run's files: the keys that a verification looks at, and their types; others may stand beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Shape(BaseModel):
+    """A block of a file: nothing coerced."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ForgettingShape(Shape):
+    """Both definitions of forgetting."""
+
+    from_best: float | None
+    from_first: float | None
+
+
+class CompatibilityShape(Shape):
+    """A version against those before it."""
+
+    self_test: Share
+    cross_tests: list[Share]
+    also: dict[str, list[Share]]
+    ac: Share | None
+    am: Share
+    against_first: float | None
+    backward_compatibility: float | None
+    negative_flip_rate: Share | None
+    positive_flip_rate: Share | None
+    update_gain: float | None
+
+
+class ServiceShape(Shape):
+    """A gallery that fills up."""
+
+    accuracy: Share
+    gallery_items: Count
+    items_by_version: list[Count]
+    images_not_reprocessed: Count
+    device_seconds_saved: float
+
+
+class SessionShape(Shape):
+    """The record of a session."""
+
+    session: Count
+    new_classes: list[int]
+    seen_classes: Count
+    accuracy: Share
+    base_accuracy: Share
+    novel_accuracy: Share | None
+    harmonic_mean: Share | None
+    accuracy_by_session: list[Share]
+    forgetting: ForgettingShape | None
+    compatibility: CompatibilityShape | None
+    service: ServiceShape | None
+
+
+class ResultsShape(Shape):
+    """``results.json``."""
+
+    scenario: str
+    strategy: str
+    seed: int
+    status: Literal["complete", "interrupted", "failed"]
+    stands_in_for: dict[str, Any] | None
+    sessions: list[SessionShape]
+    summary: dict[str, Any]
+    accuracy_matrix: list[list[Share]]
+    compatibility_matrix: list[list[Share | None]] | None
+    matrices: dict[str, list[list[Share | None]]]
+
+
+class ManifestShape(Shape):
+    """``manifest.json``; what runs of earlier versions did not write may be missing."""
+
+    scenario: str
+    strategy: str
+    seed: int
+    device: str
+    platform: str
+    clsim: str
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
+    packages: dict[str, str | None]
+    hashes: dict[str, str]
+    stands_in_for: dict[str, Any] | None
+    split_lists: dict[str, str] = {}
+    test_images: list[Count] | None = None
+    files: dict[str, str] | None = None

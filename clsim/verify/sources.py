@@ -1,0 +1,190 @@
+"""Scenario, code, data, split lists and weights, as they are on this machine, beside the hashes of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+
+from clsim.config import Scenario
+from clsim.config.scenario import strategy_name
+from clsim.config.streams import TextUpgradeStream
+from clsim.data.facts import CAPTIONS
+from clsim.errors import DataMissing, UserError
+from clsim.files import sha256_of
+from clsim.origins import (
+    PRETRAINED_FILE,
+    WEIGHTS_FILE,
+    data_hashes,
+    source_sha256,
+    split_sha256,
+    standard_lists,
+    stream_split_sha256,
+    test_images,
+    weights_file,
+)
+from clsim.recipes import find_strategy
+from clsim.verify.check import Check, agrees, compared, compared_hash, differs, not_checked
+from clsim.verify.run_files import RunFiles
+
+FOLDER = "folder:"
+DATA = (
+    "train images",
+    "test images",
+    "train captions",
+    "test captions",
+    "query images",
+    "gallery images",
+    "split lists",
+)
+"""Keys of the manifest's hashes that a stream, cut anew from the data, tells."""
+COUNTS = "numbers of test images"
+
+
+def check_sources(run: RunFiles) -> Iterator[Check]:
+    """What the run was made of; nothing is fetched, made or executed."""
+    hashes = run.manifest["hashes"]
+    if (run.path / "scenario.yaml").is_file():
+        yield compared_hash("scenario.yaml", hashes.get("scenario file"), sha256_of(run.path / "scenario.yaml"))
+        if run.scenario_problem is not None:
+            yield differs("scenario.yaml", run.scenario_problem)
+    elif "scenario file" in hashes:
+        yield differs("scenario.yaml", "it is not there")
+    yield _source(run)
+    if run.scenario is None:
+        yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
+        return
+    yield _strategy(run, run.scenario)
+    yield from _lists(run, run.scenario)
+    yield from _data(run, run.scenario)
+    for key in hashes:
+        if key.startswith(WEIGHTS_FILE) or key == PRETRAINED_FILE:
+            yield _weights(run, run.scenario, key)
+
+
+def _source(run: RunFiles) -> Check:
+    made_by, here = run.manifest["clsim"], metadata.version("clsim")
+    if made_by != here:
+        return not_checked("clsim source", f"clsim {made_by} made the run, and this is {here}")
+    return compared_hash("clsim source", run.manifest["hashes"].get("clsim source"), source_sha256())
+
+
+def _strategy(run: RunFiles, scenario: Scenario) -> Check:
+    what, noted = "strategy file", run.manifest["hashes"].get("strategy file")
+    if strategy_name(scenario.strategy) != run.manifest["strategy"]:
+        return differs(what, f"{scenario.strategy} in scenario.yaml, {run.manifest['strategy']} in the manifest")
+    try:
+        return compared_hash(what, noted, sha256_of(find_strategy(scenario.strategy)))
+    except UserError as error:
+        return not_checked(what, error.what)
+    except OSError as error:
+        return not_checked(what, f"it cannot be read ({error.strerror})")
+
+
+def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
+    """The lists of the field, file by file, against what the run noted of them."""
+    what, noted = "standard few-shot lists", run.manifest.get("split_lists", {})
+    known = standard_lists(scenario)
+    if not (noted or known):
+        return
+    yield compared(what + ", their pinned hashes", noted, known, detail=f"{len(known)} lists")
+    from clsim.data.splits import read_list
+
+    try:
+        for name in known:
+            dataset, file = name.split("/")
+            read_list(dataset, file, download=False)
+    except DataMissing as error:
+        yield not_checked(what, error.what)
+    except UserError as error:
+        yield differs(what, str(error).splitlines()[0])
+    else:
+        yield agrees(what, f"{len(known)} files")
+
+
+def _data(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
+    """The stream, cut anew from the data that is here, without the models that arrive in it."""
+    noted = {key: sha for key, sha in run.manifest["hashes"].items() if key in DATA}
+    try:
+        found, images = _of_stream(scenario)
+    except DataMissing as error:
+        yield not_checked("data and split lists", error.what)
+        return
+    except UserError as error:
+        yield differs("data and split lists", str(error).splitlines()[0])
+        return
+    for key in DATA:
+        if key in noted and key in found:
+            yield compared_hash(key, noted[key], found[key])
+        elif key in noted:
+            yield differs(key, "the manifest has a hash of them, and the scenario names none")
+        elif key in found:
+            yield not_checked(key, "the manifest has no hash of it")
+    if (said := run.manifest.get("test_images")) is not None:
+        yield compared(COUNTS, {"after each session": said}, {"after each session": images})
+
+
+def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
+    """Hashes of a scenario's data and splits, and the test images behind the accuracy after every session.
+
+    Raises:
+        DataMissing: what they are cut from is not here.
+        UserError: it is not what the scenario asks for.
+    """
+    import torch
+
+    from clsim.compared import compared_images
+    from clsim.data import load_captions
+    from clsim.prepare import plain_stream
+
+    described = scenario.stream
+    _here(described.dataset)
+    if isinstance(described, TextUpgradeStream):
+        data = load_captions(described.dataset, image_size=described.image_size)
+        each = torch.arange(min(described.pairs or len(data.train), len(data.train)))
+        sessions = len(described.load)
+        return data_hashes(data) | {"split lists": split_sha256((), [each] * sessions)}, [len(data.test)] * sessions
+    given = scenario.evaluation.compatibility
+    if given is not None and given.images not in ("stream", "held_out"):
+        _here(given.images)
+    stream = plain_stream(scenario)
+    images = None if given is None else compared_images(given, stream)
+    return data_hashes(stream.dataset, images) | {"split lists": stream_split_sha256(stream)}, test_images(stream)
+
+
+def _here(name: str) -> None:
+    """Makes sure that loading a data set would fetch nothing.
+
+    Raises:
+        DataMissing: it is not here.
+    """
+    from pathlib import Path
+
+    from clsim.data import data_root
+    from clsim.data.catalog import ENTRIES
+
+    prefix = next((prefix for prefix in (FOLDER, CAPTIONS) if name.startswith(prefix)), None)
+    if prefix is not None:
+        present = Path(name.removeprefix(prefix)).expanduser().exists()
+    else:
+        present = name not in ENTRIES or ENTRIES[name].is_here(data_root())
+    if not present:
+        raise DataMissing(f"{name} is not here")
+
+
+def _weights(run: RunFiles, scenario: Scenario, key: str) -> Check:
+    noted = run.manifest["hashes"][key]
+    try:
+        if key == PRETRAINED_FILE:
+            from pathlib import Path
+
+            path = Path(str(scenario.strategies[strategy_name(scenario.strategy)].get("pretrained"))).expanduser()
+        else:
+            found = weights_file(scenario, key.removeprefix(WEIGHTS_FILE))
+            if found is None:
+                return not_checked(key, "they are not here")
+            path = found
+        return compared_hash(key, noted, sha256_of(path)) if path.is_file() else not_checked(key, "they are not here")
+    except UserError as error:
+        return differs(key, str(error).splitlines()[0])
+    except OSError as error:
+        return not_checked(key, f"they cannot be read ({error.strerror})")
