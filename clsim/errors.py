@@ -66,7 +66,7 @@ class RunFailed(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return self.what + (f"\n  {self.fix}" if self.fix else "")
+        return _part(self.what) + (f"\n  {_part(self.fix)}" if self.fix else "")
 
 
 class DataMissing(UserError):

@@ -167,7 +167,7 @@ class Keeper:
 
     def _stop_if_asked(self) -> None:
         if self.interruption.requested:
-            raise Interrupted(self.where() if self._keeps else "this run cannot be resumed")
+            raise Interrupted(self.where())
 
     def trained_weights(self) -> dict[str, Tensor]:
         """What training can have changed of the model, and its buffers."""
@@ -175,8 +175,10 @@ class Keeper:
 
     def where(self) -> str:
         """The last checkpoint, for a message."""
+        if not self._keeps:
+            return "this run cannot be resumed"
         if self.last is None:
-            return "there is no checkpoint yet"
+            return f"there is no checkpoint yet; --resume --out {self.results.path} begins anew"
         return f"the last checkpoint is of {self.last}; --resume --out {self.results.path} goes on from there"
 
     # -- to go on ---------------------------------------------------------------------------------------------

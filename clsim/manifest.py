@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from clsim.errors import UserError
+from clsim.errors import UserError, UserErrors
 from clsim.files import atomic, sha256_of
 from clsim.origins import (
     data_hashes,
@@ -90,9 +90,15 @@ def write_manifest(
     found = [str(difference) for difference in differences(before, content)]
     found += scenario_differences(directory.path / "scenario.yaml", prepared.scenario)
     if found and not force:
-        what = "this run began with something else:\n" + "\n".join(f"    {each}" for each in found)
         fix = "bring that back, or add --force to go on all the same; the manifest will say so"
-        raise UserError(what, where=str(directory.path), fix=fix)
+        fixes = [None] * (len(found) - 1) + [fix]
+        place = str(directory.path)
+        raise UserErrors(
+            [
+                UserError(f"this run began with something else: {each}", where=place, fix=remedy)
+                for each, remedy in zip(found, fixes, strict=True)
+            ]
+        )
     resumed = {key: content[key] for key in ("started", "command", "git")} | {"differences": found}
     directory.write_json(NAME, {**before, "resumed": [*before.get("resumed", []), resumed]})
     return int(before["threads"])

@@ -15,7 +15,7 @@ import torch
 from clsim.config import Scenario
 from clsim.device import device_time, peak_memory
 from clsim.failures import batch_settings, explained
-from clsim.interruption import Interruption
+from clsim.interruption import Interrupted, Interruption
 from clsim.keeping import Keeper, Schedule
 from clsim.manifest import seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
@@ -114,7 +114,7 @@ def simulate(
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
-        with interruption.listening(), _status(results, directory):
+        with interruption.listening(), _status(results, directory), _place_told(keeper):
             first = 0 if begun is None else keeper.resume()
             directory.write_sessions(results.sessions)
             for session in range(first, len(stream)):
@@ -252,6 +252,17 @@ def _last_unfinished(prepared: Prepared) -> Path | None:
         if status != "complete" and (path / "manifest.json").exists():
             return path
     return None
+
+
+@contextmanager
+def _place_told(keeper: Keeper) -> Iterator[None]:
+    """An interruption that did not wait for anything says where the run goes on, too."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(keeper.where()) from error
 
 
 @contextmanager

@@ -163,11 +163,22 @@ def same_batches(these: list[tuple[Tensor, Tensor]], those: list[tuple[Tensor, T
 
 
 def _content(path: Path) -> object:
+    if path.name.startswith("session") and path.suffix == ".json":  # a checkpoint, which knows the times so far
+        return untimed(_readable(json.loads(path.read_text())["state"]))
     if path.suffix == ".json":
         return untimed(json.loads(path.read_text()))
     if path.suffix == ".jsonl":
         return [untimed(json.loads(line)) for line in path.read_text().splitlines()]
     return path.read_bytes()
+
+
+def _readable(packed: Any) -> Any:
+    """A checkpoint's state with dicts as such."""
+    if isinstance(packed, dict):
+        if "dict" in packed:
+            return {str(key): _readable(value) for key, value in packed["dict"]}
+        return {key: _readable(value) for key, value in packed.items()}
+    return [_readable(item) for item in packed] if isinstance(packed, list) else packed
 
 
 def _draws(strategy: Strategy) -> list[int]:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from clsim.errors import UserError
-from clsim.store import Results, RunDirectory, check_usable, manifest
+from clsim.store import Results, RunDirectory, check_usable
 
 
 def record(accuracy: float) -> dict:
@@ -58,10 +60,45 @@ def test_a_file_or_a_forbidden_place_is_the_users_error(tmp_path):
     assert not (tmp_path / "free").exists()
 
 
-def test_the_manifest_names_versions_hashes_and_commit():
-    content = manifest(seed=3, device="cpu", hashes={"data": "ab"}, settings={"precision": "fp32"})
-    assert content["packages"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert content["hashes"] == {"data": "ab"}
-    assert content["seed"] == 3
-    assert content["precision"] == "fp32"
-    json.dumps(content)
+def test_the_lock_is_gone_with_its_process(tmp_path):
+    code = "import os, sys; from pathlib import Path; from clsim.store import RunDirectory; "
+    code += "RunDirectory(Path(sys.argv[1])); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], check=False).returncode == 9
+    assert (tmp_path / ".lock").exists()
+    RunDirectory(tmp_path).close()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_run_is_gone_on_with_only_when_asked(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    assert directory.read_json("manifest.json") is None
+    directory.write_json("manifest.json", {"seed": 3})
+    directory.write_sessions([{"session": 0}])
+    with pytest.raises(UserError, match="another run is writing"):
+        RunDirectory(tmp_path / "run", resume=True)
+    directory.close()
+    with pytest.raises(UserError, match="already holds a run"):
+        check_usable(tmp_path / "run")
+    check_usable(tmp_path / "run", resume=True)
+    again = RunDirectory(tmp_path / "run", resume=True)
+    assert again.read_json("manifest.json") == {"seed": 3}
+    for damaged in ("{", "[" * 100_000, "\udcff"):
+        (tmp_path / "run" / "manifest.json").write_bytes(damaged.encode("utf-8", "surrogateescape"))
+        with pytest.raises(UserError, match="damaged"):
+            again.read_json("manifest.json")
+    again.close()
+
+
+def test_results_are_read_back(tmp_path):
+    results = Results("s", "m", 1, tmp_path, status="complete")
+    results.add({**record(0.5), "session": 0}, [0.5], 10)
+    results.add({**record(0.25), "session": 1}, [0.25, 0.5], 20)
+    (tmp_path / "results.json").write_text(json.dumps(results.to_dict()))
+    assert Results.read(tmp_path).to_dict() == results.to_dict()
+    for damaged in ("", "[]", "{}", '{"scenario": 1}', "[" * 100_000):
+        (tmp_path / "results.json").write_text(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            Results.read(tmp_path)
+    (tmp_path / "results.json").unlink()
+    with pytest.raises(UserError, match="there are no results"):
+        Results.read(tmp_path)
