@@ -14,6 +14,7 @@ from tiny import save_tiny_clip, tiny_captions
 
 import clsim
 from clsim import cli
+from clsim import prepare as preparing
 from clsim.config import load_scenario
 from clsim.errors import UserError
 from clsim.metrics.pair_tests import DIRECTIONS, PairTests, recompute_pairs
@@ -112,6 +113,20 @@ def test_what_steers_a_model_goes_by_the_seed_of_initialisation_and_training_by_
         assert not torch.equal(begun[2]["projection.linear.weight"], begun[3]["projection.linear.weight"])
         assert same_batches(usual.batches[session], drawn.batches[session])
         assert not same_batches(one.batches[session], other.batches[session])
+
+
+def test_models_without_weights_of_their_own_go_by_the_seed_of_initialisation(world, elsewhere, monkeypatch):
+    asked = []
+
+    def loaded(names, recipes, *, seed, device):
+        asked.append(seed)
+        raise UserError("enough")
+
+    monkeypatch.setattr(preparing, "load_clips", loaded)
+    for changes in ({}, {"seeds.order": 5}, {"seeds.initialisation": 6}):
+        with pytest.raises(UserError, match="enough"):
+            prepare(world / "texts.yaml", None, changes, None, "cpu", strict=True)
+    assert asked == [1, 1, 6]
 
 
 def test_a_run_leaves_what_the_design_says(world, elsewhere):
