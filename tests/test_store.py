@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from clsim.errors import UserError
-from clsim.store import Results, RunDirectory, check_usable, manifest
+from clsim.store import Results, RunDirectory, check_usable
 
 
 def record(accuracy: float) -> dict:
@@ -56,12 +56,3 @@ def test_a_file_or_a_forbidden_place_is_the_users_error(tmp_path):
     assert not (tmp_path / "free").exists()
     check_usable(tmp_path / "free" / "place")
     assert not (tmp_path / "free").exists()
-
-
-def test_the_manifest_names_versions_hashes_and_commit():
-    content = manifest(seed=3, device="cpu", hashes={"data": "ab"}, settings={"precision": "fp32"})
-    assert content["packages"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert content["hashes"] == {"data": "ab"}
-    assert content["seed"] == 3
-    assert content["precision"] == "fp32"
-    json.dumps(content)

@@ -137,8 +137,10 @@ def listed(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         monkeypatch.setattr(official, table, [[split, pickled(path, {"data": rows, "fine_labels": labels[split]})]])
     md5 = pickled(root / official.base_folder / "meta", {"fine_label_names": [f"thing_{i}" for i in range(100)]})
     monkeypatch.setattr(official, "meta", {**official.meta, "md5": md5})
-    lists = {"session_1.txt": [i for i in range(360)]}
-    lists |= {f"session_{t + 2}.txt": [6 * c + i for c in range(60 + 5 * t, 65 + 5 * t) for i in range(5)] for t in range(8)}
+    lists = {"session_1.txt": list(range(360))}
+    lists |= {
+        f"session_{t + 2}.txt": [6 * c + i for c in range(60 + 5 * t, 65 + 5 * t) for i in range(5)] for t in range(8)
+    }
     monkeypatch.setitem(SHA256, "cifar100", {name: write_list(root, name, images) for name, images in lists.items()})
     (world / "listed.yaml").write_text(LISTED.format(root=world))
     clsim.run(world / "listed.yaml", out=tmp_path / "listed", device="cpu")
@@ -156,5 +158,3 @@ def write_list(root: Path, name: str, images: list[int]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{image}\n" for image in images))
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
