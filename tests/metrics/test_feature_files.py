@@ -131,5 +131,5 @@ def test_what_is_no_labels_is_refused(files, labels):
 def test_a_folder_in_the_place_of_a_file_is_refused(files):
     (files.folder / "version1.safetensors").unlink()
     (files.folder / "version1.safetensors").mkdir()
-    with pytest.raises(UserError, match="cannot be read|damaged"):
+    with pytest.raises(UserError, match=r"cannot be read|damaged"):
         recompute_matrix(files.folder)
