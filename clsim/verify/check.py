@@ -91,7 +91,8 @@ def _is_list(value: Any) -> bool:
 def _same(one: Any, other: Any, close: float) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, float) and isinstance(other, int | float) or isinstance(one, int) and isinstance(other, float):
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    if numbers and float in (type(one), type(other)):  # counts are equal or not
         return math.isclose(one, other, rel_tol=close, abs_tol=close)
     return bool(one == other)
 

@@ -85,7 +85,8 @@ def read_run(path: Path) -> RunFiles:
             scenario = read_resolved(path / "scenario.yaml")
         except UserError as error:
             problem = str(error)
-    return RunFiles(path, _shaped(path / NAME, ManifestShape), results, _lines(path), scenario, problem)
+    lines = _lines(path, whole=results is not None and results["status"] == "complete")
+    return RunFiles(path, _shaped(path / NAME, ManifestShape), results, lines, scenario, problem)
 
 
 def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:
@@ -154,7 +155,7 @@ def _checked(value: Any, shape: type[S], where: str) -> Content:
     return value
 
 
-def _lines(path: Path) -> list[Content] | None:
+def _lines(path: Path, *, whole: bool) -> list[Content] | None:
     file = path / "sessions.jsonl"
     if not file.exists():
         return None
@@ -165,7 +166,7 @@ def _lines(path: Path) -> list[Content] | None:
         try:
             record = parse_json(line, str(file), first_line=number)
         except UserError:
-            if number == len(lines):  # a run that was killed while it wrote
+            if number == len(lines) and not whole:  # a run that was killed while it wrote
                 break
             raise
         records.append(_checked(record, SessionShape, f"{file}:{number}"))

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from clsim.errors import UserError
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
@@ -99,3 +100,36 @@ def test_a_save_that_fails_leaves_what_was_there(files, monkeypatch):
         files.save(1, QUERY[0], GALLERY[0])
     assert files.load(1).query.equal(QUERY[1])
     assert len(list(files.folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"gallery": GALLERY[1]}, "it has no query"),
+        ({"query": QUERY[1].flatten(), "gallery": GALLERY[1]}, "its query is torch.float16 \\[180\\]"),
+        ({"query": QUERY[1], "gallery": GALLERY[1].long()}, "its gallery is torch.int64"),
+        ({"query": QUERY[1], "gallery": GALLERY[1][:0]}, "its gallery is torch.float16 \\[0, 6\\]"),
+        ({"query": QUERY[1], "gallery": GALLERY[1][:, :4].contiguous()}, "differ in width"),
+        ({"query": QUERY[1][:29], "gallery": GALLERY[1]}, "holds 29 features of the query and .* 30 labels"),
+        ({"query": QUERY[1]}, "holds 30 features of the gallery and .* 20 labels"),
+    ],
+)
+def test_what_is_no_features_of_these_images_is_refused(files, tensors, said):
+    save_file(tensors, files.folder / "version1.safetensors")
+    with pytest.raises(UserError, match=said) as caught:
+        recompute_matrix(files.folder)
+    assert caught.value.where == str(files.folder / "version1.safetensors")
+
+
+@pytest.mark.parametrize("labels", [torch.ones(30), torch.ones(30, 1).long(), torch.ones(0).long()])
+def test_what_is_no_labels_is_refused(files, labels):
+    save_file({"query": labels}, files.folder / "labels.safetensors")
+    with pytest.raises(UserError, match="not class ids"):
+        recompute_matrix(files.folder)
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(files):
+    (files.folder / "version1.safetensors").unlink()
+    (files.folder / "version1.safetensors").mkdir()
+    with pytest.raises(UserError, match=r"cannot be read|damaged"):
+        recompute_matrix(files.folder)

@@ -137,7 +137,7 @@ def listed(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         monkeypatch.setattr(official, table, [[split, pickled(path, {"data": rows, "fine_labels": labels[split]})]])
     md5 = pickled(root / official.base_folder / "meta", {"fine_label_names": [f"thing_{i}" for i in range(100)]})
     monkeypatch.setattr(official, "meta", {**official.meta, "md5": md5})
-    lists = {"session_1.txt": [i for i in range(360)]}
+    lists = {"session_1.txt": list(range(360))}
     lists |= {
         f"session_{t + 2}.txt": [6 * c + i for c in range(60 + 5 * t, 65 + 5 * t) for i in range(5)] for t in range(8)
     }

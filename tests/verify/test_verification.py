@@ -2,9 +2,12 @@ import json
 import sys
 
 import pytest
+from verify.tampering import differing, edit
 
 from clsim import cli
+from clsim.store import Results
 from clsim.verify import verify
+from clsim.verify.show import show
 
 KINDS = ("fscil", "replaced", "upgrade", "texts")
 OF_ALL = {
@@ -72,3 +75,118 @@ def test_of_a_run_that_nobody_touched_everything_agrees(made, kind):
     found = {check.what: check for check in verify(made(kind)).checks}
     assert {check.verdict for check in found.values()} == {"agrees"}, found
     assert OF_ALL | OF_KIND[kind] <= set(found)
+
+
+def test_exit_codes_and_words_of_the_command(made, run, command, tmp_path):
+    good, bad = made("fscil"), run("texts")
+    code, out, err = command("verify", good)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "agrees       summary" in lines
+    assert lines[-1].startswith(f"{good}: ") and lines[-1].endswith(" agree, 0 differ, 0 not checked")
+    (bad / "features" / "version1.safetensors").write_bytes(b"nonsense")
+    code, out, err = command("verify", good, bad)
+    assert (code, err) == (1, "")
+    assert "DIFFERS      file features/version1.safetensors  (" in out
+    code, out, err = command("verify", tmp_path / "nowhere", bad, good)
+    assert code == 2
+    assert "nowhere" in err and "0 differ" in out
+    assert command("verify")[0] == 2
+
+
+def test_one_object_a_run_for_machines(made, run, command):
+    bad = run("texts")
+    edit(bad / "results.json", lambda content: content["summary"].update(am=0.5))
+    code, out, err = command("verify", "--json", made("fscil"), bad)
+    assert (code, err) == (1, "")
+    first, second = map(json.loads, out.splitlines())
+    assert first["run"] == str(made("fscil")) and first["status"] == "complete" and first["sessions"] == 3
+    assert (first["differs"], second["differs"]) == (False, True)
+    assert {"what": "harmonic means", "verdict": "agrees", "detail": ""} in first["checks"]
+    (summary,) = [check for check in second["checks"] if check["what"] == "summary"]
+    assert summary["verdict"] == "DIFFERS" and summary["detail"].startswith("summary.am: 0.5 in the file, ")
+
+
+def test_a_table_on_a_terminal(run, monkeypatch, capsys):
+    path = run("fscil")
+    edit(path / "results.json", lambda content: content.update(seed=9))
+    monkeypatch.setattr("clsim.verify.show.is_terminal", lambda stream: True)
+    show(verify(path))
+    said = capsys.readouterr().out
+    assert "seed: 9 in the file, 1 computed" in said and "2 differ" in said
+
+
+def test_a_run_that_is_not_complete_is_verified_as_far_as_it_goes(run, command):
+    path = run("replaced")
+
+    def interrupted(content):
+        content.update(status="interrupted", summary={}, accuracy_matrix=[], matrices={}, compatibility_matrix=None)
+        content["sessions"].clear()
+
+    edit(path / "manifest.json", lambda content: content.pop("files"))
+    full = json.loads((path / "results.json").read_text())
+    # Killed after the features and the line of session 1, before the file of all sessions.
+    one = Results("", "", 0, path)
+    one.add(full["sessions"][0], full["accuracy_matrix"][0], 18)
+    again = one.to_dict()
+    kept = ("summary", "accuracy_matrix", "compatibility_matrix", "matrices")
+    edit(path / "results.json", lambda content: content.update({key: again[key] for key in kept}, status="interrupted"))
+    edit(path / "results.json", lambda content: content["sessions"].pop())
+    code, out, _ = command("verify", path)
+    assert code == 0, out
+    assert "not checked  hashes of files" in out
+    assert out.splitlines()[-1].endswith("not complete (interrupted, 1 session ended): verified as far as it goes")
+    assert "agrees       service from features" in out
+
+    edit(path / "results.json", lambda content: content["summary"].update(final_accuracy=0.123))
+    assert command("verify", path)[0] == 1
+    edit(path / "results.json", interrupted)
+    (path / "features" / "version1.safetensors").unlink()
+    assert command("verify", path)[0] == 0
+    (path / "results.json").unlink()
+    (path / "sessions.jsonl").unlink()
+    code, out, _ = command("verify", path)
+    assert code == 0
+    assert "not begun" in out
+
+
+def test_a_complete_run_whose_hashes_were_removed_is_told(run):
+    path = run("fscil")
+    edit(path / "manifest.json", lambda content: content.pop("files"))
+    assert differing(path) == {"hashes of files"}
+
+
+def test_hashes_lead_nowhere_outside_the_run(run):
+    path = run("fscil")
+    edit(path / "manifest.json", lambda content: content["files"].update({"../../secret": "0" * 64}))
+    assert differing(path) == {"file ../../secret"}
+
+
+def test_nothing_is_changed_by_looking(run):
+    path = run("replaced")
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in path.rglob("*") if file.is_file()}
+    verify(path)
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_a_run_of_an_earlier_clsim_is_verified_as_far_as_its_manifest_goes(run):
+    path = run("replaced")
+
+    def earlier(content):
+        for key in ("files", "split_lists", "test_images", "determinism", "batch_sizes"):
+            del content[key]
+        for key in [key for key in content["hashes"] if key.startswith(("weights", "clsim", "split", "scenario"))]:
+            del content["hashes"][key]
+
+    edit(path / "manifest.json", earlier)
+    verification = verify(path)
+    assert not verification.differs
+    skipped = {check.what for check in verification.checks if check.verdict == "not checked"}
+    assert skipped == {
+        "hashes of files",
+        "accuracies from those by session",
+        "weighted average",
+        "scenario.yaml",
+        "clsim source",
+        "split lists",
+    }
