@@ -2,61 +2,28 @@
 
 import errno
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny import save_tiny_clip, tiny_dataset
+from world import CommandLine, make_world
 
-from clsim import cli, store
-
-SCENARIO = """\
-stream: {{kind: fscil, dataset: "folder:{data}", base_classes: 4, shots: 3, ways: 2, splits: {{draw: 1}}}}
-strategy: zero_shot
-strategies:
-  zero_shot: {{pretrained: "{clip}"}}
-seed: 1
-"""
+from clsim import store
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> dict[str, Path]:
-    """A folder of images of 8 classes, a small CLIP, and a scenario that joins them."""
-    root = tmp_path_factory.mktemp("world")
-    for split, images in (("train", tiny_dataset(8).train), ("test", tiny_dataset(8).test)):
-        for number, (pixels, label) in enumerate(zip(images.pixels[:48], images.labels[:48].tolist(), strict=True)):
-            path = root / "data" / split / f"thing_{label}" / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
-    save_tiny_clip(root / "tiny.safetensors")
-    scenario = root / "things.yaml"
-    scenario.write_text(SCENARIO.format(data=root / "data", clip=root / "tiny.safetensors"))
-    return {"root": root, "scenario": scenario, "clip": root / "tiny.safetensors", "data": root / "data"}
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture
-def clsim(world, tmp_path, monkeypatch, capsys):
-    """Runs a command line in a directory of its own; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CLSIM_DATA", str(tmp_path / "no data"))
-    monkeypatch.setenv("CLSIM_MODELS", str(tmp_path / "no models"))
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
+def clsim(tmp_path, monkeypatch, capsys):
+    return CommandLine(tmp_path, monkeypatch, capsys)
 
 
 def test_the_world_of_these_tests_runs(clsim, world, tmp_path):
-    code, out, err = clsim("run", world["scenario"], "--out", "run")
+    code, out, err = clsim("run", world.scenario, "--out", "run")
     assert (code, err) == (0, "")
     assert (tmp_path / "run" / "results.json").is_file()
     assert "accuracy" in out
@@ -80,7 +47,7 @@ def test_bad_yaml(clsim, tmp_path, text, said):
 
 
 def test_wrong_types_and_unknown_keys_all_at_once_with_their_lines(clsim, world):
-    text = world["scenario"].read_text().replace("shots: 3", "shots: three").replace("seed: 1", "sead: 1\nseed: -4")
+    text = world.scenario.read_text().replace("shots: 3", "shots: three").replace("seed: 1", "sead: 1\nseed: -4")
     Path("wrong.yaml").write_text(text)
     code, _, err = clsim("run", "wrong.yaml")
     assert code == 2
@@ -106,20 +73,20 @@ def test_missing_data_with_strict_says_how_to_get_it(clsim):
 
 
 def test_missing_folder(clsim, world):
-    code, _, err = clsim("run", world["scenario"], "--set", "stream.dataset=folder:/no/such/place")
+    code, _, err = clsim("run", world.scenario, "--set", "stream.dataset=folder:/no/such/place")
     assert code == 2
     assert "/no/such/place" in err
 
 
 def test_corrupt_image_is_named(clsim, world, tmp_path):
     copy = tmp_path / "copy"
-    for path in world["data"].rglob("*.png"):
-        target = copy / path.relative_to(world["data"])
+    for path in world.data.rglob("*.png"):
+        target = copy / path.relative_to(world.data)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     broken = copy / "train" / "thing_2" / "10.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    code, _, err = clsim("run", world["scenario"], "--set", f"stream.dataset=folder:{copy}")
+    code, _, err = clsim("run", world.scenario, "--set", f"stream.dataset=folder:{copy}")
     assert code == 2
     assert str(broken) in err
 
@@ -127,37 +94,37 @@ def test_corrupt_image_is_named(clsim, world, tmp_path):
 def test_checkpoint_of_another_shape_names_the_tensor(clsim, world, tmp_path):
     from safetensors import safe_open
 
-    with safe_open(world["clip"], framework="pt") as file:
+    with safe_open(world.clip, framework="pt") as file:
         metadata = file.metadata()
-    tensors = load_file(world["clip"])
+    tensors = load_file(world.clip)
     tensors["visual.proj"] = torch.zeros(24, 13)
     save_file(tensors, tmp_path / "other.safetensors", metadata)
-    code, _, err = clsim("run", world["scenario"], "--set", f"strategy.pretrained={tmp_path / 'other.safetensors'}")
+    code, _, err = clsim("run", world.scenario, "--set", f"strategy.pretrained={tmp_path / 'other.safetensors'}")
     assert code == 2
     assert "visual.proj" in err
-    (tmp_path / "short.safetensors").write_bytes(world["clip"].read_bytes()[:500])
-    code, _, err = clsim("run", world["scenario"], "--set", f"strategy.pretrained={tmp_path / 'short.safetensors'}")
+    (tmp_path / "short.safetensors").write_bytes(world.clip.read_bytes()[:500])
+    code, _, err = clsim("run", world.scenario, "--set", f"strategy.pretrained={tmp_path / 'short.safetensors'}")
     assert code == 2
     assert "short.safetensors" in err
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "gpu"])
 def test_unknown_device(clsim, world, device):
-    code, _, err = clsim("run", world["scenario"], "--device", device)
+    code, _, err = clsim("run", world.scenario, "--device", device)
     assert code == 2
     assert device in err
     assert not Path("runs").exists()
 
 
 def test_output_directory_in_use_and_a_file_in_its_place(clsim, world):
-    assert clsim("run", world["scenario"], "--out", "run", "--quiet")[0] == 0
+    assert clsim("run", world.scenario, "--out", "run", "--quiet")[0] == 0
     before = Path("run/results.json").read_bytes()
-    code, _, err = clsim("run", world["scenario"], "--out", "run")
+    code, _, err = clsim("run", world.scenario, "--out", "run")
     assert code == 2
     assert "already holds a run" in err
     assert Path("run/results.json").read_bytes() == before
     Path("file").write_text("mine")
-    code, _, err = clsim("run", world["scenario"], "--out", "file")
+    code, _, err = clsim("run", world.scenario, "--out", "file")
     assert code == 2
     assert Path("file").read_text() == "mine"
 
@@ -173,7 +140,7 @@ def test_no_space_left_keeps_the_sessions_that_were_written(clsim, world, monkey
         whole(descriptor)
 
     monkeypatch.setattr(store.os, "fsync", fsync)
-    code, _, err = clsim("run", world["scenario"], "--out", "run", "--quiet")
+    code, _, err = clsim("run", world.scenario, "--out", "run", "--quiet")
     assert code == 1
     assert "no space left" in err
     results = Path("run/results.json").read_text()
@@ -183,25 +150,25 @@ def test_no_space_left_keeps_the_sessions_that_were_written(clsim, world, monkey
 
 def test_a_strategy_file_that_is_broken_or_missing(clsim, world):
     Path("mine.py").write_text("def build(stream, *, a: int = 1):\n    raise RuntimeError('not finished')\n")
-    code, _, err = clsim("run", world["scenario"], "--strategy", "./mine.py")
+    code, _, err = clsim("run", world.scenario, "--strategy", "./mine.py")
     assert code == 1
     assert "not finished" in err
     Path("syntax.py").write_text("def build(stream, *, a: int = 1:\n")
-    code, _, err = clsim("run", world["scenario"], "--strategy", "./syntax.py")
+    code, _, err = clsim("run", world.scenario, "--strategy", "./syntax.py")
     assert code == 2
     assert "syntax.py" in err
-    code, _, err = clsim("run", world["scenario"], "--strategy", "./gone.py")
+    code, _, err = clsim("run", world.scenario, "--strategy", "./gone.py")
     assert code == 2
 
 
 def test_misspelt_setting_by_hand(clsim, world):
-    code, _, err = clsim("run", world["scenario"], "--set", "strategy.templete=x")
+    code, _, err = clsim("run", world.scenario, "--set", "strategy.templete=x")
     assert code == 2
     assert "template" in err
 
 
 def test_forgetting_is_left_out_where_the_scenario_does_not_ask_for_it(clsim, world):
-    assert clsim("run", world["scenario"], "--out", "run", "--quiet", "--set", "evaluation.forgetting=false")[0] == 0
+    assert clsim("run", world.scenario, "--out", "run", "--quiet", "--set", "evaluation.forgetting=false")[0] == 0
     results = json.loads(Path("run/results.json").read_text())
     assert [record["forgetting"] for record in results["sessions"]] == [None] * 3
     assert results["summary"]["average_forgetting"] is None
