@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from clsim.report.console import is_terminal, make_console
-from clsim.report.figures import clean
 from clsim.verify.verification import Verification
+from clsim.words import clean
 
 COLOURS = {"agrees": "green", "DIFFERS": "bold red", "not checked": "yellow"}
 WIDTH = max(map(len, COLOURS))
