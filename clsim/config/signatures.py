@@ -157,7 +157,7 @@ def read_signature(path: Path) -> Signature:
             than typed keyword settings with plain defaults; or its ``STREAMS`` names no kinds of stream.
     """
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        return _Reader(path, ast.parse(path.read_bytes(), filename=str(path))).signature()
     except OSError as error:
         raise UserErrors([UserError(f"cannot be read: {error.strerror}", where=str(path))]) from error
     except SyntaxError as error:
@@ -165,7 +165,6 @@ def read_signature(path: Path) -> Signature:
         raise UserErrors([UserError(f"not valid Python: {error.msg}", where=where)]) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UserErrors([UserError(f"not valid Python: {error}", where=str(path))]) from error
-    return _Reader(path, tree).signature()
 
 
 @dataclass
@@ -173,6 +172,7 @@ class _Reader:
     path: Path
     tree: ast.Module
     problems: list[UserError] = field(default_factory=list)
+    _names_written: int = 0
 
     def signature(self) -> Signature:
         functions = [item for item in self.tree.body if isinstance(item, ast.FunctionDef)]
@@ -258,6 +258,9 @@ class _Reader:
         given = {name: value for name, value in self._given().items() if name not in PLAIN}
         if depth > 8:
             raise ValueError(f"{ast.unparse(node)} is defined by itself")
+        self._names_written = self._names_written + 1 if depth else 0
+        if self._names_written > 200:  # ten names of ten names of ten names ... are soon a billion
+            raise ValueError("it is made of more than 200 names")
         write_out = self._written_out
 
         class Names(ast.NodeTransformer):

@@ -121,6 +121,25 @@ def test_a_setting_without_default_is_required_and_the_files_own_names_are_under
     assert "device" not in settings
 
 
+NAMES = "x0 = [int]\n" + "".join(f"x{i} = [{', '.join([f'x{i - 1}'] * 10)}]\n" for i in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"{NAMES}def build(stream, *, a: x7 = 1): ...", "more than 200 names"),
+        (f"{NAMES}def build(stream, *, a: int = x7): ...", "not a plain value"),
+        (f"def build(stream, *, a: int = {'-' * 800}1): ...", "recursion"),
+        (f"def build(stream, *, a: {' | '.join(['int'] * 900)} = 1): ...", "recursion"),
+        (f"def build(stream, *, a: int = {'+'.join(['1'] * 20_000)}): ...", "recursion"),
+    ],
+)
+def test_a_file_that_would_take_forever_is_refused(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "s.py").write_text(text)
+    with pytest.raises(UserErrors, match=what):
+        read_signature(tmp_path / "s.py")
+
+
 def test_json_schema_of_a_setting() -> None:
     assert Setting("epochs", "int | None", None, "passes").json_schema() == {
         "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],

@@ -32,6 +32,8 @@ def test_karpathys_splits(tmp_path):
     ("content", "says", "line"),
     [
         ('{"images":\n [', "no whole JSON", ":2"),
+        ("[" * 100_000, "cannot be read", ""),
+        ('{"images": ' + "9" * 5000 + "}", "cannot be read", ""),
         ([], "no list 'images'", ""),
         ({"images": {}}, "no list 'images'", ""),
         ({"images": [{"filename": "1.jpg"}]}, r"images\[0\] lacks 'split'", ""),

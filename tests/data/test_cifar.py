@@ -72,6 +72,19 @@ def test_an_altered_file_is_named_and_never_unpickled(fake, tmp_path):
     assert not (tmp_path / "attacked").exists()
 
 
+def test_even_a_file_of_the_right_md5_runs_no_code(fake, tmp_path, monkeypatch):
+    class Attack:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "attacked"), "w"))
+
+    md5 = write(fake / "cifar-100-python" / "train", {"data": rows(4), "fine_labels": Attack()})
+    monkeypatch.setattr(datasets.CIFAR100, "train_list", [["train", md5]])
+    with pytest.raises(UserError, match="more than arrays") as raised:
+        load("cifar100", root=fake)
+    assert raised.value.where == str(fake / "cifar-100-python" / "train")
+    assert not (tmp_path / "attacked").exists()
+
+
 def test_cifar10_from_images(tmp_path, save):
     for split in ("train", "test"):
         for word in ("frog", "cat"):

@@ -1,7 +1,10 @@
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from clsim.data import decode as decoding
 from clsim.data.decode import Encoded, decode
 from clsim.errors import UserError, UserErrors
 
@@ -68,3 +71,26 @@ def test_without_a_size_all_images_must_be_squares_of_one_size(tmp_path, save):
     assert "image_size" in raised.value.fix
     with pytest.raises(UserError, match=r"c\.png.*not square"):
         decode(files(wide), 1, None)
+
+
+def test_no_more_of_an_archive_is_held_than_there_is_room_for(save, tmp_path, monkeypatch):
+    content = save(tmp_path / "a.png", 7).read_bytes()
+    monkeypatch.setattr(decoding, "CHUNK_BYTES", 4 * len(content))
+    monkeypatch.setattr(decoding, "HELD_BYTES", 10 * len(content))
+    begun, done = [], []
+    whole = decoding._decode_into
+
+    def slowly(pixels, file, side, exact):
+        time.sleep(0.002)
+        done.append(file.position)
+        return whole(pixels, file, side, exact)
+
+    def read():
+        for i in range(60):
+            begun.append(i)
+            assert len(begun) - len(done) <= 10 + 4 + 1
+            yield Encoded(i, str(i), content)
+
+    monkeypatch.setattr(decoding, "_decode_into", slowly)
+    assert (decode(read(), 60, None) == 7).all()
+    assert sorted(done) == list(range(60))

@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 import zipfile
 
@@ -115,6 +116,14 @@ def test_an_archive_cut_short_is_named(name, tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserError, match="cannot be read"):
         list(open_source(path).read(["cat/1.png"]))
+
+
+def test_a_pipe_is_no_image_and_a_link_to_nowhere_is_listed(tmp_path, save):
+    save(tmp_path / "cat" / "1.png")
+    os.mkfifo(tmp_path / "cat" / "2.png")
+    (tmp_path / "cat" / "3.png").symlink_to(tmp_path / "cat" / "2.png")
+    (tmp_path / "cat" / "4.png").symlink_to(tmp_path / "nowhere")
+    assert list(open_source(tmp_path).stamps) == ["cat/1.png", "cat/4.png"]
 
 
 def test_nothing_to_find_is_a_user_error(tmp_path):

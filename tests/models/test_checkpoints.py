@@ -1,3 +1,5 @@
+import io
+import random
 import shutil
 
 import pytest
@@ -80,3 +82,44 @@ def test_a_file_without_tensors(tmp_path):
     torch.save({"epoch": 3}, path)
     with pytest.raises(UserError, match="no table of tensors"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {1: torch.zeros(1)},
+        {"state_dict": 3},
+        {"state_dict": {}},
+        {"w": torch.zeros(3, device="meta")},
+        {"w": torch.zeros(3).to_sparse()},
+        {"w": {"inner": torch.zeros(3)}},
+        [torch.zeros(3)],
+    ],
+)
+def test_a_table_of_something_else(tmp_path, content):
+    path = tmp_path / "odd.pt"
+    torch.save(content, path)
+    with pytest.raises(UserError, match="no table of tensors"):
+        read_weights(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["new", "old", "safetensors"])
+def test_however_a_checkpoint_is_damaged_it_is_named(tmp_path, model, kind):
+    path, content = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pt"), io.BytesIO()
+    if kind == "safetensors":
+        save_file(model.state_dict(), path)
+        content.write(path.read_bytes())
+    else:
+        torch.save(model.state_dict(), content, _use_new_zipfile_serialization=kind == "new")
+    refused = 0
+    for seed in range(150):
+        draw, damaged = random.Random(seed), bytearray(content.getvalue())
+        for _ in range(draw.randint(1, 3)):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        path.write_bytes(damaged[: draw.randrange(len(damaged))] if seed % 5 == 0 else damaged)
+        try:
+            read_weights(path)
+        except UserError as error:
+            refused += error.where == str(path)
+    assert refused > 50

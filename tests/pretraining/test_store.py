@@ -72,10 +72,11 @@ def test_altered_weights_are_refused(made, tmp_path, never):
         resolve_model("tiny", recipe, root=tmp_path)
 
 
-def test_a_damaged_manifest_is_named(made, tmp_path, never):
+@pytest.mark.parametrize("content", ["{", "[]", "5", "[" * 100_000, "{}"])
+def test_a_damaged_manifest_is_named(made, tmp_path, never, content):
     recipe, path = made
     shutil.copy(path, tmp_path / path.name)
-    (tmp_path / path.name).with_suffix(".json").write_text("{")
+    (tmp_path / path.name).with_suffix(".json").write_text(content)
     with pytest.raises(UserError, match="manifest is damaged"):
         resolve_model("tiny", recipe, root=tmp_path)
 
