@@ -43,6 +43,8 @@ RESULT_FILES = (
     "checkpoints/last.safetensors",
 )
 """What a run leaves; the manifest's own hash nobody could write into it."""
+IDENTITY = ("scenario", "strategy", "seed")
+"""What a complete run must be of to be the one that is asked for."""
 NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise", "seed", "strategy")
 """Keys of a scenario that change no figure, and those that the manifest has by themselves."""
 SAME = ("scenario", "strategy", "seed", "seeds", "precision", "compile", "stands_in_for", "python", "clsim")
@@ -62,46 +64,51 @@ class Difference:
         return f"{self.key}: {_short(self.before)} -> {_short(self.now)}"
 
 
-def write_manifest(
-    directory: RunDirectory, prepared: Prepared, *, resume: bool = False, force: bool = False
-) -> int | None:
-    """Writes ``manifest.json`` and, where the run has one, ``scenario.yaml``.
+def write_manifest(directory: RunDirectory, prepared: Prepared) -> None:
+    """Writes ``manifest.json`` and, where the run has one, ``scenario.yaml``."""
+    if prepared.scenario is not None:
+        directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
+    directory.write_json(NAME, describe(prepared))
+
+
+def go_on(directory: RunDirectory, prepared: Prepared, *, force: bool = False) -> dict[str, Any] | None:
+    """Makes sure that the run in the directory is this one, and notes in its manifest that it was resumed.
+
+    A run that is complete only has to be of the same scenario; nothing is noted.
 
     Args:
         directory: of the run.
-        prepared: the run.
-        resume: go on with the run that the directory holds, if it holds one: then it is noted that it was resumed.
-        force: even if it is not the same run any more; what differs is noted.
+        prepared: the run as it would begin now.
+        force: go on even if it is not the same any more; what differs is noted.
 
     Returns:
-        The threads of the run that is resumed; ``None`` for one that begins.
+        The manifest of the run; ``None`` if the directory holds none.
 
     Raises:
         UserError: the run in the directory is another one, or its files are damaged.
 
     """
-    content = describe(prepared)
-    before = directory.read_json(NAME) if resume else None
+    before, now = directory.read_json(NAME), describe(prepared)
     if before is None:
-        if prepared.scenario is not None:
-            directory.write_text("scenario.yaml", prepared.scenario.to_yaml())
-        directory.write_json(NAME, content)
         return None
-    found = [str(difference) for difference in differences(before, content)]
-    found += scenario_differences(directory.path / "scenario.yaml", prepared.scenario)
-    if found and not force:
+    complete = directory.status == "complete"
+    facts = [each for each in differences(before, now) if not complete or each.key in IDENTITY]
+    found = [*map(str, facts), *scenario_differences(directory.path / "scenario.yaml", prepared.scenario)]
+    if found and (complete or not force):
         fix = "bring that back, or add --force to go on all the same; the manifest will say so"
-        fixes = [None] * (len(found) - 1) + [fix]
-        place = str(directory.path)
-        raise UserErrors(
-            [
-                UserError(f"this run began with something else: {each}", where=place, fix=remedy)
-                for each, remedy in zip(found, fixes, strict=True)
-            ]
-        )
-    resumed = {key: content[key] for key in ("started", "command", "git")} | {"differences": found}
-    directory.write_json(NAME, {**before, "resumed": [*before.get("resumed", []), resumed]})
-    return int(before["threads"])
+        raise _not_the_same(found, directory.path, "choose another --out" if complete else fix)
+    if complete:
+        return dict(before)
+    resumed = {key: now[key] for key in ("started", "command", "git")} | {"differences": found}
+    noted = {**before, "resumed": [*before.get("resumed", []), resumed]}
+    directory.write_json(NAME, noted)
+    return noted
+
+
+def _not_the_same(found: list[str], path: Path, fix: str) -> UserErrors:
+    errors = [UserError(f"this run began with something else: {each}", where=str(path)) for each in found]
+    errors[-1].fix = fix
+    return UserErrors(errors)
 
 
 def describe(prepared: Prepared) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from clsim.device import device_time, peak_memory
 from clsim.failures import batch_settings, explained
 from clsim.interruption import Interrupted, Interruption
 from clsim.keeping import Keeper, Schedule
-from clsim.manifest import seal, write_manifest
+from clsim.manifest import go_on, seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
@@ -103,13 +103,13 @@ def simulate(
     started, threads = time.perf_counter(), torch.get_num_threads()
     interruption = Interruption()
     try:
-        if _is_complete(directory):
-            if told is not None:
-                told.note(f"{path} is complete already")
-            return Results.read(path)
-        begun = write_manifest(directory, prepared, resume=resume, force=force)
-        if begun is not None:
-            torch.set_num_threads(begun)  # sums are split among threads, and rounded by the parts
+        begun = go_on(directory, prepared, force=force) if resume else None
+        if begun is None:
+            write_manifest(directory, prepared)
+        elif directory.status == "complete":
+            return _left_as_it_is(directory, begun, told)
+        else:
+            torch.set_num_threads(begun["threads"])  # sums are split among threads, and rounded by the parts
         keeper = _keeper(prepared, results, directory, interruption, told)
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
@@ -231,14 +231,13 @@ def _tell(text: str) -> None:
     print(f"clsim: {text}", file=sys.stderr)
 
 
-def _is_complete(directory: RunDirectory) -> bool:
-    """Whether there is nothing to go on with; seals a run that was killed in its very last moment."""
-    present = directory.read_json("results.json")
-    if not isinstance(present, dict) or present.get("status") != "complete":
-        return False
-    if "files" not in (directory.read_json("manifest.json") or {}):
+def _left_as_it_is(directory: RunDirectory, begun: Mapping[str, Any], told: Reporter | None) -> Results:
+    """A run that is complete; it is sealed, if it was killed in its very last moment."""
+    if "files" not in begun:
         seal(directory.path)
-    return True
+    if told is not None:
+        told.note(f"{directory.path} is complete already")
+    return Results.read(directory.path)
 
 
 def _last_unfinished(prepared: Prepared) -> Path | None:

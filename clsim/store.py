@@ -209,6 +209,17 @@ class RunDirectory:
         except (ValueError, RecursionError) as error:
             raise UserError(f"this file is damaged ({type(error).__name__})", where=str(path)) from error
 
+    @property
+    def status(self) -> str | None:
+        """Of the run that the directory holds, as ``results.json`` says; ``None`` if there is none yet.
+
+        Raises:
+            UserError: the file is damaged.
+
+        """
+        content = self.read_json("results.json")
+        return content.get("status") if isinstance(content, dict) else None
+
     def write_sessions(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Writes ``sessions.jsonl`` anew: of a run that is resumed it may tell more than its checkpoint knows."""
         self.write_text("sessions.jsonl", "".join(json.dumps(record, allow_nan=False) + "\n" for record in records))

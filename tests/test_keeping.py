@@ -252,6 +252,19 @@ def test_a_complete_run_is_left_as_it_is(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
+def test_a_complete_run_of_something_else_is_not_taken_for_this_one(tmp_path):
+    run(stream(), rehearsed(5), out=tmp_path / "run")
+    for force in (False, True):
+        with pytest.raises(UserError, match="began with something else: seed: 5 -> 6"):
+            run(stream(), rehearsed(6), out=tmp_path / "run", resume=True, force=force)
+    manifest = tmp_path / "run" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    files = content.pop("files")
+    manifest.write_text(json.dumps({**content, "clsim": "0.0.1"}))  # by an earlier clsim, and never sealed
+    assert run(stream(), rehearsed(5), out=tmp_path / "run", resume=True).status == "complete"
+    assert json.loads(manifest.read_text())["files"] == files
+
+
 def test_without_a_place_the_last_unfinished_run_is_gone_on_with(tmp_path, monkeypatch, ends):
     monkeypatch.chdir(tmp_path)
     ended(None, ends)
