@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -124,7 +124,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "device_name": torch.cuda.get_device_name(strategy.device) if strategy.device.type == "cuda" else None,
             "scenario": prepared.name,
             "strategy": prepared.strategy_name,
-            "seeds": _plain(getattr(scenario, "seeds", None)),
+            "seeds": None if scenario is None else asdict(scenario.effective_seeds),
             "precision": strategy.precision,
             "compile": strategy.passes.compile,
             "threads": torch.get_num_threads(),
@@ -292,11 +292,6 @@ def _batch_sizes(strategy: Strategy) -> dict[str, Any]:
         "train": strategy.train_mb_size,
         "eval": strategy.eval_mb_size,
     }
-
-
-def _plain(value: Any) -> Any:
-    """A block of a scenario as JSON holds it."""
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
 
 
 def _version(package: str) -> str | None:

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from tiny import TinyModel, tiny_dataset
 
 import clsim
 from clsim.config import load_scenario
+from clsim.config.seeds import EffectiveSeeds, Seeds
+from clsim.errors import UserError
 from clsim.files import sha256_of
-from clsim.manifest import Difference, differences, manifest, result_files, seal
+from clsim.manifest import Difference, differences, manifest, result_files, scenario_differences, seal
 from clsim.origins import CLSIM, source_sha256, split_sha256, stream_split_sha256
 from clsim.plugins import BaseSession
 from clsim.streams import fscil
@@ -67,7 +70,7 @@ def test_what_a_run_was_made_of(made):
     assert hashes["strategy file"] == sha256_of(load_scenario(run.parent / "small.yaml").selected_strategy.path)
     assert hashes["clsim source"] == source_sha256()
     assert {"train images", "test images", "query images", "gallery images", "split lists"} <= set(hashes)
-    assert content["seed"] == 5 and content["seeds"] is None
+    assert content["seed"] == 5 and content["seeds"] == asdict(EffectiveSeeds.of(5, Seeds()))
     assert content["batch_sizes"] == {"base": 4, "train": 4, "eval": 32}
     assert content["test_images"][0] * 5 == content["test_images"][1] * 3
     assert content["split_lists"] == {}
@@ -171,11 +174,9 @@ CHANGES = {
     "stands_in_for": {"scenario": "x"},
     "python": "3.99",
     "clsim": "9.9",
-    "threads": 77,
     "seeds": [1, 2],
     "packages.torch": "9.9",
     "packages.other": "1.0",
-    "hashes.scenario file": "0" * 64,
     "hashes.strategy file": "0" * 64,
     "hashes.clsim source": "0" * 64,
     "hashes.train images": "0" * 64,
@@ -208,11 +209,38 @@ def test_what_does_not_make_it_another_one(made):
         "git": None,
         "platform": "another node",
         "files": None,
+        "threads": 77,  # a run that is resumed gets as many as it had
     }
     assert differences(before, {**before, **other}) == []
-    assert [found.key for found in differences(before, {**before, "device": "cuda:0"})] == ["device", "threads"]
+    assert [found.key for found in differences(before, {**before, "device": "cuda:0"})] == ["device"]
     on_gpu = {**before, "device": "cuda:0"}
     assert differences(on_gpu, {**on_gpu, "device": "cuda:1", "threads": 99, "device_name": "another"}) == []
+
+
+def test_keys_of_a_scenario_that_change_a_run_are_told(made):
+    path, folder = made[0] / "scenario.yaml", made[0].parent
+
+    def told(*changes):
+        return scenario_differences(path, load_scenario(folder / "small.yaml", changes, seed=5))
+
+    assert told() == []
+    assert told("strategy.epochs=2") == ["scenario strategies.independent.epochs: 1 -> 2"]
+    assert told("stream.classes=[3, 6]") == ["scenario stream.classes: [3, 5] -> [3, 6]"]
+    assert told("on_nan=skip", "evaluation.compatibility.images_per_class=4") == [
+        "scenario evaluation.compatibility.images_per_class: 5 -> 4",
+        "scenario on_nan: stop -> skip",
+    ]
+    assert told("checkpoints.minutes=3", "description=another", "references=[oca]") == []
+    assert told("strategies.oca={epochs: 3}") == []  # which does not run
+    assert scenario_differences(path, None) == []
+
+
+@pytest.mark.parametrize("text", [None, "a: [", "\udcff", "[" * 5000])
+def test_a_scenario_that_cannot_be_read_is_told(made, tmp_path, text):
+    if text is not None:
+        (tmp_path / "scenario.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match="this file cannot be read"):
+        scenario_differences(tmp_path / "scenario.yaml", load_scenario(made[0].parent / "small.yaml"))
 
 
 def test_a_difference_can_be_read():
