@@ -147,6 +147,17 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_is_taken(tmp_path, en
     assert left(tmp_path / "run") == left(tmp_path / "whole")
 
 
+def test_a_checkpoint_that_was_passed_over_is_not_in_the_way_of_later_ones(tmp_path, ends):
+    ended(tmp_path / "run", ends)
+    last, before, *_ = sorted((tmp_path / "run" / "checkpoints").glob("session*-step*.json"), reverse=True)
+    last.write_text("{}")
+    ends(1)
+    with pytest.raises(Ended):
+        run(stream(), rehearsed(5), out=tmp_path / "run", resume=True)
+    assert not last.exists()
+    assert before.exists()
+
+
 def test_where_all_checkpoints_are_damaged_it_begins_anew(tmp_path, ends):
     run(stream(), rehearsed(5), out=tmp_path / "whole")
     ended(tmp_path / "run", ends, step=21)
@@ -367,6 +378,7 @@ def interrupting(real):
 
 def test_a_signal_saves_the_run_within_a_session_and_behind_it(tmp_path, monkeypatch):
     run(stream(), rehearsed(5), out=tmp_path / "whole")
+    saved = {"before_forward": "session0000-step000000001", "after_training_exp": "session0000-trained"}
     for number, sends in enumerate(("before_forward", "after_training_exp", "before_eval")):
         strategy, place = rehearsed(5), tmp_path / f"run{number}"
         plugin = strategy.plugins[0]
@@ -375,6 +387,8 @@ def test_a_signal_saves_the_run_within_a_session_and_behind_it(tmp_path, monkeyp
         with pytest.raises(Interrupted, match=f"--resume --out {place}"):
             run(stream(), strategy, out=place)
         assert json.loads((place / "results.json").read_text())["status"] == "interrupted"
+        assert [path.stem for path in place.glob("checkpoints/*.json")] == [saved[sends]] * (sends in saved)
+        assert (place / "sessions.jsonl").read_text() == ""  # an evaluation is not waited for
         run(stream(), rehearsed(5), out=place, resume=True)
         assert left(place) == left(tmp_path / "whole")
 

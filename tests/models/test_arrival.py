@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tiny import save_tiny_clip
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.models import arrival
 from clsim.models.arrival import Arrival, load_arrival, open_clip_arrival, save_classifier, timm_arrival
 from clsim.models.backbones import make_backbone
 from clsim.models.checkpoints import weights_sha256
@@ -66,11 +66,11 @@ def test_matrices_are_kept_in_half_precision_and_the_rest_is_not(path):
 
 
 def test_a_full_disk_leaves_no_half_a_file(path, monkeypatch):
-    def full(path, state, metadata):
+    def full(tensors, path, metadata):
         path.write_bytes(b"half")
-        raise arrival.SafetensorError("I/O error: No space left on device")
+        raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(arrival, "save_tensors", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save(path)
     assert not list(path.parent.iterdir())

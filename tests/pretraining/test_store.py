@@ -3,6 +3,7 @@ import json
 import shutil
 
 import pytest
+from safetensors import SafetensorError
 
 from clsim.errors import UserError
 from clsim.models.clip import load_clip
@@ -89,13 +90,11 @@ def test_a_place_that_cannot_be_written_is_said_before_training(made, tmp_path):
 
 
 def test_a_full_disk_is_said_and_leaves_only_what_the_training_can_go_on_from(made, tmp_path, monkeypatch):
-    from clsim.models import clip
-
-    def full(path, state, metadata):
+    def full(tensors, path, metadata):
         path.write_bytes(b"half")
-        raise clip.SafetensorError("I/O error: No space left on device")
+        raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(clip, "save_tensors", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     recipe, _ = made
     with pytest.raises(UserError, match=r"could not be written .*No space left"):
         resolve_model("tiny", recipe, root=tmp_path)
