@@ -10,7 +10,7 @@ import pytest
 
 KILLS, SEED = 9, 7
 FEW = "evaluation.compatibility.images_per_class=3"
-AMID = "{model: shapes_120, during: 1, after_iterations: 2}"
+AMID = "{model: shapes_120, during: 1, after_iterations: 5}"
 REPLACEMENTS = f"stream.replacements=[{{model: shapes_100, before: 0}}, {AMID}, {{model: shapes_144, before: 3}}]"
 SCENARIOS = {
     "prompts": ("shapes_fscil", "stream.base_classes=10", "stream.ways=2", "stream.sessions=3", "strategy.epochs=2"),
