@@ -46,6 +46,8 @@ def main() -> None:
             leave(caught if isinstance(caught, KeyboardInterrupt) else KeyboardInterrupt())
     except BaseException as error:
         code = leave(error)
+    if "WORLD_SIZE" in os.environ and "clsim.processes" in sys.modules:
+        sys.modules["clsim.processes"].leave()
     sys.exit(_flushed(code))
 
 
@@ -105,6 +107,8 @@ def run(
     from clsim.errors import UserError
     from clsim.series import GoingOn, read_seeds, run_series
 
+    if int(os.environ.get("RANK", "0")):  # torchrun has started several, of which the first one speaks
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if quiet and json:
         raise UserError("--quiet and --json exclude each other")
     if seed is not None and seeds is not None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from clsim import processes
 from clsim.errors import UserError
 from clsim.interruption import Interrupted, Interruption
 from clsim.resume.codec import NotStorable, State
@@ -91,6 +92,7 @@ class Keeper:
         self._before = 0.0
         self._began = self._saved = time.monotonic()
         self._keeps = True
+        self._stops = False
         self._give_up_if(self._snapshots.obstacle())
 
     # -- as the run goes on -----------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ class Keeper:
 
         """
         seconds += self._before
-        if self.interruption.requested or time.monotonic() - self._saved > WORTH:
+        if self._asked() or time.monotonic() - self._saved > WORTH:
             self._save(Moment(self.session, TRAINED), {"train_seconds": seconds})
         self._stop_if_asked()
         self.interruption.waits = False  # nothing is lost from here on
@@ -124,12 +126,13 @@ class Keeper:
 
         """
         self._save(Moment(self.session, DONE), {})
+        self._asked()
         self._stop_if_asked()
 
     def _after_step(self) -> None:
         self._steps += 1
         self._since += 1
-        if self.interruption.requested or self._due():
+        if self._asked() or self._due():
             state = {
                 "epoch": self.strategy.epoch,
                 "step": self.strategy.step,
@@ -147,7 +150,7 @@ class Keeper:
 
     def _save(self, moment: Moment, state: State) -> None:
         self._saved, self._since = time.monotonic(), 0
-        if not self._keeps:
+        if not self._keeps or not processes.is_first():
             return
         try:
             if moment.kind == AMID:
@@ -165,8 +168,13 @@ class Keeper:
             self._keeps = False
             self.tell(f"this run cannot be resumed: {obstacle}")
 
+    def _asked(self) -> bool:
+        """Whether the run was asked to stop; all its processes stop after the same iteration."""
+        self._stops = processes.any_says(self.interruption.requested)
+        return self._stops
+
     def _stop_if_asked(self) -> None:
-        if self.interruption.requested:
+        if self._stops:
             raise Interrupted(self.where())
 
     def trained_weights(self) -> dict[str, Tensor]:
@@ -200,13 +208,17 @@ class Keeper:
             except Damaged as error:
                 self.tell(f"{self.checkpoints.path(moment)} is damaged: {error}; going back to the one before")
                 continue
-            self.checkpoints.forget_after(moment)
+            self._forget_after(moment)
             self.last = moment
             with self._fitting(moment):
                 return self._go_on(moment, state, before)
-        self.checkpoints.forget_after(None)
+        self._forget_after(None)
         self.tell("there is no checkpoint yet; starting from the beginning")
         return 0
+
+    def _forget_after(self, moment: Moment | None) -> None:
+        if processes.is_first():
+            self.checkpoints.forget_after(moment)
 
     def _base(self, moment: Moment, state: State) -> State | None:
         """The state between sessions from which the checkpoint's session began; ``None`` for the first."""

@@ -47,7 +47,18 @@ IDENTITY = ("scenario", "strategy", "seed")
 """What a complete run must be of to be the one that is asked for."""
 NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise", "seed", "strategy")
 """Keys of a scenario that change no figure, and those that the manifest has by themselves."""
-SAME = ("scenario", "strategy", "seed", "seeds", "precision", "compile", "stands_in_for", "python", "clsim")
+SAME = (
+    "scenario",
+    "strategy",
+    "seed",
+    "seeds",
+    "precision",
+    "compile",
+    "stands_in_for",
+    "processes",
+    "python",
+    "clsim",
+)
 SAME_PARTS = ("packages", "hashes", "split_lists", "batch_sizes")
 """What has to be equal for two runs to be the same: single facts, and blocks of them."""
 
@@ -115,6 +126,8 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     """The manifest of a run that is about to begin."""
     import torch
 
+    from clsim import processes
+
     strategy, scenario = prepared.strategy, prepared.scenario
     return manifest(
         seed=prepared.seed,
@@ -128,6 +141,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "precision": strategy.precision,
             "compile": strategy.passes.compile,
             "threads": torch.get_num_threads(),
+            "processes": processes.count(),
             "determinism": _determinism(),
             "batch_sizes": _batch_sizes(strategy),
             "split_lists": {} if scenario is None else standard_lists(scenario),

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from clsim import processes
 from clsim.config import Scenario
 from clsim.device import device_time, peak_memory
 from clsim.failures import batch_settings, explained
@@ -24,7 +25,7 @@ from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.report.resilient import Resilient
 from clsim.resume.files import Checkpoints
-from clsim.store import Results, RunDirectory, check_usable
+from clsim.store import Onlooker, Results, RunDirectory, check_usable
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
@@ -64,15 +65,15 @@ def run(
         RunFailed: it could not go on; what was written before is whole.
 
     """
-    device = resolve_device(device)
-    if out is not None:
+    device = processes.join(resolve_device(device))
+    if out is not None and processes.is_first():
         check_usable(Path(out), resume=resume)
     if isinstance(scenario, Stream | TextStream):
         if overrides or seed is not None:
             raise TypeError("a strategy composed in Python has its settings and its seed already")
         prepared = prepare_given(scenario, strategy)
     else:
-        prepared = prepare(scenario, strategy, overrides, seed, device, strict)
+        prepared = processes.first_alone(lambda: prepare(scenario, strategy, overrides, seed, device, strict))
     where = None if out is None else Path(out)
     return simulate(prepared, out=where, resume=resume, force=force, reporter=reporter)
 
@@ -87,11 +88,11 @@ def simulate(
 ) -> Results:
     """The session loop over a prepared stream and strategy; see :func:`run`."""
     strategy, stream = prepared.strategy, prepared.stream
-    path = out or (resume and _last_unfinished(prepared)) or _default_path(prepared)
-    told = None if reporter is None else Resilient(reporter)
+    path = processes.told_by_first(lambda: out or (resume and _last_unfinished(prepared)) or _default_path(prepared))
+    told = None if reporter is None or not processes.is_first() else Resilient(reporter)
     # Before the directory is taken: what is asked for may not suit the images.
     measured = Measured.of(prepared, path)
-    directory = RunDirectory(path, resume=resume)
+    directory = RunDirectory(path, resume=resume) if processes.is_first() else Onlooker(path)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
@@ -103,7 +104,7 @@ def simulate(
     started, threads = time.perf_counter(), torch.get_num_threads()
     interruption = Interruption()
     try:
-        begun = go_on(directory, prepared, force=force) if resume else None
+        begun = processes.told_by_first(lambda: go_on(directory, prepared, force=force) if resume else None)
         if begun is None:
             write_manifest(directory, prepared)
         elif directory.status == "complete":
@@ -116,6 +117,7 @@ def simulate(
             told.run_started(_info(prepared, path))
         with interruption.listening(), _status(results, directory), _place_told(keeper):
             first = 0 if begun is None else keeper.resume()
+            processes.wait()  # until all have read what the first is going to replace
             directory.write_sessions(results.sessions)
             for session in range(first, len(stream)):
                 record = _session(prepared, session, measured, results, keeper)
@@ -126,7 +128,8 @@ def simulate(
                 if told is not None:
                     told.session_ended(results.to_dict())
                 keeper.measured()
-        seal(path)
+        if processes.is_first():
+            seal(path)
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
@@ -233,7 +236,7 @@ def _tell(text: str) -> None:
 
 def _left_as_it_is(directory: RunDirectory, begun: Mapping[str, Any], told: Reporter | None) -> Results:
     """A run that is complete; it is sealed, if it was killed in its very last moment."""
-    if "files" not in begun:
+    if "files" not in begun and processes.is_first():
         seal(directory.path)
     if told is not None:
         told.note(f"{directory.path} is complete already")

@@ -238,6 +238,25 @@ class RunDirectory:
         save_tensors(folder / f"{name}.safetensors", tensors)
 
 
+class Onlooker(RunDirectory):
+    """The directory of a run to which another process of the same run writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes nothing."""
+
+    def append_session(self, record: Mapping[str, Any]) -> None:
+        """Writes nothing."""
+
+    def save_weights(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Writes nothing."""
+
+
 def _locked(path: Path) -> int:
     """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends."""
     while True:

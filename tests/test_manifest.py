@@ -174,6 +174,7 @@ CHANGES = {
     "stands_in_for": {"scenario": "x"},
     "python": "3.99",
     "clsim": "9.9",
+    "processes": 2,
     "seeds": [1, 2],
     "packages.torch": "9.9",
     "packages.other": "1.0",

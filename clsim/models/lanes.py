@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clsim import processes
+
 
 class Lanes(nn.Module):
     """Splits each batch over CPU threads, as distributed training splits it over devices.
@@ -38,9 +40,14 @@ class Lanes(nn.Module):
         # Out of the reach of nn.Module, which would list them among the model's parts.
         self._helpers: dict[str, Any] = {}
 
+    @property
+    def here(self) -> int:
+        """Lanes of this process, where a run has several: each of them is a lane, too."""
+        return max(1, self.lanes // processes.count())
+
     def forward(self, images: Tensor) -> Tensor:
         """``(B, ...)`` to what ``module`` gives for it."""
-        if images.device.type != "cpu" or self.lanes == 1 or len(images) < 2 * self.lanes:
+        if images.device.type != "cpu" or self.here == 1 or len(images) < 2 * self.here:
             whole: Tensor = self.module(images)
             return whole
         learning = torch.is_grad_enabled()
@@ -52,14 +59,14 @@ class Lanes(nn.Module):
         """``work`` on each lane's arguments, all at once."""
         if "pool" not in self._helpers:
             _one_thread_each()
-            self._helpers["pool"] = ThreadPoolExecutor(self.lanes, "lane", _one_thread_each)
+            self._helpers["pool"] = ThreadPoolExecutor(self.here, "lane", _one_thread_each)
         return list(self._helpers["pool"].map(work, *arguments))
 
     def replicas(self) -> list[nn.Module]:
         """The module and its copies, with the same parameters and buffers of their own."""
         if "copies" not in self._helpers:
             shared = {id(parameter): parameter for parameter in self.module.parameters()}
-            self._helpers["copies"] = [deepcopy(self.module, dict(shared)) for _ in range(self.lanes - 1)]
+            self._helpers["copies"] = [deepcopy(self.module, dict(shared)) for _ in range(self.here - 1)]
         copies: list[nn.Module] = self._helpers["copies"]
         if not self.module.training:
             self._give_buffers_to(copies)
@@ -92,7 +99,7 @@ class _InLanes(torch.autograd.Function):
                 output: Tensor = replica(part)
             return output
 
-        outputs = owner.side_by_side(run, owner.replicas(), images.tensor_split(owner.lanes))
+        outputs = owner.side_by_side(run, owner.replicas(), images.tensor_split(owner.here))
         ctx.owner, ctx.parameters, ctx.outputs = owner, parameters, outputs
         return torch.cat([output.detach() for output in outputs])
 

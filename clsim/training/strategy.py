@@ -17,6 +17,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
+from clsim import processes
 from clsim.data.images import Images
 from clsim.device import Precision, autocast
 from clsim.resume.randomness import loader_state, set_loader_state
@@ -121,6 +122,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.order = torch.Generator().manual_seed(torch.initial_seed())
         self.initialisation: int | None = None
         self.images_trained = 0
+        self._in_processes = False
         self.epoch = self.step = 0
         self.after_step: Callable[[], None] | None = None
         self.going_on: GoingOn | None = None
@@ -204,6 +206,19 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def forward(self) -> Any:
         """The model's output for the batch, in float32 whatever the precision of the pass."""
+        part = processes.own_part(self.mbatch[0]) if self._in_processes else None
+        if part is None:
+            return self._forward()
+        whole, self.mbatch[0] = self.mbatch[0], part
+        try:
+            output = self._forward()
+        finally:
+            self.mbatch[0] = whole
+        if isinstance(features := getattr(self.model, "features", None), Tensor):
+            self.model.features = processes.gathered(features, len(whole))  # type: ignore[assignment]
+        return processes.gathered(output, len(whole))
+
+    def _forward(self) -> Any:
         # Avalanche asks the experience for task labels each time, which only a model of several tasks looks at.
         several = isinstance(self.model, MultiTaskModule)
         if self.precision == "fp32" and self.passes.how == "as it is" and not several:
@@ -219,11 +234,11 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def backward(self) -> None:
         """Gradients, as they are: those of a scaled loss are scaled back before any plugin sees them."""
-        if self.scaler is None:
-            self.loss.backward(retain_graph=self.retain_graph)
-            return
-        self.scaler.scale(self.loss).backward(retain_graph=self.retain_graph)
-        if self._has_gradients():
+        loss = self.loss if self.scaler is None else self.scaler.scale(self.loss)
+        loss.backward(retain_graph=self.retain_graph)
+        if self._in_processes:
+            processes.average_gradients(self.model)
+        if self.scaler is not None and self._has_gradients():
             self.scaler.unscale_(self.optimizer)
 
     def optimizer_step(self) -> None:
@@ -237,6 +252,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def _has_gradients(self) -> bool:
         groups = self.optimizer.param_groups
         return any(parameter.grad is not None for group in groups for parameter in group["params"])
+
+    def _check_distributed_training_compatibility(self) -> bool:
+        """Any plugin will do: in every process it sees the whole batch, see :mod:`clsim.processes`."""
+        return True
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -287,6 +306,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         )
         after_backward, before_update, after_update, after_iteration = (heard[name] for name in _TRAINING_CALLBACKS[4:])
         after_step = self.after_step
+        self._in_processes = processes.are_several()
         batches = self._batches()
         nothing = self._make_empty_loss()
         version = nothing._version
@@ -334,6 +354,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def eval_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader without gradients."""
+        self._in_processes = processes.are_several()
         before_iteration, before_forward, after_forward, after_iteration = (
             listeners(self.plugins, name) for name in _EVALUATION_CALLBACKS
         )
