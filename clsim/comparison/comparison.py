@@ -166,10 +166,7 @@ def _strategy(name: str, runs: Sequence[Run], confidence: float) -> Strategy:
 
 def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
     """The update gain by the new model of the reference's run with the same seed, where there is one."""
-    scenario = run.scenario
-    if scenario is None or scenario.evaluation.compatibility is None:
-        return {}
-    criterion = scenario.evaluation.compatibility.criterion
+    criterion = run.scenario.upgrades_by if run.scenario else None
     reference = next((r.figures for r in runs if r.strategy in REFERENCES and r.seed == run.seed), {})
     known = [run.figures.get(f"{criterion}.new_old"), run.figures.get(f"{criterion}.old_old")]
     known.append(reference.get(f"{criterion}.new_new"))

@@ -12,7 +12,6 @@ from clsim.config.load import read_resolved
 from clsim.errors import UserError, UserErrors
 from clsim.files import sha256_of
 from clsim.report.run_figures import figures_of
-from clsim.series import UPGRADES
 from clsim.verify.run_files import RunFiles, read_run
 
 IDENTITY = ("scenario", "strategy", "seed")
@@ -59,9 +58,7 @@ class Run:
     @property
     def figures(self) -> dict[str, float]:
         """Its figures by name."""
-        compatibility = self.scenario.evaluation.compatibility if self.scenario else None
-        upgrades = compatibility and self.scenario and self.scenario.stream.kind in UPGRADES
-        return figures_of(self.results, compatibility.criterion if compatibility and upgrades else None)
+        return figures_of(self.results, self.scenario.upgrades_by if self.scenario else None)
 
 
 def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:

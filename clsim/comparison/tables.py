@@ -91,26 +91,22 @@ def _figures(comparison: Comparison) -> Table:
 def _by_session(comparison: Comparison, kind: str) -> Table:
     """A row for every session, a column for every strategy; published rows beside ours."""
     keys = [key for key in comparison.figures if (place := session_of(key)) is not None and place[0] == kind]
-    columns: dict[str, list[str]] = {"session": [str((session_of(key) or ("", 0))[1]) for key in keys]}
+    columns = [("session", [str(place[1]) for key in keys if (place := session_of(key))])]
     signs = []
     for strategy in comparison.strategies:
-        columns[strategy.name] = [_over_seeds(strategy, key) for key in keys]
+        columns.append((strategy.name, [_over_seeds(strategy, key) for key in keys]))
         row = comparison.published.get(strategy.name)
         if row and any(key in row.figures for key in keys):
-            columns[f"{strategy.name}, published"] = [_percent(row.figures.get(key)) for key in keys]
-            columns[f"{strategy.name} differs"] = [points(comparison.gap(strategy, key)) for key in keys]
             signs.append(f"{strategy.name} differs")
+            columns.append((f"{strategy.name}, published", [_percent(row.figures.get(key)) for key in keys]))
+            columns.append((signs[-1], [points(comparison.gap(strategy, key)) for key in keys]))
     ran = {strategy.name for strategy in comparison.strategies}
-    others = [
-        name
-        for name, row in comparison.published.items()
-        if name not in ran and any(key in row.figures for key in keys)
-    ]
-    for name in others if keys else ():
-        columns[f"{name}, published"] = [_percent(comparison.published[name].figures.get(key)) for key in keys]
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    spare = tuple(f"{name}, published" for name in others)
-    return Table(f"{BY_SESSION[kind]} (percent)", list(columns), rows, signs=tuple(signs), spare=spare)
+    rows_of_others = {name: row.figures for name, row in comparison.published.items() if name not in ran}
+    others = {f"{name}, published": row for name, row in rows_of_others.items() if any(key in row for key in keys)}
+    columns += [(heading, [_percent(row.get(key)) for key in keys]) for heading, row in others.items()]
+    headings, cells = [heading for heading, _ in columns], [column for _, column in columns]
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    return Table(f"{BY_SESSION[kind]} (percent)", headings, rows, signs=tuple(signs), spare=tuple(others))
 
 
 def _differences(comparison: Comparison) -> Table:

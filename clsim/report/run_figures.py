@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from clsim.report.figures import finite
-from clsim.report.upgrades import further_criteria, last_upgrade
+from clsim.report.last_upgrade import further_criteria, last_upgrade
 
 if TYPE_CHECKING:
     from clsim.config.evaluation import Published
@@ -36,7 +36,8 @@ NAMES = {
     GAIN: "update gain by the independent",
 }
 """Figures of whole runs, in the order in which they are shown."""
-SUMMARY = (*tuple(NAMES)[:5], "ac", "am")
+OF_ACCURACY = tuple(NAMES)[:5]
+SUMMARY = (*OF_ACCURACY, "ac", "am")
 AT_THE_END = ("base_accuracy", "novel_accuracy", "harmonic_mean")
 OF_VERSIONS = ("self_test", "negative_flip_rate", "positive_flip_rate")
 PARTS = {"old_old": "old/old", "new_old": "new/old", "new_new": "new/new"}
@@ -108,6 +109,12 @@ def _upgrades(results: Mapping[str, Any], criterion: str) -> dict[str, float]:
     return found
 
 
+def published_of_versions(row: Published) -> dict[str, float | None]:
+    """Those of versions and their galleries, not of accuracies."""
+    found = published_figures(row)
+    return {key: value for key, value in found.items() if key not in OF_ACCURACY and session_of(key) is None}
+
+
 def published_figures(row: Published, sessions: int | None = None) -> dict[str, float]:
     """Those of a paper under the same names; what follows from its accuracies is computed.
 
@@ -116,7 +123,7 @@ def published_figures(row: Published, sessions: int | None = None) -> dict[str, 
         sessions: of the run; a row of another length has no figures of the whole.
 
     """
-    found: dict[str, float | None] = {"ac": row.ac, "am": row.am}
+    found: dict[str, float | None] = {"ac": row.ac, "am": row.am}  # of whole runs, whatever their length
     if row.accuracy:
         found |= {f"{ACCURACY}.{index}": value for index, value in enumerate(row.accuracy)}
         if sessions in (None, len(row.accuracy)):
