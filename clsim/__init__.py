@@ -9,17 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clsim.comparison import Comparison, compare
     from clsim.config import Scenario, load_scenario
     from clsim.runner import run
     from clsim.store import Results
     from clsim.training import Strategy
 
-__all__ = ["Results", "Scenario", "Strategy", "load_scenario", "run"]
+__all__ = ["Comparison", "Results", "Scenario", "Strategy", "compare", "load_scenario", "run"]
 
 _HOMES = {
+    "Comparison": "clsim.comparison",
     "Results": "clsim.store",
     "Scenario": "clsim.config",
     "Strategy": "clsim.training",
+    "compare": "clsim.comparison",
     "load_scenario": "clsim.config",
     "run": "clsim.runner",
 }

@@ -228,6 +228,28 @@ def _verified(path: Path, *, json: bool) -> int:
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
+    confidence: Annotated[float, typer.Option(metavar="0.95", help="Of the intervals.")] = 0.95,
+    against: Annotated[str | None, typer.Option(metavar="STRATEGY", help="Differences from this one alone.")] = None,
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Take runs that were not completed, too.")] = False,
+    format_: Annotated[
+        Literal["text", "markdown", "latex", "csv"], typer.Option("--format", help="For people, papers or programs.")
+    ] = "text",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Compare strategies over seeds: means, intervals, differences with p-values, published rows."""
+    from clsim.errors import UserError
+
+    if json and format_ != "text":
+        raise UserError("--json and --format exclude each other")
+    from clsim.comparison import compare as compare_runs
+    from clsim.comparison.show import show
+
+    show(compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete), "json" if json else format_)
+
+
+@app.command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",

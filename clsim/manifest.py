@@ -228,7 +228,7 @@ def scenario_differences(path: Path, now: Scenario | None) -> list[str]:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"this file cannot be read ({type(error).__name__})", where=str(path)) from error
-    values = _flat(before), _flat(yaml.safe_load(now.to_yaml()))
+    values = flat(before), flat(yaml.safe_load(now.to_yaml()))
     own = f"strategies.{now.selected_strategy.name}."
     return [
         str(Difference(f"scenario {key}", values[0].get(key), values[1].get(key)))
@@ -239,13 +239,13 @@ def scenario_differences(path: Path, now: Scenario | None) -> list[str]:
     ]
 
 
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of nested blocks, by dotted keys."""
     if not isinstance(content, Mapping):
         return {prefix: content}
     found: dict[str, Any] = {}
     for key, value in content.items():
-        found |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
     return found
 
 

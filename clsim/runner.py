@@ -24,6 +24,7 @@ from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.report.resilient import Resilient
+from clsim.report.run_figures import published_of_versions
 from clsim.resume.files import Checkpoints
 from clsim.store import Onlooker, Results, RunDirectory, check_usable
 from clsim.streams import Stream, TextStream
@@ -184,8 +185,8 @@ def _default_path(prepared: Prepared) -> Path:
 
 
 def _info(prepared: Prepared, path: Path) -> RunInfo:
-    published = prepared.scenario.published.get(prepared.strategy_name) if prepared.scenario else None
-    compatibility = {"ac": published.ac, "am": published.am} if published else {}
+    scenario = prepared.scenario
+    published = scenario.published.get(prepared.strategy_name) if scenario else None
     return RunInfo(
         scenario=prepared.name,
         strategy=prepared.strategy_name,
@@ -196,7 +197,9 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
         out=str(path),
         stands_in_for=prepared.stands_in_for,
         published=list(published.accuracy) if published and published.accuracy else None,
-        published_compatibility=compatibility if any(value is not None for value in compatibility.values()) else None,
+        published_compatibility=(published and published_of_versions(published)) or None,
+        published_source=published.source if published else None,
+        upgrades_by=scenario.upgrades_by if scenario else None,
     )
 
 

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from clsim.store import Results
 
 
-UPGRADES = ("upgrade", "text_upgrade")
-"""Kinds of stream that bring a new model in every session."""
-
-
 class GoingOn(NamedTuple):
     """Whether runs that were not completed are resumed, and whether even if they are not the same any more."""
 
@@ -184,6 +180,4 @@ def _compare(finished: list[list[Results]], ran: Scenario) -> None:
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    compatibility = ran.evaluation.compatibility
-    upgrades_by = compatibility.criterion if compatibility and ran.stream.kind in UPGRADES else None
-    comparison(make_console(), rows, upgrades_by=upgrades_by)
+    comparison(make_console(), rows, upgrades_by=ran.upgrades_by)

@@ -80,6 +80,10 @@ def test_what_is_right_exits_with_0(desk: Path, arguments: list[str], says: str)
         (["data", "status", "cifar"], "there is no data set 'cifar'"),
         (["data", "look"], "status"),
         (["pretrain", "tset"], "did you mean 'test'?"),
+        (["compare"], "Missing argument"),
+        (["compare", "nowhere"], "nowhere: there is no such run directory"),
+        (["compare", "nowhere", "--confidence", "95"], "the confidence is 95"),
+        (["compare", "nowhere", "--format", "html"], "--format"),
     ],
 )
 def test_wrong_input_exits_with_2_and_a_message(desk: Path, arguments: list[str], says: str) -> None:
@@ -130,7 +134,9 @@ def test_debug_shows_the_traceback_too(desk: Path) -> None:
         assert "did you mean 'test'?" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", "test"], ["list"], ["schema"], ["run", "tset"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", "test"], ["list"], ["schema"], ["run", "tset"], ["compare", "x"]]
+)
 def test_torch_is_not_imported_before_it_is_needed(desk: Path, arguments: list[str]) -> None:
     program = (
         "import sys\nfrom clsim.cli import main\n"

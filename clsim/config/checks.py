@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from clsim.config.evaluation import Published
 from clsim.config.evaluation_checks import check_evaluation
 from clsim.config.finding import Finding
+from clsim.config.published_checks import check_published
 from clsim.config.replacement_checks import check_replacements
 from clsim.config.seed_checks import check_seeds
 from clsim.config.stream_checks import check_stream, session_count
@@ -35,28 +35,13 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
         yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
     yield from check_seeds(_block(raw, "seeds"), stream)
-    yield from _published(_block(raw, "published"), sessions)
+    yield from check_published(_block(raw, "published"), sessions, stream.get("kind"), evaluation)
     yield from _stand_in(raw, file)
 
 
 def _block(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     block = raw.get(key)
     return block if isinstance(block, Mapping) else {}
-
-
-def _published(published: Mapping[str, Any], sessions: int | None) -> Iterator[Finding]:
-    for name, row in published.items():
-        if not isinstance(row, Mapping):
-            continue
-        accuracy = row.get("accuracy")
-        if sessions is not None and isinstance(accuracy, list) and len(accuracy) != sessions:
-            figures = f"{len(accuracy)} figure{'' if len(accuracy) == 1 else 's'} for {sessions} sessions"
-            what = f"published.{name}.accuracy: {figures} (the base session counts)"
-            yield Finding(("published", name, "accuracy"), what)
-        misspelt = set(row) - set(Published.model_fields)  # told already
-        if not misspelt and all(row.get(figure) is None for figure in ("accuracy", "ac", "am")):
-            fix = "give accuracy (by session), ac or am"
-            yield Finding(("published", name), f"published.{name}: holds no figure", fix)
 
 
 def _stand_in(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:

@@ -66,10 +66,24 @@ class Evaluation(Block):
     )
 
 
+class PublishedUpgrade(Block):
+    """Figures of an upgrade by one criterion, as far as a paper prints them."""
+
+    old_old: Fraction | None = Field(default=None, description="queries and gallery by the old model")
+    new_old: Fraction | None = Field(default=None, description="queries by the new model, gallery by the old")
+    new_new: Fraction | None = Field(default=None, description="queries and gallery by the new model")
+
+
 class Published(Block):
     """Figures of a paper to show beside one's own, as fractions; at least one kind of them."""
 
     accuracy: list[Fraction] | None = Field(default=None, description="by session, the base session first")
     ac: Fraction | None = Field(default=None, description="average compatibility: share of compatible pairs")
     am: Fraction | None = Field(default=None, description="average multi-model accuracy: mean of the cross-tests")
+    self_test: list[Fraction] | None = Field(
+        default=None, description="by session, queries and gallery by that session's version"
+    )
+    upgrade: dict[str, PublishedUpgrade] | None = Field(
+        default=None, description="of a stream of upgrades, by criterion; recall@K/image_to_text and the like too"
+    )
     source: str = Field(min_length=1, description="where the figures stand")

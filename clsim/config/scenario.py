@@ -21,6 +21,9 @@ from clsim.errors import UserError
 from clsim.pretraining.recipe import ModelRecipe
 from clsim.recipes import find_strategy
 
+UPGRADES = ("upgrade", "text_upgrade")
+"""Kinds of stream that bring a new model in every session."""
+
 
 @dataclass(frozen=True)
 class ChosenStrategy:
@@ -76,6 +79,12 @@ class Scenario(Block):
         from clsim.config.stream_checks import session_count
 
         return session_count(self.stream.model_dump())
+
+    @property
+    def upgrades_by(self) -> str | None:
+        """The criterion of the compatibility matrix, where the stream brings a new model in every session."""
+        compatibility = self.evaluation.compatibility
+        return compatibility.criterion if compatibility and self.stream.kind in UPGRADES else None
 
     @property
     def effective_seeds(self) -> EffectiveSeeds:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
 from typing import Any
 
+from clsim.metrics.seeds import mean_and_deviation
 from clsim.report.reporter import Record
 from clsim.words import clean
 
@@ -34,7 +34,8 @@ def over_seeds(fractions: Sequence[float]) -> str:
     """Mean and standard deviation, see `SPREAD`: [0.7, 0.72, 0.74] -> ``72.00±2.00%``; of one the figure itself."""
     if len(fractions) < 2:
         return percent(fractions[0] if fractions else None)
-    return f"{percent(fmean(fractions)).rstrip('%')}±{100 * stdev(fractions):.2f}%"
+    mean, deviation = mean_and_deviation(fractions)
+    return f"{percent(mean).rstrip('%')}±{100 * deviation:.2f}%"
 
 
 def done_of(done: int, begun: int) -> str:

@@ -132,6 +132,8 @@ class PlainReporter:
         for name, ours, theirs, points in summary_rows(results, info):
             beside = f"  (published {theirs}, {points} points)" if theirs != DASH else ""
             self._line(f"{name}: {ours}{beside}")
+        if info.published_source:
+            self._line(f"published: {info.published_source}")
         if spared_in_all := (results.get("summary") or {}).get("service"):
             self._line(f"service: {spared(spared_in_all)}")
         self._line(f"{results.get('status', 'complete')} in {duration(seconds)}, files: {info.out}")

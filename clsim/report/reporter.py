@@ -29,7 +29,10 @@ class RunInfo:
         stands_in_for: None, or ``{"scenario": ..., "because": ...}`` and optionally ``"fix"``, how to get
             what is missing.
         published: published accuracies by session as fractions, where the scenario has them.
-        published_compatibility: published ``{"ac": ..., "am": ...}`` of a whole run as fractions, where it has them.
+        published_compatibility: published ``{"ac": ..., "am": ...}`` of a whole run as fractions, where it has them;
+            further figures by the names of `clsim.report.run_figures`.
+        published_source: where the published figures stand.
+        upgrades_by: criterion of the compatibility matrix, where the stream is one of upgrades.
 
     """
 
@@ -43,6 +46,8 @@ class RunInfo:
     stands_in_for: dict[str, Any] | None = None
     published: list[float] | None = None
     published_compatibility: dict[str, float | None] | None = None
+    published_source: str | None = None
+    upgrades_by: str | None = None
 
 
 class Reporter(Protocol):

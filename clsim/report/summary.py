@@ -64,6 +64,8 @@ def summary_panel(
     facts = Table.grid(padding=(0, GAP, 0, 0))
     if summary.get("service"):
         facts.add_row(Text("service", "bold"), Text(spared(summary["service"])))
+    if info.published_source:
+        facts.add_row(Text("published", "bold"), Text(clean(info.published_source), overflow="fold"))
     facts.add_row(Text("total time", "bold"), Text(f"{duration(seconds)} for {several(len(records), 'session')}"))
     facts.add_row(Text("files", "bold"), Text(clean(info.out), overflow="fold"))
     parts += [figures, Text(), facts]

@@ -20,6 +20,7 @@ from clsim.report.figures import (
     total_seconds,
 )
 from clsim.report.reporter import Record, Results, RunInfo
+from clsim.report.run_figures import figures_of, label_of
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, s
     """Name, our figure, the published one and the difference in points of each figure of the summary.
 
     The published average and drop are computed from the published row, over the sessions that were run. AC and AM
-    are rows only where they are known; the published ones are those of a whole run, so a shorter one has none.
+    are rows only where they are known; the published ones are those of a whole run, so a shorter one has none. Further
+    figures of versions are rows where a paper has them.
     """
     summary = results.get("summary") or {}
     records = results.get("sessions") or []
@@ -171,12 +173,15 @@ def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, s
         published[key] = whole.get(key)
         if finite(summary.get(key)) is not None or finite(published[key]) is not None:
             names[key] = name
+    known = {**figures_of(results, info.upgrades_by), **summary}
+    for key in (key for key in whole if key not in names and key in known):
+        published[key], names[key] = whole[key], label_of(key)
     return [
         (
             name,
-            percent(summary.get(key)),
+            percent(known.get(key)),
             percent(published.get(key)),
-            points(difference(summary.get(key), published.get(key))),
+            points(difference(known.get(key), published.get(key))),
         )
         for key, name in names.items()
     ]

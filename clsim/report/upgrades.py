@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from clsim.metrics.compatibility import update_gain
 from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds
+from clsim.report.last_upgrade import Upgrade, further_criteria, last_upgrade, tested
 from clsim.report.parts import LONGEST_NAME, plain_table, sign_style
 from clsim.report.plain import aligned, write_line
 from clsim.report.reporter import Results
@@ -28,28 +29,6 @@ LEGEND = (
 
 Columns = dict[str, list[str]]
 """Headings, on one or two lines, and what stands below them."""
-
-
-class Upgrade(NamedTuple):
-    """Figures of one upgrade by one criterion, as fractions.
-
-    Attributes:
-        versions: of the model, the new one included.
-        old_old: queries and gallery by the version before.
-        new_old: queries by the new version, gallery by the one before.
-        new_new: queries and gallery by the new version.
-
-    """
-
-    versions: int
-    old_old: float
-    new_old: float
-    new_new: float
-
-    @property
-    def compatible(self) -> bool:
-        """Whether queries by the new model find more in the old gallery than those by the old one."""
-        return self.new_old > self.old_old
 
 
 def upgrades(console: Console, rows: Sequence[Mapping[str, Any]], criterion: str) -> None:
@@ -88,14 +67,6 @@ def upgrades(console: Console, rows: Sequence[Mapping[str, Any]], criterion: str
     console.print(Text("\n" + "\n".join(legend), "dim"))
 
 
-def further_criteria(rows: Sequence[Mapping[str, Any]], criterion: str) -> list[str]:
-    """Names of the other matrices that the results hold, then of ``also``, in their order, each once."""
-    everything = [results for row in rows for results in row["seeds"]]
-    names = [name for results in everything for name in results.get("matrices") or {}]
-    names += [name for results in everything for record in _tested(results) for name in record.get("also") or {}]
-    return [name for name in dict.fromkeys(names) if name != criterion]
-
-
 def upgrade_columns(rows: Sequence[Mapping[str, Any]], criterion: str, *, main: bool) -> tuple[Columns, int]:
     """The table of one criterion as text, and the number of versions.
 
@@ -128,35 +99,6 @@ def upgrade_columns(rows: Sequence[Mapping[str, Any]], criterion: str, *, main: 
         for heading, key in ((NEGATIVE, "negative_flip_rate"), (POSITIVE, "positive_flip_rate")):
             columns[heading] = [_flips(row["seeds"], some, key) for row, some in zip(rows, found, strict=True)]
     return columns, versions
-
-
-def last_upgrade(results: Results, criterion: str | None) -> Upgrade | None:
-    """The last version of a complete run against the one before; ``None`` where they were not both measured.
-
-    Args:
-        results: the content of ``results.json``.
-        criterion: another one than that of the compatibility matrix.
-
-    """
-    if results.get("status") != "complete":
-        return None
-    if criterion is None:
-        matrix = results.get("compatibility_matrix") or []
-    else:
-        also = [(record.get("also") or {}).get(criterion) or [] for record in _tested(results)]
-        matrix = (results.get("matrices") or {}).get(criterion) or also
-    new = len(matrix) - 1
-    if new < 1 or len(matrix[new]) <= new or len(matrix[new - 1]) < new:
-        return None
-    figures = [finite(value) for value in (matrix[new - 1][new - 1], matrix[new][new - 1], matrix[new][new])]
-    known = [value for value in figures if value is not None]
-    return Upgrade(new + 1, *known) if len(known) == len(figures) else None
-
-
-def _tested(results: Results) -> list[Mapping[str, Any]]:
-    """The compatibility records of the sessions that have one."""
-    records = [record.get("compatibility") for record in results.get("sessions") or []]
-    return [record for record in records if record]
 
 
 def _verdict(done: Sequence[Upgrade]) -> str:
@@ -192,7 +134,7 @@ def _gains(rows: Sequence[Mapping[str, Any]], found: Sequence[Sequence[Upgrade |
 
 def _flips(seeds: Sequence[Results], found: Sequence[Upgrade | None], key: str) -> str:
     """A rate of the last session, of the runs whose upgrade is shown."""
-    rates = [finite(_tested(results)[-1].get(key)) for results, u in zip(seeds, found, strict=True) if u]
+    rates = [finite(tested(results)[-1].get(key)) for results, u in zip(seeds, found, strict=True) if u]
     return over_seeds([rate for rate in rates if rate is not None])
 
 

@@ -112,6 +112,15 @@ EACH = [
     ("kind: upgrade", "kind: upgrde", 2, "stream.kind: expected", "did you mean 'upgrade'?"),
     ("dataset: cifar100", "dataset: cifar10", 4, "stream.classes: 50 classes of cifar10, which has 10 classes", ""),
     ("[0.5, 0.4, 0.3]", "[0.5, 0.4]", 10, "published.toy.accuracy: 2 figures for 3 sessions", ""),
+    ("{accuracy: ", "{self_test: [1.0], accuracy: ", 10, "published.toy.self_test: 1 figure for 3 sessions", ""),
+    (
+        "{accuracy: ",
+        "{upgrade: {cmc1: {new_old: 0.5}}, accuracy: ",
+        10,
+        "published.toy.upgrade: the scenario does not measure 'cmc1'",
+        "did you mean 'cmc@1'?",
+    ),
+    ("{accuracy: ", "{upgrade: {cmc@1: {newold: 0.5}}, accuracy: ", 10, "unknown key 'newold'", "'new_old'?"),
 ]
 SAME = [
     ("[50, 75,", "[50, 50,", 4, "stream.classes: session 1 brings nothing that the one before", "a number for each"),

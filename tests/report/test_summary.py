@@ -75,3 +75,11 @@ def test_what_the_last_panels_left_out_is_shown_whole(
     for version in range(31):  # 0 heads the matrix too
         assert sum(line.split()[1:2] in ([f"{version}"], [f"{version}r"]) for line in text) == 3 + (version == 0)
     assert "⋮" not in "".join(text)
+
+
+def test_the_source_of_published_figures(
+    results: Make, info: Callable[..., RunInfo], published: list[float], drawn: Make
+) -> None:
+    told = info(published=published, published_source="a paper,\x1b[2J table 2")
+    text = "\n".join(drawn(summary_panel(results(9), told, 1.0, width=80), 80))
+    assert "published" in text and r"a paper,\x1b[2J table 2" in text

@@ -121,3 +121,14 @@ def test_a_run_that_stopped_early_is_not_compared_with_a_whole_one(
 ) -> None:
     run = info(sessions=7, published_compatibility={"ac": 0.95, "am": 0.69})
     assert summary_rows(compatible(4), run)[-1][2:] == ("-", "-")
+
+
+def test_published_figures_of_versions_have_rows_where_the_run_has_them(
+    compatible: Make, info: Callable[..., RunInfo]
+) -> None:
+    theirs = {"self_test": 0.77, "cmc@1.new_old": 0.75, "map.new_old": 0.5}
+    run = info(sessions=7, published_compatibility=theirs, upgrades_by="cmc@1")
+    assert summary_rows(compatible(), run)[-2:] == [
+        ("self-test at the end", "77.16%", "77.00%", "+0.16"),
+        ("cmc@1, new/old", "76.65%", "75.00%", "+1.65"),
+    ]

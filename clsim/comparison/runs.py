@@ -1,0 +1,134 @@
+"""The runs of a comparison, read with care: whole, complete, and each seed of a strategy once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clsim.config import Scenario
+from clsim.config.load import read_resolved
+from clsim.errors import UserError, UserErrors
+from clsim.files import sha256_of
+from clsim.report.run_figures import figures_of
+from clsim.verify.run_files import RunFiles, read_run
+
+IDENTITY = ("scenario", "strategy", "seed")
+HASHED = ("results.json", "scenario.yaml")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a comparison needs of a run directory.
+
+    Attributes:
+        path: of the directory.
+        results: of ``results.json``.
+        manifest: of ``manifest.json``.
+        scenario: of ``scenario.yaml``; ``None`` where stream and strategy were composed in Python.
+
+    """
+
+    path: Path
+    results: dict[str, Any]
+    manifest: dict[str, Any]
+    scenario: Scenario | None
+
+    @property
+    def strategy(self) -> str:
+        """Its name."""
+        return str(self.results["strategy"])
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.results["seed"])
+
+    @property
+    def sessions(self) -> int:
+        """That have ended."""
+        return len(self.results["sessions"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end."""
+        return bool(self.results["status"] == "complete")
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Its figures by name."""
+        return figures_of(self.results, self.scenario.upgrades_by if self.scenario else None)
+
+
+def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:
+    """The runs of these directories, in their order.
+
+    Args:
+        paths: of run directories.
+        incomplete: take also those that were interrupted or have failed, as far as they went.
+
+    Raises:
+        UserError: there are none.
+        UserErrors: one is no run directory, is damaged or is not complete, or two are of one strategy and seed.
+
+    """
+    runs: list[Run] = []
+    problems: list[UserError] = []
+    for path in paths:
+        try:
+            run = _read(path)
+        except UserErrors as errors:
+            problems += errors.errors
+        except UserError as error:
+            problems.append(error)
+        else:
+            runs.append(run)
+            if not run.complete and not incomplete:
+                problems.append(_not_complete(run))
+    problems += _twice(runs)
+    if problems:
+        raise UserErrors(problems)
+    if not runs:
+        raise UserError("there are no runs to compare", fix="name the directories that runs left")
+    return runs
+
+
+def _read(path: Path) -> Run:
+    files = read_run(path)
+    if files.results is None:
+        raise UserError("there are no results", where=str(path / "results.json"), fix="the run has only begun")
+    _check_whole(files, files.results)
+    if files.scenario is None and (path / "scenario.yaml").exists():
+        read_resolved(path / "scenario.yaml")  # which says what is wrong with it
+    if files.scenario is None and "scenario file" in files.manifest["hashes"]:
+        raise UserError("it is not there, and the run had one", where=str(path / "scenario.yaml"))
+    return Run(path, files.results, files.manifest, files.scenario)
+
+
+def _check_whole(files: RunFiles, results: dict[str, Any]) -> None:
+    """Makes sure that the files are of one run, and those that it left."""
+    for key in IDENTITY:
+        if results[key] != files.manifest[key]:
+            what = f"the {key} is {results[key]!r} here, and {files.manifest[key]!r} in manifest.json"
+            raise UserError(what, where=str(files.path / "results.json"))
+    noted = files.manifest.get("files") or {}
+    for name in HASHED:
+        if name in noted and (files.path / name).is_file() and sha256_of(files.path / name) != noted[name]:
+            fix = "`clsim verify` says what differs"
+            raise UserError("this is not the file that the run left", where=str(files.path / name), fix=fix)
+
+
+def _not_complete(run: Run) -> UserError:
+    ended = f"{run.sessions} session{'' if run.sessions == 1 else 's'} ended"
+    what = f"this run is not complete ({run.results['status']}, {ended})"
+    return UserError(what, where=str(run.path), fix="`clsim run ... --resume` goes on; --incomplete takes it as it is")
+
+
+def _twice(runs: Sequence[Run]) -> Iterator[UserError]:
+    known: dict[tuple[str, int], Path] = {}
+    for run in runs:
+        first = known.setdefault((run.strategy, run.seed), run.path)
+        if first is not run.path:
+            what = f"{run.strategy} with seed {run.seed} is here, and in {first} too"
+            yield UserError(what, where=str(run.path), fix="name one of them")
