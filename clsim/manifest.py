@@ -45,7 +45,7 @@ RESULT_FILES = (
 """What a run leaves; the manifest's own hash nobody could write into it."""
 IDENTITY = ("scenario", "strategy", "seed")
 """What a complete run must be of to be the one that is asked for."""
-NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise", "seed", "strategy")
+NO_MATTER = ("description", "published", "references", "checkpoints", "trackers", "otherwise", "seed", "strategy")
 """Keys of a scenario that change no figure, and those that the manifest has by themselves."""
 SAME = ("scenario", "strategy", "seed", "seeds", "precision", "compile", "stands_in_for", "python", "clsim")
 SAME_PARTS = ("packages", "hashes", "split_lists", "batch_sizes")
@@ -214,7 +214,7 @@ def scenario_differences(path: Path, now: Scenario | None) -> list[str]:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"this file cannot be read ({type(error).__name__})", where=str(path)) from error
-    values = _flat(before), _flat(yaml.safe_load(now.to_yaml()))
+    values = flat(before), flat(yaml.safe_load(now.to_yaml()))
     own = f"strategies.{now.selected_strategy.name}."
     return [
         str(Difference(f"scenario {key}", values[0].get(key), values[1].get(key)))
@@ -225,13 +225,13 @@ def scenario_differences(path: Path, now: Scenario | None) -> list[str]:
     ]
 
 
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of nested blocks, by dotted keys."""
     if not isinstance(content, Mapping):
         return {prefix: content}
     found: dict[str, Any] = {}
     for key, value in content.items():
-        found |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
     return found
 
 
