@@ -50,15 +50,15 @@ class WandbTracker(Tracker):
             name=run.name,
             group=run.info.scenario,
             config=run.parameters,
-            dir=str(run.out),
+            dir=str(run.out.absolute()),  # another process writes there
             mode=mode,
             resume="allow" if mode == "online" else None,
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
         )
-        self._run.define_metric("*", step_metric="session")
+        self._run.define_metric("*", step_metric="session", step_sync=False)
         for name in ("loss", "images_per_second"):
-            self._run.define_metric(name, step_metric="iteration")
+            self._run.define_metric(name, step_metric="iteration", step_sync=False)
 
     def session(self, session: int, values: Mapping[str, float]) -> None:
         """One row a session."""
