@@ -83,6 +83,9 @@ def tensorboard(out: Path) -> Tracked:
 
 
 def wandb(out: Path) -> Tracked:
+    from wandb import teardown
+
+    teardown()  # until then another process may be writing
     figures: dict[str, list[tuple[int, float]]] = defaultdict(list)
     summary: dict[str, Any] = {}
     parameters: dict[str, str] = {}

@@ -7,7 +7,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from clsim.config.trackers import Wandb
@@ -72,8 +71,9 @@ class WandbTracker(Tracker):
         """Summary and status, results and manifest as files; the run is finished."""
         self._run.summary.update({**summary, "status": status})
         for path in self.artefacts():
-            copied = Path(shutil.copy(path, self._run.dir))  # W&B itself would put a link there
-            self._run.save(glob.escape(str(copied)), base_path=str(copied.parent), policy="now")
+            copied = shutil.copy(path, self._run.dir)  # W&B itself would put a link there
+            if glob.escape(copied) == copied:  # it takes a path for a pattern, and escaped it does not know its folder
+                self._run.save(copied, base_path=self._run.dir, policy="now")
         self._run.finish(exit_code=EXIT_CODES.get(status, 1))
         self._run = None
 
