@@ -323,6 +323,9 @@ def test_a_tracker_that_hangs_costs_seconds(clsim, things, monkeypatch):
     monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {"patience": 0.2})
     said = clsim("run", things.scenario, "--out", "run", "--quiet", *options("wandb"))
     released.set()
+    for thread in threading.enumerate():
+        if thread.name == "WandbTracker":
+            thread.join(20)
     assert said.code == 0
     assert said.err.endswith("clsim: WandbTracker is left out: it has not answered\n")
 

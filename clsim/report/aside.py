@@ -37,6 +37,7 @@ class Aside:
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._closed = False
+        self._given_up = False
 
     def run_started(self, info: RunInfo) -> None:
         """A run begins."""
@@ -74,6 +75,7 @@ class Aside:
             print(f"clsim: waiting for {self._name}, {self._patience:.0f} s at most", file=sys.stderr)
             self._thread.join(max(0.0, self._patience - self.SILENT))
         if self._thread.is_alive():
+            self._given_up = True
             print(f"clsim: {self._name} is left out: it has not answered", file=sys.stderr)
 
     def _tell(self, event: str, *content: object) -> None:
@@ -86,5 +88,7 @@ class Aside:
 
     def _pass_on(self) -> None:
         while (waiting := self._events.get()) is not None:
+            if self._given_up:
+                return
             event, content = waiting
             getattr(self._reporter, event)(*content)
