@@ -99,6 +99,9 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was not completed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Resume even what is not the same run any more.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
+    track: Annotated[
+        list[str], typer.Option(metavar="tensorboard|wandb|mlflow", help="Also tell a tracker; may be repeated.")
+    ] = [],  # noqa: B006
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
@@ -128,6 +131,7 @@ def run(
         strict=strict,
         going_on=GoingOn(resume, force),
         mode="json" if json else "quiet" if quiet else "auto",
+        track=track,
     )
 
 

@@ -45,7 +45,7 @@ RESULT_FILES = (
 """What a run leaves; the manifest's own hash nobody could write into it."""
 IDENTITY = ("scenario", "strategy", "seed")
 """What a complete run must be of to be the one that is asked for."""
-NO_MATTER = ("description", "published", "references", "checkpoints", "otherwise", "seed", "strategy")
+NO_MATTER = ("description", "published", "references", "checkpoints", "trackers", "otherwise", "seed", "strategy")
 """Keys of a scenario that change no figure, and those that the manifest has by themselves."""
 SAME = (
     "scenario",

@@ -87,6 +87,7 @@ def prepare(
         if strict or scenario.otherwise is None:
             raise
         stand_in, dropped = stand_in_for(scenario)
+        stand_in = stand_in.model_copy(update={"trackers": scenario.trackers})
         because = missing.what + (f"; it runs without your {', '.join(dropped)}" if dropped else "")
         return _build(stand_in, device, {"scenario": scenario.name, "because": because, "fix": missing.fix or ""})
 

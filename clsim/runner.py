@@ -14,6 +14,7 @@ import torch
 
 from clsim import processes
 from clsim.config import Scenario
+from clsim.config.trackers import TrackerBlock, chosen_trackers
 from clsim.device import device_time, peak_memory
 from clsim.failures import batch_settings, explained
 from clsim.interruption import Interrupted, Interruption
@@ -25,6 +26,7 @@ from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.report.resilient import Resilient
 from clsim.report.run_figures import published_of_versions
+from clsim.report.trackers.make import tracked
 from clsim.resume.files import Checkpoints
 from clsim.store import Onlooker, Results, RunDirectory, check_usable
 from clsim.streams import Stream, TextStream
@@ -43,6 +45,7 @@ def run(
     resume: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
+    trackers: Sequence[str | TrackerBlock] | None = None,
 ) -> Results:
     """Runs one strategy through one stream and leaves a run directory.
 
@@ -57,6 +60,7 @@ def run(
         resume: go on with the run in ``out``, or with the last one that was not completed; begin if there is none.
         force: go on even if scenario, code, data or weights are not the same any more, and note what differs.
         reporter: is told of every step; if it fails, the run goes on without.
+        trackers: names or blocks, in place of the scenario's own.
 
     Returns:
         The figures, as ``results.json`` holds them too.
@@ -76,7 +80,10 @@ def run(
     else:
         prepared = processes.first_alone(lambda: prepare(scenario, strategy, overrides, seed, device, strict))
     where = None if out is None else Path(out)
-    return simulate(prepared, out=where, resume=resume, force=force, reporter=reporter)
+    own = prepared.scenario.trackers if prepared.scenario else []
+    chosen = chosen_trackers(own if trackers is None else trackers) if processes.is_first() else []
+    with tracked(reporter, chosen) as told:
+        return simulate(prepared, out=where, resume=resume, force=force, reporter=told)
 
 
 def simulate(
@@ -171,6 +178,7 @@ def _session(prepared: Prepared, session: int, measured: Measured, results: Resu
         "train_seconds": train_seconds,
         "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
+        "iterations": strategy.clock.train_exp_iterations,
         "diagnostics": known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clsim.config import Scenario, load_scenario
 from clsim.config.scenario import strategy_name
 from clsim.config.signatures import read_signature
+from clsim.config.trackers import TrackerBlock, chosen_trackers
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.recipes import find_strategy
 from clsim.report.console import Mode, make_console, make_reporter
+from clsim.report.trackers.make import check_trackers
 from clsim.store import check_usable
 from clsim.words import clean
 
@@ -28,6 +30,13 @@ class GoingOn(NamedTuple):
 
 
 AFRESH = GoingOn()
+
+
+class Reporting(NamedTuple):
+    """Who is told of the runs: the console, in one of its modes, and trackers."""
+
+    mode: Mode
+    trackers: Sequence[TrackerBlock]
 
 
 class Entry(NamedTuple):
@@ -51,6 +60,7 @@ def run_series(
     strict: bool = False,
     going_on: GoingOn = AFRESH,
     mode: Mode = "auto",
+    track: Sequence[str] = (),
 ) -> list[list[Results]]:
     """Run a scenario's strategy with every seed, then its references, then print the comparison.
 
@@ -67,10 +77,13 @@ def run_series(
         strict: refuse rather than run a stand-in.
         going_on: whether runs are resumed; those that are complete are left as they are.
         mode: how to report.
+        track: names of trackers besides the scenario's own; they track references and a stand-in too.
 
     Returns:
         The results by strategy, then by seed.
     """
+    trackers = chosen_trackers(scenario.trackers, track)
+    check_trackers(trackers)
     by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
     if out is not None:
         for folder in _folders(scenario, seeds, out, references=not by_hand):
@@ -78,7 +91,8 @@ def run_series(
 
     def every_seed(entry: Entry) -> list[Results]:
         several = len(seeds) > 1
-        return [_run(entry, seed, several=several, device=device, mode=mode, going_on=going_on) for seed in seeds]
+        how = Reporting(mode, trackers)
+        return [_run(entry, seed, several=several, device=device, how=how, going_on=going_on) for seed in seeds]
 
     finished = [every_seed(Entry(str(scenario.path), strategy, overrides, out, strict))]
     for entry in () if by_hand else reference_entries(scenario, finished[0][0], overrides, out):
@@ -149,10 +163,10 @@ def _folder(out: Path, seed: int, *, several: bool) -> Path:
     return out / f"seed{seed}" if several else out
 
 
-def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode, going_on: GoingOn) -> Results:
+def _run(entry: Entry, seed: int, *, several: bool, device: str, how: Reporting, going_on: GoingOn) -> Results:
     from clsim.runner import run
 
-    reporter = make_reporter(mode)
+    reporter = make_reporter(how.mode)
     try:
         return run(
             entry.scenario,
@@ -164,6 +178,7 @@ def _run(entry: Entry, seed: int, *, several: bool, device: str, mode: Mode, goi
             strict=entry.strict,
             **going_on._asdict(),
             reporter=reporter,
+            trackers=how.trackers,
         )
     finally:
         reporter.close()

@@ -16,6 +16,7 @@ from clsim.config.seeds import EffectiveSeeds, Seeds, fitting_seeds
 from clsim.config.signatures import read_signature
 from clsim.config.strategy_checks import check_runs_on
 from clsim.config.streams import Stream
+from clsim.config.trackers import Trackers
 from clsim.config.yaml_lines import dump
 from clsim.errors import UserError
 from clsim.pretraining.recipe import ModelRecipe
@@ -58,6 +59,7 @@ class Scenario(Block):
         default="stop", description="a loss that is no number: end the run, leave the step out, or go back"
     )
     seeds: Seeds = Field(default=Seeds(), description="of parts of it, where they are not to follow from seed")
+    trackers: Trackers = Field(default=[], description="where the figures go besides the run directory")
     otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
 
     _path: Path = PrivateAttr(Path("scenario.yaml"))

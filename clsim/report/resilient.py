@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from clsim.errors import LONGEST
 from clsim.report.reporter import Reporter, Results, RunInfo
+from clsim.words import short
 
 
 class Resilient:
@@ -15,11 +17,13 @@ class Resilient:
 
     Args:
         reporter: is told.
+        but: errors that pass; none for a tracker, whose pipes are its own.
 
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, *, but: tuple[type[Exception], ...] = (BrokenPipeError,)) -> None:
         self._reporter = reporter
+        self._but = but
         self._failed = False
 
     def run_started(self, info: RunInfo) -> None:
@@ -57,9 +61,9 @@ class Resilient:
             return
         try:
             getattr(self._reporter, event)(*content)
-        except BrokenPipeError:
+        except self._but:
             raise
         except Exception as error:
             self._failed = True
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = short((str(error).strip().splitlines() or [type(error).__name__])[0], LONGEST)
             print(f"clsim: {type(self._reporter).__name__} is left out from here on: {reason}", file=sys.stderr)

@@ -1,0 +1,88 @@
+"""The schema of ``trackers:``: where a run's figures go besides its own directory. Imports no tracker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field
+
+from clsim.config.block import Block
+from clsim.errors import UserError
+from clsim.words import suggestion
+
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+NAMES: tuple[TrackerName, ...] = get_args(TrackerName)
+
+
+class TensorBoard(Block):
+    """TensorBoard: event files in the run directory."""
+
+    kind: Literal["tensorboard"] = "tensorboard"
+
+
+class Wandb(Block):
+    """Weights & Biases: files in the run directory, and on its server where the mode is online."""
+
+    kind: Literal["wandb"] = "wandb"
+    project: str = Field(default="clsim", min_length=1, description="of the run")
+    entity: str | None = Field(default=None, min_length=1, description="user or team; null: that of the login")
+    mode: Literal["offline", "online"] = Field(
+        default="offline", description="files only, or the server too; WANDB_MODE has the last word"
+    )
+
+
+class Mlflow(Block):
+    """MLflow: a folder of files, or a server."""
+
+    kind: Literal["mlflow"] = "mlflow"
+    uri: str | None = Field(
+        default=None, min_length=1, description="folder or server; null: MLFLOW_TRACKING_URI, else ./mlruns"
+    )
+    experiment: str | None = Field(default=None, min_length=1, description="its name; null: that of the scenario")
+
+
+TrackerBlock = TensorBoard | Wandb | Mlflow
+_BLOCKS: dict[str, type[TensorBoard] | type[Wandb] | type[Mlflow]] = {
+    "tensorboard": TensorBoard,
+    "wandb": Wandb,
+    "mlflow": Mlflow,
+}
+
+
+def _each_once(listed: list[TrackerName | TrackerBlock]) -> list[TrackerName | TrackerBlock]:
+    for name, times in Counter(map(_name, listed)).items():
+        if times > 1:
+            raise ValueError(f"the tracker '{name}' appears {times} times")
+    return listed
+
+
+Trackers = Annotated[
+    list[TrackerName | Annotated[TrackerBlock, Field(discriminator="kind")]], AfterValidator(_each_once)
+]
+
+
+def chosen_trackers(listed: Iterable[str | TrackerBlock], names: Sequence[str] = ()) -> list[TrackerBlock]:
+    """The trackers of a scenario and those asked for by name, each once; the settings are the scenario's.
+
+    Raises:
+        UserError: there is no tracker of that name.
+
+    Example:
+        >>> chosen_trackers([Mlflow(experiment="mine")], ["mlflow", "tensorboard"])
+        [Mlflow(kind='mlflow', uri=None, experiment='mine'), TensorBoard(kind='tensorboard')]
+
+    """
+    found: dict[str, TrackerBlock] = {}
+    for each in [*listed, *names]:
+        name = _name(each)
+        if name not in _BLOCKS:
+            raise UserError(f"there is no tracker '{name}'", where="--track", fix=suggestion(name, NAMES))
+        if name not in found:
+            found[name] = _BLOCKS[name]() if isinstance(each, str) else each
+    return list(found.values())
+
+
+def _name(each: str | TrackerBlock) -> str:
+    return each if isinstance(each, str) else each.kind
