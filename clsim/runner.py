@@ -21,6 +21,7 @@ from clsim.manifest import go_on, seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
+from clsim.report.page.leave import report_left
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.report.resilient import Resilient
 from clsim.resume.files import Checkpoints
@@ -114,19 +115,20 @@ def simulate(
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
-        with interruption.listening(), _status(results, directory), _place_told(keeper):
-            first = 0 if begun is None else keeper.resume()
-            directory.write_sessions(results.sessions)
-            for session in range(first, len(stream)):
-                record = _session(prepared, session, measured, results, keeper)
-                directory.append_session(record)
-                directory.write_json("results.json", results.to_dict())
-                if trained := keeper.trained_weights():
-                    directory.save_weights("last", trained)
-                if told is not None:
-                    told.session_ended(results.to_dict())
-                keeper.measured()
-        seal(path)
+        with report_left(path, _tell if told is None else told.note):
+            with interruption.listening(), _status(results, directory), _place_told(keeper):
+                first = 0 if begun is None else keeper.resume()
+                directory.write_sessions(results.sessions)
+                for session in range(first, len(stream)):
+                    record = _session(prepared, session, measured, results, keeper)
+                    directory.append_session(record)
+                    directory.write_json("results.json", results.to_dict())
+                    if trained := keeper.trained_weights():
+                        directory.save_weights("last", trained)
+                    if told is not None:
+                        told.session_ended(results.to_dict())
+                    keeper.measured()
+            seal(path)
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh

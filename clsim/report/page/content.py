@@ -50,6 +50,11 @@ class Table:
     heat: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold figures."""
+        return tuple(any(row[i].value is not None for row in self.rows) for i in range(len(self.headings)))
+
 
 class Line(NamedTuple):
     """One line of a chart; ``None`` is a gap in it.
@@ -135,7 +140,7 @@ def figure(value: object, unit: Unit = "percent", mark: str = "") -> Cell:
         "percent": percent(known).rstrip("%"),
         "seconds": f"{known:.2f}",
         "count": count(known),
-        "bytes": f"{known / (1 << 20):,.1f}",
+        "bytes": f"{known / (1 << 20):,.1f} MiB",
         "number": f"{known:.4g}",
     }[unit]
     return Cell(text, known, mark)

@@ -14,7 +14,9 @@ SESSION = "session"
 
 def by_session(records: Records, name: str, *keys: str) -> Line:
     """A figure of every record, found under nested keys."""
-    return Line(name, tuple(record["session"] for record in records), tuple(looked_up(record, keys) for record in records))
+    return Line(
+        name, tuple(record["session"] for record in records), tuple(looked_up(record, keys) for record in records)
+    )
 
 
 def accuracy_charts(run: LeftRun) -> tuple[Chart, ...]:
@@ -122,7 +124,6 @@ def cost_charts(records: Records) -> tuple[Chart, ...]:
     return with_figures(
         [
             Chart("seconds", "Time", SESSION, "seconds", seconds, "seconds", bars=True),
-            Chart("memory", "Peak memory, MiB", SESSION, "MiB", memory, "bytes", bars=True),
+            Chart("memory", "Peak memory", SESSION, "bytes", memory, "bytes", bars=True),
         ]
     )
-

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from clsim.files import atomic
 from clsim.report.page.content import Chart, Table
-from clsim.report.page.left import LeftRun
+from clsim.report.page.left import LeftRun, heading
 from clsim.report.page.sections import compared, headlines, sections
 from clsim.report.page.tables import what_ran
 from clsim.words import clean
@@ -28,7 +28,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "
 REFERENCE = "#808488"
 DASHES = ("dash", "dot", "dashdot", "longdash")
 HOVER = {"percent": "%{y:.2%}", "seconds": "%{y:.2f} s", "count": "%{y:,}", "bytes": "%{y:,} bytes", "number": "%{y}"}
-TICKS = {"percent": ".0%", "bytes": ".3s"}
+TICKS: dict[str, str] = {"percent": ".0%", "bytes": ".3s"}
 
 
 def page(runs: Sequence[LeftRun]) -> str:
@@ -45,7 +45,7 @@ def page(runs: Sequence[LeftRun]) -> str:
         for number, run in enumerate(runs, start=1)
     ]
     template = _environment(numbers).get_template("page.html.j2")
-    return template.render(views=views, compared=compared(runs), library=library())
+    return template.render(views=views, compared=compared(runs), heading=heading(runs), library=library())
 
 
 def write_page(runs: Sequence[LeftRun], path: Path) -> None:
@@ -57,16 +57,15 @@ def write_page(runs: Sequence[LeftRun], path: Path) -> None:
 
 def plotted(chart: Chart) -> dict[str, Any]:
     """A chart as the plotting library takes it; the values are those of the run's files."""
-    unit: str = chart.unit
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
+    mode = "tozero" if chart.bars else "nonnegative" if chart.unit == "percent" else "normal"
     return {
         "data": list(_traces(chart)),
         "layout": {
             "showlegend": chart.legend and len(chart.lines) > 1,
             "barmode": "group",
-            "xaxis": {"title": {"text": chart.x}, **({"tickformat": "d"} if whole else {"tickformat": ".0%"})},
-            "yaxis": {"title": {"text": chart.y}, "rangemode": "tozero" if chart.bars else "normal"}
-            | ({"tickformat": TICKS[unit]} if unit in TICKS else {}),
+            "xaxis": {"title": {"text": chart.x}, "tickformat": "d" if whole else ".0%"},
+            "yaxis": {"title": {"text": chart.y}, "tickformat": TICKS.get(chart.unit, ""), "rangemode": mode},
         },
     }
 
@@ -100,7 +99,7 @@ def shade(table: Table) -> tuple[float, float]:
 @lru_cache(maxsize=1)
 def library() -> Markup:
     """The plotting library, packed: a third of what it takes as it is."""
-    script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    script = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
     return Markup(base64.b64encode(gzip.compress(script, mtime=0)).decode())  # noqa: S704  (base64 needs no escape)
 
 

@@ -13,7 +13,13 @@ from clsim.verify.run_files import RunFiles, read_run
 from clsim.words import clean
 
 CONFUSION = "confusion.json"
-NOTHING = {"sessions": [], "summary": {}, "accuracy_matrix": [], "compatibility_matrix": None, "matrices": {}}
+NOTHING: dict[str, Any] = {
+    "sessions": [],
+    "summary": {},
+    "accuracy_matrix": [],
+    "compatibility_matrix": None,
+    "matrices": {},
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,10 @@ def read_runs(paths: Sequence[Path]) -> list[LeftRun]:
 
     """
     files = [read_run(path) for path in paths]
-    names = [f"{clean(each.manifest['scenario'])} · {clean(each.manifest['strategy'])}" for each in files]
+    scenarios = {each.manifest["scenario"] for each in files}
+    names = [clean(each.manifest["strategy"]) for each in files]
+    if len(scenarios) > 1 or len(files) == 1:
+        names = [f"{clean(each.manifest['scenario'])} · {name}" for name, each in zip(names, files, strict=True)]
     seeded = [f"{name} · seed {each.manifest['seed']}" for name, each in zip(names, files, strict=True)]
     found = []
     for name, with_seed, each in zip(names, seeded, files, strict=True):
@@ -100,6 +109,14 @@ def read_runs(paths: Sequence[Path]) -> list[LeftRun]:
             label = f"{label} · {clean(each.path)}"
         found.append(LeftRun(each, label, _confusion(each.path / CONFUSION)))
     return found
+
+
+def heading(runs: Sequence[LeftRun]) -> str:
+    """What a report of them is called."""
+    if len(runs) == 1:
+        return runs[0].label
+    scenarios = {clean(run.results["scenario"]) for run in runs}
+    return f"{scenarios.pop()}: {len(runs)} runs" if len(scenarios) == 1 else f"{len(runs)} runs"
 
 
 def _confusion(path: Path) -> dict[str, Any] | None:

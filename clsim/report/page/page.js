@@ -19,7 +19,7 @@
     plot_bgcolor: "rgba(0,0,0,0)",
     hovermode: "closest",
     font: { family: "system-ui, sans-serif", size: 13 },
-    legend: { orientation: "h", y: -0.22, x: 0 },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     hoverlabel: { font: { color: "#ffffff" }, namelength: -1 },
   };
   const BUTTONS = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from clsim.report.compatibility import replaced_versions
 from clsim.report.figures import class_ids, finite
 from clsim.report.page.content import Cell, Table, Unit, figure, known_columns, looked_up, words
 from clsim.report.page.left import LeftRun
@@ -20,7 +21,7 @@ COLUMNS: tuple[tuple[str, Unit, tuple[str, ...]], ...] = (
     ("novel", "percent", ("novel_accuracy",)),
     ("harmonic mean", "percent", ("harmonic_mean",)),
     ("forgotten, from best", "percent", ("forgetting", "from_best")),
-    ("from first", "percent", ("forgetting", "from_first")),
+    ("forgotten, from first", "percent", ("forgetting", "from_first")),
     ("self-test", "percent", ("compatibility", "self_test")),
     ("AC", "percent", ("compatibility", "ac")),
     ("AM", "percent", ("compatibility", "am")),
@@ -31,7 +32,7 @@ COLUMNS: tuple[tuple[str, Unit, tuple[str, ...]], ...] = (
     ("trained numbers", "count", ("trainable_parameters",)),
     ("training, s", "seconds", ("train_seconds",)),
     ("evaluation, s", "seconds", ("eval_seconds",)),
-    ("memory, MiB", "bytes", ("peak_memory_bytes",)),
+    ("peak memory", "bytes", ("peak_memory_bytes",)),
 )
 """Heading, unit and place of every figure of a record."""
 
@@ -44,10 +45,27 @@ def accuracy_matrix(rows: Sequence[Sequence[float]]) -> Table:
     return Table("accuracy_matrix", title, ("session", *map(str, width)), body, heat=True)
 
 
-def cross_tests(name: str, rows: Sequence[Sequence[float | None]], title: str, *, ties: bool = False) -> Table:
-    """Row: version of the queries; column: version of the gallery. ``ties``: as good as the old one is compatible."""
+def cross_tests(
+    name: str,
+    rows: Sequence[Sequence[float | None]],
+    title: str,
+    *,
+    ties: bool = False,
+    replaced: Collection[int] = (),
+) -> Table:
+    """Row: version of the queries; column: version of the gallery.
+
+    Args:
+        name: of files that are made of it.
+        rows: square, ``None`` above the diagonal.
+        title: its caption.
+        ties: whether a pair as good as the gallery's own version counts as compatible.
+        replaced: versions that a model from elsewhere was the beginning of.
+
+    """
     width = range(len(rows))
-    body = tuple((words(i), *(_pair(rows, i, j, ties) for j in width)) for i in width)
+    labels = [words(f"{i} (new model)" if i in replaced else i) for i in width]
+    body = tuple((labels[i], *(_pair(rows, i, j, ties) for j in width)) for i in width)
     low = any(cell.mark == "low" for row in body for cell in row)
     return Table(name, title, ("query", *map(str, width)), body, heat=True, notes=(LOW,) if low else ())
 
@@ -56,13 +74,16 @@ def compatibility_matrices(run: LeftRun) -> tuple[Table, ...]:
     """The matrix of the scenario's criterion, and those of all further ones."""
     axes = "queries by version (row), gallery by version (column)"
     found, main, ties = [], run.results["compatibility_matrix"], run.allows_ties
+    replaced = replaced_versions(run.sessions)
     if main:
         by = f" by {run.criterion}" if run.criterion else ""
-        found.append(cross_tests("compatibility_matrix", main, f"Cross-tests{by}: {axes}", ties=ties))
+        found.append(
+            cross_tests("compatibility_matrix", main, f"Cross-tests{by}: {axes}", ties=ties, replaced=replaced)
+        )
     for name, rows in run.results["matrices"].items():
         if rows != main or len(run.results["matrices"]) > 1:
             title = f"Cross-tests by {words(name).text}: {axes}"
-            found.append(cross_tests(f"matrix_{name}", rows, title, ties=ties))
+            found.append(cross_tests(f"matrix_{name}", rows, title, ties=ties, replaced=replaced))
     return tuple(found)
 
 
