@@ -70,18 +70,9 @@ def compared(runs: Sequence[LeftRun]) -> list[Section]:
     lines = [curves.by_session(run.sessions, run.label, "accuracy") for run in runs]
     published = {name: row for run in runs for name, row in run.published.items()}
     rows = [Line(f"{name}, published", tuple(range(len(row))), tuple(row), True) for name, row in published.items()]
-    title, notes = (
-        "Accuracy after each session",
-        tuple(dict.fromkeys(source for run in runs for source in run.published_sources)),
-    )
-    charts = with_figures(
-        [
-            Chart(
-                "accuracy", "Accuracy after each session", curves.SESSION, "accuracy", (*lines, *rows), notes=sources
-            ),
-            *(_compared(runs, *asked) for asked in _MORE),
-        ]
-    )
+    sources = tuple(dict.fromkeys(source for run in runs for source in run.published_sources))
+    ours = Chart("accuracy", "Accuracy after each session", curves.SESSION, "accuracy", (*lines, *rows), notes=sources)
+    charts = with_figures([ours, *(_compared(runs, *asked) for asked in _MORE)])
     seeds = over_all_seeds(runs)
     return [Section("The runs", (summaries(runs), *([seeds] if seeds else []))), Section("Side by side", charts)]
 
