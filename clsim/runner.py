@@ -123,6 +123,8 @@ def simulate(
                     record = _session(prepared, session, measured, results, keeper)
                     directory.append_session(record)
                     directory.write_json("results.json", results.to_dict())
+                    if confusion := measured.confusion_record(stream, session):
+                        directory.write_json("confusion.json", confusion)
                     if trained := keeper.trained_weights():
                         directory.save_weights("last", trained)
                     if told is not None:
