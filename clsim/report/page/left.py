@@ -6,10 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from clsim.errors import UserError
 from clsim.report.figures import stand_in_sentences
 from clsim.verify.run_files import RunFiles, read_run
+from clsim.verify.shapes import Shape
 from clsim.words import clean
 
 CONFUSION = "confusion.json"
@@ -29,7 +33,7 @@ class LeftRun:
     Attributes:
         files: of the run directory.
         label: tells the run from the others of a report.
-        confusion: of ``confusion.json``; ``None`` where there is none that can be read.
+        confusion: of ``confusion.json``; ``None`` where there is none.
 
     """
 
@@ -119,9 +123,27 @@ def heading(runs: Sequence[LeftRun]) -> str:
     return f"{scenarios.pop()}: {len(runs)} runs" if len(scenarios) == 1 else f"{len(runs)} runs"
 
 
+class _ClassShape(Shape):
+    name: str
+    label: int = Field(alias="class")
+    images: int = Field(ge=1)
+    correct: int = Field(ge=0)
+    mistaken_for: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
+    examples: list[Annotated[str, Field(pattern=r"^data:image/png;base64,[A-Za-z0-9+/=]*$")]]
+
+
+class _ConfusionShape(Shape):
+    session: int
+    classes: list[_ClassShape]
+
+
 def _confusion(path: Path) -> dict[str, Any] | None:
+    """What the file holds, ``None`` if there is none; an example in it can only be a picture that it carries itself."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        _ConfusionShape.model_validate(content)
+    except FileNotFoundError:
         return None
-    return content if isinstance(content, dict) else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"this file is damaged ({type(error).__name__})", where=str(path)) from error
+    return dict(content)
