@@ -54,7 +54,7 @@ def picture(part: Chart | Table) -> Figure:
 
 
 def _draw_chart(axes: Axes, chart: Chart) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
     ours, references, nothing = 0, 0, float("nan")
     bars = 0.8 / len(chart.lines)
@@ -76,6 +76,8 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.unit == "percent":
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    if chart.unit == "bytes":
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     if chart.legend and len(chart.lines) > 1:
         axes.legend(fontsize=7, frameon=False)
 
