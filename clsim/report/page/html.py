@@ -65,7 +65,12 @@ def plotted(chart: Chart) -> dict[str, Any]:
             "showlegend": chart.legend and len(chart.lines) > 1,
             "barmode": "group",
             "xaxis": {"title": {"text": chart.x}, "tickformat": "d" if whole else ".0%"},
-            "yaxis": {"title": {"text": chart.y}, "tickformat": TICKS.get(chart.unit, ""), "rangemode": mode},
+            "yaxis": {
+                "title": {"text": chart.y, "standoff": 8},
+                "automargin": True,
+                "tickformat": TICKS.get(chart.unit, ""),
+                "rangemode": mode,
+            },
         },
     }
 

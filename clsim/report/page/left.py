@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from clsim.errors import UserError
 from clsim.report.figures import stand_in_sentences
 from clsim.verify.run_files import RunFiles, read_run
-from clsim.verify.shapes import Shape
 from clsim.words import clean
 
-CONFUSION = "confusion.json"
 NOTHING: dict[str, Any] = {
     "sessions": [],
     "summary": {},
@@ -33,13 +27,11 @@ class LeftRun:
     Attributes:
         files: of the run directory.
         label: tells the run from the others of a report.
-        confusion: of ``confusion.json``; ``None`` where there is none.
 
     """
 
     files: RunFiles
     label: str
-    confusion: dict[str, Any] | None
 
     @property
     def results(self) -> dict[str, Any]:
@@ -111,7 +103,7 @@ def read_runs(paths: Sequence[Path]) -> list[LeftRun]:
         label = with_seed if names.count(name) > 1 else name
         if seeded.count(with_seed) > 1:
             label = f"{label} · {clean(each.path)}"
-        found.append(LeftRun(each, label, _confusion(each.path / CONFUSION)))
+        found.append(LeftRun(each, label))
     return found
 
 
@@ -121,29 +113,3 @@ def heading(runs: Sequence[LeftRun]) -> str:
         return runs[0].label
     scenarios = {clean(run.results["scenario"]) for run in runs}
     return f"{scenarios.pop()}: {len(runs)} runs" if len(scenarios) == 1 else f"{len(runs)} runs"
-
-
-class _ClassShape(Shape):
-    name: str
-    label: int = Field(alias="class")
-    images: int = Field(ge=1)
-    correct: int = Field(ge=0)
-    mistaken_for: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
-    examples: list[Annotated[str, Field(pattern=r"^data:image/png;base64,[A-Za-z0-9+/=]*$")]]
-
-
-class _ConfusionShape(Shape):
-    session: int
-    classes: list[_ClassShape]
-
-
-def _confusion(path: Path) -> dict[str, Any] | None:
-    """What the file holds, ``None`` if there is none; an example in it can only be a picture that it carries itself."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        _ConfusionShape.model_validate(content)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"this file is damaged ({type(error).__name__})", where=str(path)) from error
-    return dict(content)

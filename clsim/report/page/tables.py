@@ -112,9 +112,10 @@ def diagnostics(run: LeftRun) -> Table | None:
 
 def confusion(run: LeftRun) -> Table | None:
     """The classes that were named worst after the last session, and what they were taken for."""
-    known = [entry for entry in (run.confusion or {}).get("classes", ()) if entry["images"]]
-    if not known:
+    told = run.files.confusion
+    if told is None:
         return None
+    known = told["classes"]
     names = {entry["class"]: entry["name"] for entry in known}
     worst = sorted(known, key=lambda entry: (entry["correct"] / entry["images"], entry["class"]))[:WORST]
     rows = []
@@ -124,7 +125,7 @@ def confusion(run: LeftRun) -> Table | None:
         taken = [
             f"{names.get(answer, 'no class seen')} ({number})" for answer, number in entry["mistaken_for"][:ANSWERS]
         ]
-        examples = tuple(entry.get("examples", ()))
+        examples = tuple(entry["examples"])
         rows.append(
             (
                 words(entry["name"]),
@@ -134,7 +135,7 @@ def confusion(run: LeftRun) -> Table | None:
                 Cell("" if examples else "-", picture=examples),
             )
         )
-    title = f"Worst classes after session {run.confusion['session']}" if run.confusion else ""
+    title = f"Worst classes after session {told['session']}"
     headings = ("class", "test images", "named right, %", "most often taken for (images)", "examples")
     return known_columns(Table("worst_classes", title, headings, tuple(rows))) if rows else None
 
