@@ -254,6 +254,25 @@ def compare(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the page goes.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Also draw pictures for a paper.")] = None,
+    kind: Annotated[Literal["svg", "pdf"], typer.Option("--format", help="Of the pictures.")] = "svg",
+    tables: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write LaTeX, Markdown and CSV.")] = None,
+) -> None:
+    """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
+    from clsim.report.page.command import page_of, report_on
+
+    page = out or page_of(runs) if out or show or not (pictures or tables) else None
+    for path in report_on(runs, page=page, pictures=pictures, tables=tables, kind=kind):
+        typer.echo(clean(path))
+    if show and page is not None:
+        typer.launch(page.absolute().as_uri())
+
+
+@app.command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",

@@ -39,6 +39,7 @@ RESULT_FILES = (
     "scenario.yaml",
     "results.json",
     "sessions.jsonl",
+    "confusion.json",
     "features/*.safetensors",
     "checkpoints/last.safetensors",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation, Evaluation
+from clsim.confused import confused_classes
 from clsim.errors import UserError
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
@@ -90,6 +91,16 @@ class Measured:
         if self.curve is None:
             return None
         return {name: list(known(dict(enumerate(curve))).values()) for name, curve in self.curve.result().items()}
+
+    def confusion_record(self, stream: Stream | TextStream, session: int) -> dict[str, Any] | None:
+        """The content of ``confusion.json`` after a session; ``None`` where nothing is classified."""
+        if self.accuracy is None or isinstance(stream, TextStream):
+            return None
+        views = [test.resident for test in stream.test_stream[: session + 1]]
+        return {
+            "session": session,
+            "classes": confused_classes(self.accuracy.labels, self.accuracy.answers, stream.class_names, views),
+        }
 
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
         """Accuracy after a session; of image-text models, what they find in their own index."""

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from clsim.manifest import go_on, seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
+from clsim.report.page.leave import report_left
 from clsim.report.reporter import Reporter, RunInfo
 from clsim.report.resilient import Resilient
 from clsim.report.run_figures import published_of_versions
@@ -123,7 +124,8 @@ def simulate(
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
-        with interruption.listening(), _status(results, directory), _place_told(keeper):
+        page = report_left(path, _tell if told is None else told.note) if processes.is_first() else nullcontext()
+        with page, interruption.listening(), _status(results, directory), _place_told(keeper):
             first = 0 if begun is None else keeper.resume()
             processes.wait()  # until all have read what the first is going to replace
             directory.write_sessions(results.sessions)
@@ -131,6 +133,8 @@ def simulate(
                 record = _session(prepared, session, measured, results, keeper)
                 directory.append_session(record)
                 directory.write_json("results.json", results.to_dict())
+                if confusion := measured.confusion_record(stream, session):
+                    directory.write_json("confusion.json", confusion)
                 if trained := keeper.trained_weights():
                     directory.save_weights("last", trained)
                 if told is not None:

@@ -148,8 +148,12 @@ def untimed(content: Any) -> Any:
 
 
 def files(folder: Path) -> dict[str, object]:
-    """Every file of a run directory by its name: bytes, or what is left of a JSON file without times."""
-    return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every file of a run directory by its name: bytes, or what is left of a JSON file without times.
+
+    The report only repeats what stands in the others, times included.
+    """
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "report.html"]
+    return {str(path.relative_to(folder)): _content(path) for path in found}
 
 
 def alike(these: dict[str, Tensor], those: dict[str, Tensor]) -> bool:

@@ -74,7 +74,7 @@ def test_a_run_leaves_what_the_design_says(tmp_path):
     told = Told()
     results = run(stream(), learner(), out=tmp_path / "run", reporter=told)
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"manifest.json", "results.json", "sessions.jsonl", "checkpoints"} == files
+    assert {"manifest.json", "results.json", "sessions.jsonl", "report.html", "confusion.json", "checkpoints"} == files
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert written == json.loads(json.dumps(results.to_dict()))
     assert written["status"] == "complete"

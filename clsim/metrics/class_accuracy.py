@@ -36,11 +36,11 @@ class ClassCounts:
         return [self.accuracy(block) or 0.0 for block in blocks]
 
 
-def count_correct(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def count_correct(answers: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Right answers and images of every class, without waiting for the device.
 
     Args:
-        logits: ``(B, C)``.
+        answers: the class that each image was taken for, ``(B,)``.
         labels: class ids ``(B,)``.
         classes: length of the counts.
 
@@ -50,8 +50,7 @@ def count_correct(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor,
     """
     correct = torch.zeros(classes, dtype=torch.long, device=labels.device)
     total = torch.zeros_like(correct)
-    right = logits.argmax(dim=1) == labels
-    correct.index_add_(0, labels, right.long())
+    correct.index_add_(0, labels, (answers == labels).long())
     total.index_add_(0, labels, torch.ones_like(labels))
     return correct, total
 
@@ -64,12 +63,18 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
     Args:
         classes: number of class ids of the data set.
 
+    Attributes:
+        counts: of the last finished evaluation.
+        labels: class ids of its images in the order in which they were evaluated, on the CPU.
+        answers: what each of them was taken for.
+
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        self._sums: tuple[Tensor, Tensor] | None = None
+        self.reset()
+        self.labels = self.answers = torch.zeros(0, dtype=torch.long)
         self.counts = ClassCounts(torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long))
 
     def result(self) -> ClassCounts:
@@ -78,7 +83,8 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
 
     def reset(self) -> None:
         """Forgets the evaluation in progress."""
-        self._sums = None
+        self._sums: tuple[Tensor, Tensor] | None = None
+        self._seen: list[tuple[Tensor, Tensor]] = []
 
     def state_dict(self) -> dict[str, Any]:
         """Empty: every evaluation counts anew."""
@@ -93,7 +99,9 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
 
     def after_eval_iteration(self, strategy: Any) -> None:
         """Adds a batch."""
-        batch = count_correct(strategy.mb_output, strategy.mb_y, self.classes)
+        labels, answers = strategy.mb_y, strategy.mb_output.argmax(dim=1)
+        self._seen.append((labels, answers))
+        batch = count_correct(answers, labels, self.classes)
         if self._sums is None:
             self._sums = batch
         else:
@@ -101,8 +109,10 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
                 total += new
 
     def after_eval(self, strategy: Any) -> MetricValue | None:
-        """Reads the counts, the one time this metric waits for the device."""
+        """Reads counts and answers, the one time this metric waits for the device."""
         if self._sums is None:
             return None
+        self.labels, self.answers = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
+        self._seen = []
         self.counts = ClassCounts(*(total.cpu() for total in self._sums))
         return MetricValue(self, "clsim/accuracy", self.counts.accuracy(), strategy.clock.train_iterations)

@@ -15,8 +15,9 @@ from clsim.config.load import read_resolved
 from clsim.config.mistakes import findings
 from clsim.errors import UserError, UserErrors
 from clsim.manifest import NAME
-from clsim.verify.shapes import ManifestShape, ResultsShape, SessionShape, Shape
+from clsim.verify.shapes import ConfusionShape, ManifestShape, ResultsShape, SessionShape, Shape
 
+CONFUSION = "confusion.json"
 MAX_DEPTH = 16
 """Of JSON; what a run writes is half as deep."""
 TOLD = 3
@@ -36,6 +37,7 @@ class RunFiles:
         lines: of ``sessions.jsonl``; ``None`` likewise.
         scenario: of ``scenario.yaml``; ``None`` where there is none, or where it cannot be read.
         scenario_problem: what is wrong with it.
+        confusion: of ``confusion.json``; ``None`` where there is none.
 
     """
 
@@ -45,6 +47,7 @@ class RunFiles:
     lines: list[Content] | None
     scenario: Scenario | None
     scenario_problem: str | None
+    confusion: Content | None
 
     @property
     def sessions(self) -> list[Content]:
@@ -86,7 +89,8 @@ def read_run(path: Path) -> RunFiles:
         except UserError as error:
             problem = str(error)
     lines = _lines(path, whole=results is not None and results["status"] == "complete")
-    return RunFiles(path, _shaped(path / NAME, ManifestShape), results, lines, scenario, problem)
+    confusion = _shaped(path / CONFUSION, ConfusionShape) if (path / CONFUSION).exists() else None
+    return RunFiles(path, _shaped(path / NAME, ManifestShape), results, lines, scenario, problem, confusion)
 
 
 def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:

@@ -95,3 +95,21 @@ class ManifestShape(Shape):
     split_lists: dict[str, str] = {}
     test_images: list[Count] | None = None
     files: dict[str, str] | None = None
+
+
+class ConfusedShape(Shape):
+    """A class of ``confusion.json``; an example can only be a picture that the file carries itself."""
+
+    label: Count = Field(alias="class")
+    name: str
+    images: Annotated[int, Field(ge=1)]
+    correct: Count
+    mistaken_for: list[Annotated[list[Count], Field(min_length=2, max_length=2)]]
+    examples: list[Annotated[str, Field(pattern=r"^data:image/png;base64,[A-Za-z0-9+/=]*$")]]
+
+
+class ConfusionShape(Shape):
+    """``confusion.json``."""
+
+    session: Count
+    classes: list[ConfusedShape]

@@ -9,6 +9,7 @@ from typing import Any
 from clsim.verify.arithmetic import check_arithmetic
 from clsim.verify.check import Check
 from clsim.verify.compatible import check_compatibility
+from clsim.verify.confused import check_confusion
 from clsim.verify.left_files import check_files
 from clsim.verify.run_files import read_run
 from clsim.verify.sources import check_sources
@@ -65,6 +66,7 @@ def verify(path: Path) -> Verification:
     run = read_run(path)
     checks = [*check_files(run), *check_arithmetic(run)]
     if all(check.what != "sessions in their order" or check.verdict == "agrees" for check in checks):
+        checks += check_confusion(run)
         checks += check_compatibility(run)
         if (path / "features").exists() or any(record["compatibility"] for record in run.sessions):
             from clsim.verify.features import check_features  # and torch with it

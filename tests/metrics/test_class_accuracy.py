@@ -13,7 +13,7 @@ from clsim.training import Strategy
 
 def test_counts_by_hand():
     logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [5.0, 0.0, 1.0]])
-    correct, total = count_correct(logits, torch.tensor([0, 1, 1, 0]), 3)
+    correct, total = count_correct(logits.argmax(dim=1), torch.tensor([0, 1, 1, 0]), 3)
     assert correct.tolist() == [2, 1, 0]
     assert total.tolist() == [2, 2, 0]
 
@@ -42,12 +42,14 @@ def test_plugin_equals_a_plain_loop_over_the_items(template):
     )
     strategy.train(stream.train_stream[0], eval_streams=[])
     told = strategy.eval(stream.test_stream[:2])
-    right = torch.zeros(10, dtype=torch.long)
+    right, answers = torch.zeros(10, dtype=torch.long), list[tuple[int, int]]()
     for session in stream.test_stream[:2]:
         for image, label, _ in session.dataset:
-            right[label] += int(model(image[None]).argmax() == label)
+            answers.append((label, int(model(image[None]).argmax())))
+            right[label] += int(answers[-1][1] == label)
     assert metric.counts.correct.tolist() == right.tolist()
     assert metric.counts.total.tolist() == [10] * 8 + [0, 0]
+    assert list(zip(metric.labels.tolist(), metric.answers.tolist(), strict=True)) == answers
     assert told["clsim/accuracy"] == pytest.approx(right.sum().item() / 80)
     strategy.eval(stream.test_stream[1:2])
     assert metric.counts.total.tolist() == [0] * 6 + [10, 10, 0, 0]

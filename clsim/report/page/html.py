@@ -1,0 +1,136 @@
+"""The report as one HTML file that needs no other: styles, scripts and the plotting library are in it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from clsim.files import atomic
+from clsim.report.page.content import Chart, Table
+from clsim.report.page.left import LeftRun, heading
+from clsim.report.page.sections import compared, headlines, sections
+from clsim.report.page.tables import what_ran
+from clsim.words import clean
+
+COLOURS = ("#2f7fc1", "#d2601a", "#1f9a6b", "#bf4f95", "#7d68c8", "#a87b00", "#1297a6", "#c0392b")
+"""Of lines; each has a contrast of 3 to 1 at least with the page, by day and by night."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "pentagon")
+REFERENCE = "#808488"
+DASHES = ("dash", "dot", "dashdot", "longdash")
+HOVER = {"percent": "%{y:.2%}", "seconds": "%{y:.2f} s", "count": "%{y:,}", "bytes": "%{y:,} bytes", "number": "%{y}"}
+TICKS: dict[str, str] = {"percent": ".0%", "bytes": ".3s"}
+
+
+def page(runs: Sequence[LeftRun]) -> str:
+    """The whole page; every text from a file is escaped where it is put in."""
+    numbers = count(1)
+    views = [
+        {
+            "run": run,
+            "id": f"run-{number}",
+            "headlines": headlines(run),
+            "facts": what_ran(run),
+            "sections": sections(run),
+        }
+        for number, run in enumerate(runs, start=1)
+    ]
+    template = _environment(numbers).get_template("page.html.j2")
+    return template.render(views=views, compared=compared(runs), heading=heading(runs), library=library())
+
+
+def write_page(runs: Sequence[LeftRun], path: Path) -> None:
+    """Writes the page whole or not at all."""
+    text = page(runs)
+    with atomic(path, durable=False) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def plotted(chart: Chart) -> dict[str, Any]:
+    """A chart as the plotting library takes it; the values are those of the run's files."""
+    whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
+    mode = "tozero" if chart.bars else "nonnegative" if chart.unit == "percent" else "normal"
+    return {
+        "data": list(_traces(chart)),
+        "layout": {
+            "showlegend": chart.legend and len(chart.lines) > 1,
+            "barmode": "group",
+            "xaxis": {"title": {"text": chart.x}, "tickformat": "d" if whole else ".0%"},
+            "yaxis": {
+                "title": {"text": chart.y, "standoff": 8},
+                "automargin": True,
+                "tickformat": TICKS.get(chart.unit, ""),
+                "rangemode": mode,
+            },
+        },
+    }
+
+
+def _traces(chart: Chart) -> Iterator[dict[str, Any]]:
+    ours, references = count(), count()
+    for line in chart.lines:
+        number = next(references if line.reference else ours)
+        colour = REFERENCE if line.reference else COLOURS[number % len(COLOURS)]
+        name = html.escape(clean(line.name), quote=False)  # the library reads some markup
+        trace: dict[str, Any] = {"name": name, "x": line.x, "y": line.y}
+        trace["hovertemplate"] = f"<b>%{{fullData.name}}</b><br>{chart.x} %{{x}}: {HOVER[chart.unit]}<extra></extra>"
+        if chart.bars:
+            yield trace | {"type": "bar", "marker": {"color": colour}}
+            continue
+        dash = DASHES[number % len(DASHES)] if line.reference else "solid"
+        yield trace | {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "line": {"color": colour, "width": 2, "dash": dash},
+            "marker": {"color": colour, "size": 7, "symbol": SYMBOLS[number % len(SYMBOLS)]},
+        }
+
+
+def shade(table: Table) -> tuple[float, float]:
+    """The least figure of a heat map and the span above it."""
+    values = [cell.value for row in table.rows for cell in row if cell.value is not None]
+    return (min(values), max(values) - min(values)) if values else (0.0, 0.0)
+
+
+@lru_cache(maxsize=1)
+def library() -> Markup:
+    """The plotting library, packed: a third of what it takes as it is."""
+    script = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
+    return Markup(base64.b64encode(gzip.compress(script, mtime=0)).decode())  # noqa: S704  (base64 needs no escape)
+
+
+def _environment(numbers: Iterator[int]) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("clsim.report.page", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.globals |= {
+        "number": lambda: next(numbers),
+        "plotted": plotted,
+        "shade": shade,
+        "is_chart": lambda part: isinstance(part, Chart),
+        "asset": _asset,
+    }
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """A text as it may be read: nothing in it turns the direction of writing or is no character at all."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _asset(name: str) -> Markup:
+    """A file of ours beside this one."""
+    return Markup(files("clsim.report.page").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704  (our own)

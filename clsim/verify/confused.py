@@ -1,0 +1,42 @@
+"""Whether the classes of ``confusion.json`` add up to the accuracies of its session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clsim.verify.check import Check, compared, differs
+from clsim.verify.run_files import RunFiles
+
+WHAT = "confusion.json and the accuracies"
+
+
+def check_confusion(run: RunFiles) -> Iterator[Check]:
+    """One line; none for a run that left no such file, as those of earlier versions."""
+    if run.confusion is None:
+        return
+    session, entries = run.confusion["session"], {entry["class"]: entry for entry in run.confusion["classes"]}
+    last = len(run.sessions) - 1
+    if session > last or (run.complete and session != last):
+        yield differs(WHAT, f"it is of session {session}, the last one is {last}")
+        return
+    for label, entry in entries.items():
+        counted = entry["correct"] + sum(number for _, number in entry["mistaken_for"])
+        if counted != entry["images"] or any(answer == label for answer, _ in entry["mistaken_for"]):
+            yield differs(WHAT, f"class {label}: its answers are not those to {entry['images']} images")
+            return
+    blocks = [[entries[c] for c in record["new_classes"] if c in entries] for record in run.sessions[: session + 1]]
+    known = {entry["class"] for block in blocks for entry in block}
+    if extra := sorted(entries.keys() - known):
+        yield differs(WHAT, f"class {extra[0]} was not seen yet")
+        return
+    right = [sum(entry["correct"] for entry in block) for block in blocks]
+    images = [sum(entry["images"] for entry in block) for block in blocks]
+    record = run.sessions[session]
+    yield compared(
+        WHAT,
+        {"accuracy": record["accuracy"], "accuracy_by_session": record["accuracy_by_session"]},
+        {
+            "accuracy": sum(right) / sum(images) if any(images) else 0.0,
+            "accuracy_by_session": [r / all_of if all_of else 0.0 for r, all_of in zip(right, images, strict=True)],
+        },
+    )
