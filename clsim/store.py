@@ -168,7 +168,7 @@ class RunDirectory:
         check_usable(path, resume=resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path / ".lock")
+            self._lock = locked(path / ".lock")
         except BlockingIOError as error:
             other = "another run is writing to this directory"
             raise UserError(other, where=str(path), fix="wait for it, or choose another --out") from error
@@ -238,8 +238,12 @@ class RunDirectory:
         save_tensors(folder / f"{name}.safetensors", tensors)
 
 
-def _locked(path: Path) -> int:
-    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends."""
+def locked(path: Path) -> int:
+    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
         try:
