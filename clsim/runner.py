@@ -93,6 +93,7 @@ def simulate(
     measured = Measured.of(prepared, path)
     directory = RunDirectory(path, resume=resume)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
+    results.validation = prepared.validation
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
     if isinstance(stream, TextStream):
@@ -181,7 +182,9 @@ def _default_path(prepared: Prepared) -> Path:
 
 
 def _info(prepared: Prepared, path: Path) -> RunInfo:
-    published = prepared.scenario.published.get(prepared.strategy_name) if prepared.scenario else None
+    # What is published was measured on test images.
+    compared = prepared.scenario is not None and prepared.validation is None
+    published = prepared.scenario.published.get(prepared.strategy_name) if prepared.scenario and compared else None
     compatibility = {"ac": published.ac, "am": published.am} if published else {}
     return RunInfo(
         scenario=prepared.name,
@@ -193,6 +196,7 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
         out=str(path),
         stands_in_for=prepared.stands_in_for,
         published=list(published.accuracy) if published and published.accuracy else None,
+        validation=prepared.validation,
         published_compatibility=compatibility if any(value is not None for value in compatibility.values()) else None,
     )
 

@@ -33,6 +33,7 @@ class Results:
 
     Attributes:
         status: ``complete`` or ``failed``; until then ``interrupted``, which is what a killed run leaves.
+        validation: which held-out training images it was measured on; ``None`` for test images.
         measures_forgetting: whether the scenario asks for it.
         sessions: one record a session, as ``results.json`` holds them.
         accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
@@ -47,6 +48,7 @@ class Results:
     path: Path
     status: str = "interrupted"
     stands_in_for: dict[str, str] | None = None
+    validation: dict[str, float | int] | None = None
     measures_forgetting: bool = True
     sessions: list[dict[str, Any]] = field(default_factory=list)
     accuracy_matrix: list[list[float]] = field(default_factory=list)
@@ -79,6 +81,7 @@ class Results:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             found = cls(path=directory, **{name: content[name] for name in _READ})
+            found.validation = content.get("validation")  # which earlier runs did not write
             found.measures_forgetting = content["summary"]["average_forgetting"] is not None
         except OSError as error:
             raise UserError(f"there are no results: {error.strerror}", where=str(path)) from error
@@ -137,6 +140,7 @@ class Results:
             "seed": self.seed,
             "status": self.status,
             "stands_in_for": self.stands_in_for,
+            "validation": self.validation,
             "sessions": self.sessions,
             "summary": self.summary(),
             "accuracy_matrix": self.accuracy_matrix,

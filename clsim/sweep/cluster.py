@@ -42,8 +42,6 @@ class RayEngine:
 
     def __init__(self, sweep: Sweep, address: str | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # What a node has that no run asked for is not hidden by Ray but by the run's own environment.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ModuleNotFoundError as error:

@@ -45,10 +45,10 @@ class Job:
         return self.folder.as_posix()
 
     def command(self, out: Path, device: str) -> list[str]:
-        """What comes after ``python``: a run that goes on where it was, and never a stand-in."""
+        """What comes after ``clsim``: a run that goes on where it was, and never a stand-in."""
         changed = [f"--set={key}={json.dumps(value, ensure_ascii=False)}" for key, value in self.changes.items()]
         chosen = ["--strategy", self.scenario.strategy, "--seed", str(self.scenario.seed), "--device", device]
-        words = ["-m", "clsim", "run", *chosen, *changed, "--out", str(out / self.folder), "--resume", "--strict"]
+        words = ["run", *chosen, *changed, "--out", str(out / self.folder), "--resume", "--strict"]
         return [*words, "--", str(self.scenario.path)]
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clsim.exits import DONE, INTERRUPTED, WRONG_INPUT
+from clsim.exits import DONE, WRONG_INPUT
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What has to be set before torch is imported."""
@@ -20,14 +19,13 @@ PATIENCE = 60.0
 """Seconds for which a run directory is waited that a process still writes to."""
 LAST = 4096
 """Bytes at the end of a log in which the reason of a failure is looked for."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Child:
     """A run under way.
 
     Args:
-        words: what comes after ``python``.
+        words: what comes after ``clsim``.
         log: the file to which everything it says is added.
         environment: what it has beside that of this process.
         folder: in which it works.
@@ -37,17 +35,16 @@ class Child:
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as said:
-            said.write(f"$ python {shlex.join(words)}\n")
+            said.write(f"$ clsim {shlex.join(words)}\n")
             said.flush()
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, *words],
+                [sys.executable, "-m", "clsim.sweep.child", str(os.getpid()), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 cwd=folder,
                 start_new_session=True,  # Ctrl-C reaches the sweep, which tells each run once
-                preexec_fn=_mortal(),
             )
 
     def poll(self) -> int | None:
@@ -67,20 +64,6 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _mortal() -> Callable[[], None] | None:
-    """Has the kernel tell a child that its parent has gone, so that no run is left that nobody knows of."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def call() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(INTERRUPTED)
-
-    return call
 
 
 def worth_another(code: int, attempts: int, retries: int) -> bool:
