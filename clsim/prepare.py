@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -228,6 +228,8 @@ def plain_stream(scenario: Scenario) -> Stream:
     described = scenario.stream
     dataset, validation = load(described.dataset, image_size=described.image_size), scenario.validation
     given = _arguments(scenario)
+    if validation is not None:
+        dataset = replace(dataset, test=dataset.train.subset([]))  # not even looked at
     if isinstance(described, FscilStream):
         stream = fscil(dataset, **given)  # whose lists count the images of the whole data set
         return stream if validation is None else on_held_out(stream, validation.share, validation.seed)

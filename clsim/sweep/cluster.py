@@ -15,7 +15,7 @@ from clsim.report.figures import several
 from clsim.sweep.board import Board
 from clsim.sweep.job import State, is_complete
 from clsim.sweep.places import Place, gpus_of_a_run
-from clsim.sweep.process import PATIENCE, Child, is_held, why, worth_another
+from clsim.sweep.process import PATIENCE, Child, is_held, started, why, worth_another
 from clsim.sweep.schema import Sweep
 
 STORE = 80 * 2**20
@@ -55,6 +55,7 @@ class RayEngine:
             fix = "`ray status` says what is there; without --address a cluster of this machine is started"
             raise UserError(f"no Ray cluster at {address or 'local'}: {reason}", fix=fix) from error
         self._sweep = sweep
+        self._before: dict[Path, int] = {}
         has = ray.cluster_resources()
         gpus = gpus_of_a_run(sweep, int(has.get("GPU", 0)))
         self._needs = {"num_cpus": sweep.cpus or 1, "num_gpus": gpus}
@@ -83,6 +84,7 @@ class RayEngine:
                 words = state.job.command(out, self._sweep.device)
                 log, run = str(out / board.log(state.job).relative_to(board.out)), str(out / state.job.folder)
                 args = (words, run, log, {**passed, **environment}, here, self._sweep.retries)
+                self._before[state.job.folder] = started(Path(log))
                 pending[task.remote(*args)] = state
         cancelled = 0.0
         try:
@@ -121,9 +123,9 @@ class RayEngine:
     def _ended(self, reference: Any, state: State, board: Board, *, stopped: bool) -> None:
         """How a task ended, which may be that its nodes were lost too often."""
         log, reason = board.log(state.job), ""
+        state.attempts = started(log) - self._before[state.job.folder]
         try:
-            code, attempts = self._ray.get(reference)
-            state.attempts = max(state.attempts, attempts)
+            code = self._ray.get(reference)
         except self._ray.exceptions.TaskCancelledError:
             code = INTERRUPTED
         except self._ray.exceptions.RayError as error:
@@ -136,10 +138,8 @@ class RayEngine:
             board.end(state, "failed", reason or why(code, log))
 
 
-def _make(
-    words: Sequence[str], run: str, log: str, environment: Mapping[str, str], folder: str, retries: int
-) -> tuple[int, int]:
-    """A task: the run's process, again if it dies or fails; its exit code, and how often it was started.
+def _make(words: Sequence[str], run: str, log: str, environment: Mapping[str, str], folder: str, retries: int) -> int:
+    """A task: the run's process, again if it dies or fails; its exit code.
 
     If the node is lost, Ray starts the task elsewhere, and the run goes on from its directory.
     """
@@ -158,4 +158,4 @@ def _make(
             child.end(STOPPING)
             raise
         if not worth_another(code, attempts, retries):
-            return code, attempts
+            return code

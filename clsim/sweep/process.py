@@ -17,6 +17,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What has to be set before torch is imported."""
 PATIENCE = 60.0
 """Seconds for which a run directory is waited that a process still writes to."""
+STARTED = "$ clsim "
+"""Beginning of a line of a log that is a command."""
 LAST = 4096
 """Bytes at the end of a log in which the reason of a failure is looked for."""
 
@@ -35,7 +37,7 @@ class Child:
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as said:
-            said.write(f"$ clsim {shlex.join(words)}\n")
+            said.write(f"{STARTED}{shlex.join(words)}\n")
             said.flush()
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "clsim.sweep.child", str(os.getpid()), *words],
@@ -71,6 +73,14 @@ def worth_another(code: int, attempts: int, retries: int) -> bool:
     return code not in (DONE, WRONG_INPUT) and attempts <= retries
 
 
+def started(log: Path) -> int:
+    """How many processes have written to a log."""
+    try:
+        return sum(line.startswith(STARTED) for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:
+        return 0
+
+
 def why(code: int, log: Path) -> str:
     """Why a run failed: the last thing that it said, and the signal if it was one."""
     try:
@@ -80,7 +90,7 @@ def why(code: int, log: Path) -> str:
     except OSError:
         lines = []
     told = [line.strip() for line in lines if line.startswith("clsim: ")] or [line for line in lines if line.strip()]
-    last = told[-1].removeprefix("clsim: ") if told and not told[-1].startswith("$ ") else "it said nothing"
+    last = told[-1].removeprefix("clsim: ") if told and not told[-1].startswith(STARTED) else "it said nothing"
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return last if code else "it left no complete run"
