@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
-from clsim.files import atomic, save_tensors
+from clsim.files import atomic, locked, save_tensors, unlock
 from clsim.metrics import (
     average_accuracy,
     average_accuracy_weighted,
@@ -186,8 +185,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Gives the directory free."""
-        (self.path / ".lock").unlink(missing_ok=True)
-        os.close(self._lock)
+        unlock(self.path / ".lock", self._lock)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
@@ -240,24 +238,6 @@ class RunDirectory:
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
         save_tensors(folder / f"{name}.safetensors", tensors)
-
-
-def locked(path: Path) -> int:
-    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
-    while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its holder has just removed it
 
 
 def check_usable(path: Path, *, resume: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,7 @@ from typing import Any, Protocol
 
 from clsim.config.yaml_lines import dump
 from clsim.errors import UserError, UserErrors
-from clsim.files import atomic
-from clsim.store import locked
+from clsim.files import atomic, locked, unlock
 from clsim.sweep.job import Job, Standing, State, another_run, is_complete
 from clsim.sweep.schema import Sweep
 
@@ -32,6 +30,9 @@ class Watcher(Protocol):
 
     def note(self, text: str) -> None:
         """Something worth a line."""
+
+    def ended(self, board: Board) -> None:
+        """All is done that could be."""
 
     def close(self) -> None:
         """Gives the terminal back; harmless when called twice."""
@@ -67,8 +68,7 @@ class Board:
 
     def close(self) -> None:
         """Gives the directory free."""
-        (self.out / ".lock").unlink(missing_ok=True)
-        os.close(self._lock)
+        unlock(self.out / ".lock", self._lock)
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Runs of the sweep; those that are complete are left as they are.

@@ -11,7 +11,7 @@ from clsim.errors import UserError
 from clsim.exits import DONE, FAILED
 from clsim.interruption import Interrupted, Interruption
 from clsim.report.console import Mode, make_console
-from clsim.sweep.board import Board
+from clsim.sweep.board import Board, Watcher
 from clsim.sweep.choosing import choose, chosen_jobs
 from clsim.sweep.job import Job, State
 from clsim.sweep.load import Plan, load_sweep
@@ -67,20 +67,20 @@ def run_sweep(
             # Where a point is to be chosen, it is known only then which runs come after.
             board.add(plan.trials or plan.jobs)
             watcher.begun(board, str(made))
-            jobs_, going = plan.jobs, plan.sweep.choose
-            if going is not None and plan.trials:
+            wanted, how = plan.jobs, plan.sweep.choose
+            if how is not None and plan.trials:
                 made.run(board.of(plan.trials), board, interruption)
-                _stop_if_asked(interruption, board, name_or_path)
-                choices = choose(plan.trials, board, going)
-                board.chosen = [choice.to_dict(going.by) for choice in choices]
+                _stop_if_asked(interruption, board)
+                choices = choose(plan.trials, board, how)
+                board.chosen = [choice.to_dict(how.by) for choice in choices]
                 for choice in choices:
-                    watcher.note("\n".join(choice.sentences(going.by)))
-                jobs_ = chosen_jobs(plan.jobs, choices)
-                board.add(jobs_)
-            made.run(board.of(jobs_), board, interruption)
-            _stop_if_asked(interruption, board, name_or_path)
+                    watcher.note("\n".join(choice.sentences(how.by)))
+                wanted = chosen_jobs(plan.jobs, choices)
+                board.add(wanted)
+            made.run(board.of(wanted), board, interruption)
+            _stop_if_asked(interruption, board)
             watcher.close()
-            return _conclude(board, jobs_, plan, mode, name_or_path)
+            return _conclude(board, wanted, watcher, mode)
 
 
 def _engine(plan: Plan, engine: EngineName, address: str | None, jobs: int | None) -> Engine:
@@ -101,12 +101,12 @@ def _engine(plan: Plan, engine: EngineName, address: str | None, jobs: int | Non
     return LocalEngine(places(sweep, most, jobs, cores_here(), gpus), sweep.device, sweep.retries)
 
 
-def _stop_if_asked(interruption: Interruption, board: Board, sweep: str | Path) -> None:
+def _stop_if_asked(interruption: Interruption, board: Board) -> None:
     if interruption.requested:
         raise Interrupted(f"{tally(board)}; the same command goes on from there")
 
 
-def _conclude(board: Board, jobs: Sequence[Job], plan: Plan, mode: Mode, sweep: str | Path) -> int:
+def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -> int:
     """The comparison, and which runs are missing in it."""
     if mode != "json":
         from clsim.sweep.conclude import conclude
@@ -114,7 +114,8 @@ def _conclude(board: Board, jobs: Sequence[Job], plan: Plan, mode: Mode, sweep: 
         conclude(make_console(), jobs, board, chosen=bool(board.chosen))
     missing = [state for state in board.states.values() if state.standing != "complete"]
     for state in missing:
-        board.note(f"{state.job.name}: {state.standing}: {state.why or ''}; see {board.log(state.job)}")
+        because = f": {state.why}" if state.why else ""
+        watcher.note(f"{state.job.name}: {state.standing}{because}; see {board.log(state.job)}")
     unchosen = any(entry["changes"] is None for entry in board.chosen)
-    board.note(f"{tally(board)}; files: {board.out}")
+    watcher.ended(board)
     return FAILED if missing or unchosen else DONE

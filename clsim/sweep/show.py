@@ -62,6 +62,10 @@ class PlainWatcher:
         for line in text.splitlines():
             write_line(self._stream, line)
 
+    def ended(self, board: Board) -> None:
+        """How many runs ended how."""
+        write_line(self._stream, f"{tally(board)}; files: {board.out}")
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -82,7 +86,12 @@ class JsonWatcher:
 
     def note(self, text: str) -> None:
         """To the other stream."""
-        write_line(self._errors, text)
+        for line in text.splitlines():
+            write_line(self._errors, line)
+
+    def ended(self, board: Board) -> None:
+        """``{"event": "sweep_ended", ...}`` with what ``runs.json`` holds."""
+        self._event("sweep_ended", **board.to_dict())
 
     def close(self) -> None:
         """Nothing is held."""
@@ -127,7 +136,12 @@ class LiveWatcher:
         """A line above the table."""
         from rich.text import Text
 
-        self._console.print(Text(clean(text), "italic", overflow="fold"))
+        for line in text.splitlines():
+            self._console.print(Text(clean(line), "italic", overflow="fold"))
+
+    def ended(self, board: Board) -> None:
+        """How many runs ended how."""
+        self.note(f"{tally(board)}; files: {board.out}")
 
     def close(self) -> None:
         """Leaves the table as it is now."""

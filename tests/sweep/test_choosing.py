@@ -105,16 +105,16 @@ def test_test_images_have_no_say(tmp_path, monkeypatch, capsys):
     desk = Desk(tmp_path, monkeypatch, capsys)
     path = desk.write(
         strategies=["steady"],
-        grid={"strategy.lr": [0.0001, 0.1]},
+        grid={"strategy.lr": [1e-6, 0.05]},
         choose={"share": 0.34},
-        overrides={"strategy.epochs": 8},
+        overrides={"strategy.epochs": 30, "stream.sessions": 0},
     )
     found = []
     for out in ("before", "after"):
         said = desk.clsim("sweep", path, "--out", out)
         assert said.code == 0, said.err
         runs = json.loads((tmp_path / out / "runs.json").read_text())
-        trial = tmp_path / out / "things/steady/lr=0.1/validation-seed1"
+        trial = tmp_path / out / "things/steady/lr=0.05/validation-seed1"
         results = json.loads((trial / "results.json").read_text())
         assert results["validation"] == {"share": 0.34, "seed": 0, "images": 8, "classes": 4}
         (tested,) = tmp_path.glob(f"{out}/things/steady/*/seed1/results.json")  # of the chosen point only

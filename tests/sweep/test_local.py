@@ -31,6 +31,9 @@ class Told:
     def note(self, text):
         self.lines.append(text)
 
+    def ended(self, board):
+        pass
+
     def close(self):
         pass
 
