@@ -273,6 +273,22 @@ def report(
 
 
 @app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name or path of a sweep.")],
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the Ray cluster.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at once on this machine.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where all files go.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+) -> None:
+    """Run scenarios, strategies, settings and seeds side by side; begun before, go on."""
+    from clsim.sweep.run import run_sweep
+
+    mode: Literal["json", "auto"] = "json" if json else "auto"
+    raise typer.Exit(run_sweep(name, engine=engine, address=address, jobs=jobs, out=out, mode=mode))
+
+
+@app.command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",

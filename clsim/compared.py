@@ -5,19 +5,25 @@ from __future__ import annotations
 import torch
 
 from clsim.config.evaluation import HELD_OUT, STREAM, CompatibilityEvaluation
+from clsim.config.validation import Validation
 from clsim.data import load
+from clsim.data.held_out import held_out
 from clsim.data.images import Images
 from clsim.errors import UserError
 from clsim.streams import Stream
 
 
-def compared_images(given: CompatibilityEvaluation, stream: Stream) -> tuple[Images, Images]:
+def compared_images(
+    given: CompatibilityEvaluation, stream: Stream, validation: Validation | None = None
+) -> tuple[Images, Images]:
     """Query and gallery, of the side of the stream's images.
 
     Args:
         given: which images: of the stream's classes, of the classes of its data set that never come, or of all
             classes of another data set.
         stream: of the scenario.
+        validation: that the stream is measured on held-out training images; so are versions then, of whatever data
+            set, and of the classes that have such images.
 
     Returns:
         Query and gallery; one object if both are the same part of the data set.
@@ -39,7 +45,11 @@ def compared_images(given: CompatibilityEvaluation, stream: Stream) -> tuple[Ima
     elif given.images != STREAM:
         if given.images != dataset.name:
             dataset = load(given.images, image_size=stream.image_size)
+            if validation is not None:
+                dataset = held_out(dataset, validation.share, validation.seed)
         classes = set(range(len(dataset.class_names)))
+    if validation is not None:
+        classes &= set(dataset.test.labels.tolist())
     parts = {"train": dataset.train, "test": dataset.test}
     query = _chosen(parts[given.query], classes, given.images_per_class)
     if given.query == given.gallery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -31,6 +32,35 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def locked(path: Path, *, wait: bool = False) -> int:
+    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends.
+
+    Args:
+        path: of the file, which is made.
+        wait: until another process gives it free.
+
+    Raises:
+        BlockingIOError: another process holds it.
+
+    """
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its holder has just removed it
+
+
+def unlock(path: Path, descriptor: int) -> None:
+    """Gives free, and removes, what :func:`locked` gave."""
+    path.unlink(missing_ok=True)
+    os.close(descriptor)
 
 
 def sha256_of(path: Path) -> str:

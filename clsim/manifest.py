@@ -148,6 +148,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "split_lists": {} if scenario is None else standard_lists(scenario),
             "test_images": test_images(prepared.stream),
             "stands_in_for": prepared.stands_in_for,
+            "validation": prepared.validation,
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from clsim.config import Scenario, load_scenario
 from clsim.config.seeds import DRAWN
 from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStream, UpgradeStream
 from clsim.data import load, load_captions
+from clsim.data.held_out import held_out
 from clsim.data.images import Images
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.models.arrival import ClipArrival
@@ -26,6 +27,7 @@ from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
 from clsim.seeding import composed
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
+from clsim.streams.validation import on_held_out
 from clsim.training import Strategy
 
 
@@ -54,6 +56,18 @@ class Prepared:
     scenario: Scenario | None = None
     stands_in_for: dict[str, str] | None = None
     compared: tuple[Images, Images] | None = None
+
+    @property
+    def validation(self) -> dict[str, float | int] | None:
+        """That the run is measured on held-out training images: which, and how many; ``None`` for test images."""
+        if self.scenario is None or self.scenario.validation is None:
+            return None
+        test = self.stream.test_stream
+        images = sum(len(session.resident) for session in test)
+        classes = sum(
+            len(block) for block, session in zip(self.stream.class_blocks, test, strict=True) if len(session.resident)
+        )
+        return {**self.scenario.validation.model_dump(), "images": images, "classes": classes}
 
 
 def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
@@ -119,6 +133,7 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
         else:
             dropped.append(f"evaluation.{key}")
     kept |= scenario.seeds_for(load_scenario(str(scenario.otherwise)))
+    kept["validation"] = None if scenario.validation is None else scenario.validation.model_dump()
     stand_in = load_scenario(str(scenario.otherwise), kept, strategy=scenario.strategy, seed=scenario.seed)
     for key, seed in scenario.seeds.model_dump().items():
         if seed not in (None, getattr(written.seeds, key), getattr(stand_in.seeds, key)):
@@ -164,7 +179,7 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
 
 def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None:
     compatibility = scenario.evaluation.compatibility
-    compared = None if compatibility is None else compared_images(compatibility, plain)
+    compared = None if compatibility is None else compared_images(compatibility, plain, scenario.validation)
     if scenario.evaluation.service and compared and len(compared[1]) < len(plain):
         raise UserError(
             f"{len(compared[1])} gallery images cannot arrive in {len(plain)} sessions",
@@ -212,11 +227,16 @@ def make_stream(scenario: Scenario, *, head: Head = "learnable", device: str = "
 def plain_stream(scenario: Scenario) -> Stream:
     """The stream without what arrives from elsewhere: data and classes."""
     described = scenario.stream
-    dataset = load(described.dataset, image_size=described.image_size)
+    dataset, validation = load(described.dataset, image_size=described.image_size), scenario.validation
     given = _arguments(scenario)
-    if isinstance(described, UpgradeStream):
-        return upgrade(dataset, **given)
-    return fscil(dataset, **given) if isinstance(described, FscilStream) else class_incremental(dataset, **given)
+    if validation is not None:
+        dataset = replace(dataset, test=dataset.train.subset([]))  # not even looked at
+    if isinstance(described, FscilStream):
+        stream = fscil(dataset, **given)  # whose lists count the images of the whole data set
+        return stream if validation is None else on_held_out(stream, validation.share, validation.seed)
+    if validation is not None:
+        dataset = held_out(dataset, validation.share, validation.seed)
+    return upgrade(dataset, **given) if isinstance(described, UpgradeStream) else class_incremental(dataset, **given)
 
 
 def _arguments(scenario: Scenario) -> dict[str, Any]:

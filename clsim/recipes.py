@@ -17,9 +17,13 @@ from typing import Any, Literal
 from clsim.errors import UserError
 from clsim.words import suggestion
 
-Kind = Literal["scenarios", "strategies"]
-_SUFFIXES: dict[Kind, tuple[str, ...]] = {"scenarios": (".yaml", ".yml"), "strategies": (".py",)}
-_ONE: dict[Kind, str] = {"scenarios": "scenario", "strategies": "strategy"}
+Kind = Literal["scenarios", "strategies", "scenarios/sweeps"]
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    "scenarios": (".yaml", ".yml"),
+    "strategies": (".py",),
+    "scenarios/sweeps": (".yaml", ".yml"),
+}
+_ONE: dict[Kind, str] = {"scenarios": "scenario", "strategies": "strategy", "scenarios/sweeps": "sweep"}
 
 
 def shipped(kind: Kind) -> Path:
@@ -45,6 +49,15 @@ def find_strategy(name_or_path: str | Path) -> Path:
         UserError: there is none of that name; names the nearest.
     """
     return _find("strategies", str(name_or_path))
+
+
+def find_sweep(name_or_path: str | Path) -> Path:
+    """The file of a sweep; those with a name lie in ``scenarios/sweeps``.
+
+    Raises:
+        UserError: there is none of that name; names the nearest.
+    """
+    return _find("scenarios/sweeps", str(name_or_path))
 
 
 def list_scenarios() -> dict[str, Path]:

@@ -103,6 +103,7 @@ def simulate(
     measured = Measured.of(prepared, path)
     directory = RunDirectory(path, resume=resume) if processes.is_first() else Onlooker(path)
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
+    results.validation = prepared.validation
     if prepared.scenario is not None:
         results.measures_forgetting = prepared.scenario.evaluation.forgetting
     if isinstance(stream, TextStream):
@@ -124,24 +125,24 @@ def simulate(
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
-        page = report_left(path, _tell if told is None else told.note) if processes.is_first() else nullcontext()
-        with page, interruption.listening(), _status(results, directory), _place_told(keeper):
-            first = 0 if begun is None else keeper.resume()
-            processes.wait()  # until all have read what the first is going to replace
-            directory.write_sessions(results.sessions)
-            for session in range(first, len(stream)):
-                record = _session(prepared, session, measured, results, keeper)
-                directory.append_session(record)
-                directory.write_json("results.json", results.to_dict())
-                if confusion := measured.confusion_record(stream, session):
-                    directory.write_json("confusion.json", confusion)
-                if trained := keeper.trained_weights():
-                    directory.save_weights("last", trained)
-                if told is not None:
-                    told.session_ended(results.to_dict())
-                keeper.measured()
-        if processes.is_first():
-            seal(path)
+        with report_left(path, _tell if told is None else told.note) if processes.is_first() else nullcontext():
+            with interruption.listening(), _status(results, directory), _place_told(keeper):
+                first = 0 if begun is None else keeper.resume()
+                processes.wait()  # until all have read what the first is going to replace
+                directory.write_sessions(results.sessions)
+                for session in range(first, len(stream)):
+                    record = _session(prepared, session, measured, results, keeper)
+                    directory.append_session(record)
+                    directory.write_json("results.json", results.to_dict())
+                    if confusion := measured.confusion_record(stream, session):
+                        directory.write_json("confusion.json", confusion)
+                    if trained := keeper.trained_weights():
+                        directory.save_weights("last", trained)
+                    if told is not None:
+                        told.session_ended(results.to_dict())
+                    keeper.measured()
+            if processes.is_first():
+                seal(path)
     finally:
         directory.close()
         torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
@@ -198,7 +199,9 @@ def _default_path(prepared: Prepared) -> Path:
 
 def _info(prepared: Prepared, path: Path) -> RunInfo:
     scenario = prepared.scenario
-    published = scenario.published.get(prepared.strategy_name) if scenario else None
+    # What is published was measured on test images.
+    compared = scenario is not None and prepared.validation is None
+    published = scenario.published.get(prepared.strategy_name) if scenario and compared else None
     return RunInfo(
         scenario=prepared.name,
         strategy=prepared.strategy_name,
@@ -212,6 +215,7 @@ def _info(prepared: Prepared, path: Path) -> RunInfo:
         published_compatibility=(published and published_of_versions(published)) or None,
         published_source=published.source if published else None,
         upgrades_by=scenario.upgrades_by if scenario else None,
+        validation=prepared.validation,
     )
 
 

@@ -129,6 +129,9 @@ def reference_entries(
         if stand_in:
             seeds = scenario.seeds_for(ran).items()
             shared += [f"{key}={'null' if seed is None else seed}" for key, seed in seeds]
+            if scenario.validation is not None:
+                held = scenario.validation.model_dump().items()
+                shared += [f"validation.{key}={value}" for key, value in held]
         folder = out / strategy_name(reference) if out else None
         yield Entry(stand_in or str(scenario.path), reference, shared, folder, strict=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
-from clsim.files import atomic, save_tensors
+from clsim.files import atomic, locked, save_tensors, unlock
 from clsim.metrics import (
     average_accuracy,
     average_accuracy_weighted,
@@ -33,6 +32,7 @@ class Results:
 
     Attributes:
         status: ``complete`` or ``failed``; until then ``interrupted``, which is what a killed run leaves.
+        validation: which held-out training images it was measured on; ``None`` for test images.
         measures_forgetting: whether the scenario asks for it.
         sessions: one record a session, as ``results.json`` holds them.
         accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
@@ -47,6 +47,7 @@ class Results:
     path: Path
     status: str = "interrupted"
     stands_in_for: dict[str, str] | None = None
+    validation: dict[str, float | int] | None = None
     measures_forgetting: bool = True
     sessions: list[dict[str, Any]] = field(default_factory=list)
     accuracy_matrix: list[list[float]] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Results:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             found = cls(path=directory, **{name: content[name] for name in _READ})
+            found.validation = content.get("validation")  # which earlier runs did not write
             found.measures_forgetting = content["summary"]["average_forgetting"] is not None
         except OSError as error:
             raise UserError(f"there are no results: {error.strerror}", where=str(path)) from error
@@ -137,6 +139,7 @@ class Results:
             "seed": self.seed,
             "status": self.status,
             "stands_in_for": self.stands_in_for,
+            "validation": self.validation,
             "sessions": self.sessions,
             "summary": self.summary(),
             "accuracy_matrix": self.accuracy_matrix,
@@ -168,7 +171,7 @@ class RunDirectory:
         check_usable(path, resume=resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path / ".lock")
+            self._lock = locked(path / ".lock")
         except BlockingIOError as error:
             other = "another run is writing to this directory"
             raise UserError(other, where=str(path), fix="wait for it, or choose another --out") from error
@@ -182,8 +185,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Gives the directory free."""
-        (self.path / ".lock").unlink(missing_ok=True)
-        os.close(self._lock)
+        unlock(self.path / ".lock", self._lock)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
@@ -255,20 +257,6 @@ class Onlooker(RunDirectory):
 
     def save_weights(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Writes nothing."""
-
-
-def _locked(path: Path) -> int:
-    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends."""
-    while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its holder has just removed it
 
 
 def check_usable(path: Path, *, resume: bool = False) -> None:

@@ -1,12 +1,14 @@
 import hashlib
 import json
+import threading
+import time
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from clsim.files import atomic, save_tensors, sha256_of
+from clsim.files import atomic, locked, save_tensors, sha256_of, unlock
 
 
 def test_files_are_whole_or_not_there(tmp_path):
@@ -48,3 +50,24 @@ def test_tensors_are_the_same_bytes_each_time_and_what_they_were(tmp_path):
     save_tensors(tmp_path / "plain", tensors)
     with safe_open(tmp_path / "plain", framework="pt") as file:
         assert file.metadata() is None
+
+
+def test_one_lock_holds_and_another_waits_until_it_is_given_free(tmp_path):
+    path, order = tmp_path / "lock", []
+    first = locked(path)
+    with pytest.raises(BlockingIOError):
+        locked(path)
+
+    def second():
+        descriptor = locked(path, wait=True)
+        order.append("second")
+        unlock(path, descriptor)
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    time.sleep(0.2)
+    order.append("first")
+    unlock(path, first)
+    waiting.join(10)
+    assert order == ["first", "second"]
+    assert not path.exists()

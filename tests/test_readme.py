@@ -7,6 +7,7 @@ import pytest
 
 from clsim.config import load_scenario
 from clsim.recipes import find_scenario, find_strategy
+from clsim.sweep.load import load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +31,17 @@ def test_scenarios_strategies_and_settings_that_it_names_exist():
         if strategy and not strategy[1].startswith("./"):
             find_strategy(strategy[1])
         load_scenario(scenario, re.findall(r"--set (\S+)", options))
+
+
+def test_sweeps_that_it_names_can_be_run(tmp_path):
+    sweeps = re.findall(r"^clsim sweep (\S+)", "\n".join(blocks("sh")), flags=re.MULTILINE)
+    assert len(sweeps) >= 3
+    for sweep in sweeps:
+        assert load_sweep(sweep).jobs
+    (block,) = [block for block in blocks("yaml") if block.startswith("scenario:")]
+    (tmp_path / "sweep.yaml").write_text(block)
+    plan = load_sweep(tmp_path / "sweep.yaml")
+    assert (len(plan.jobs), len(plan.trials)) == (2 * 2 * 3 + 2 * 3, 2 * 2 + 2)
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
         yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
     yield from check_seeds(_block(raw, "seeds"), stream)
+    yield from _validation(raw, stream)
     yield from check_published(_block(raw, "published"), sessions, stream.get("kind"), evaluation)
     yield from _stand_in(raw, file)
 
@@ -42,6 +43,12 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
 def _block(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     block = raw.get(key)
     return block if isinstance(block, Mapping) else {}
+
+
+def _validation(raw: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
+    if raw.get("validation") is not None and stream.get("kind") == "text_upgrade":
+        what = "validation: images with captions have no classes to hold images out of"
+        yield Finding(("validation",), what, "leave it out")
 
 
 def _stand_in(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:

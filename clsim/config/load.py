@@ -21,6 +21,9 @@ from clsim.errors import UserError, UserErrors
 from clsim.recipes import find_scenario, find_strategy
 from clsim.words import describe, suggestion
 
+SWEEP = frozenset(("scenario", "scenarios", "grid", "choose"))
+"""Keys by which a sweep is told from a scenario that lacks its stream."""
+
 
 def load_scenario(
     name_or_path: str | Path,
@@ -49,6 +52,9 @@ def load_scenario(
     if not isinstance(document.value, dict):
         what = f"expected a block of keys (stream, strategy, ...), got {describe(document.value)}"
         raise UserErrors([*document.problems, UserError(what, where=document.place(()))])
+    if "stream" not in document.value and not SWEEP.isdisjoint(document.value):
+        fix = f"run it by: clsim sweep {path}"
+        raise UserErrors([UserError("this is a sweep, not a scenario", where=document.place(()), fix=fix)])
     apply(document, overrides, {"strategy": strategy, "seed": seed})
     strategies = _Strategies(document)
     scenario, found = _validated(document.value)

@@ -17,6 +17,7 @@ from clsim.config.signatures import read_signature
 from clsim.config.strategy_checks import check_runs_on
 from clsim.config.streams import Stream
 from clsim.config.trackers import Trackers
+from clsim.config.validation import Validation
 from clsim.config.yaml_lines import dump
 from clsim.errors import UserError
 from clsim.pretraining.recipe import ModelRecipe
@@ -51,6 +52,9 @@ class Scenario(Block):
     strategies: dict[str, dict[str, Any]] = Field(default={}, description="settings by strategy")
     models: dict[str, ModelRecipe] = Field(default={}, description="models that must exist first, by recipe")
     evaluation: Evaluation = Field(default=Evaluation(), description="what is measured")
+    validation: Validation | None = Field(
+        default=None, description="measure on held-out training images in place of the test images"
+    )
     published: dict[str, Published] = Field(default={}, description="published figures by method")
     references: list[str] = Field(default=[], description="strategies that run after the main one on the same stream")
     seed: Seed = Field(default=0, description="of everything that is random in a run")

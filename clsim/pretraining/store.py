@@ -8,12 +8,14 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
-from clsim.files import atomic, sha256_of
+from clsim.files import atomic, locked, sha256_of, unlock
 from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
 from clsim.words import clean
 
@@ -47,8 +49,28 @@ def resolve_model(
         DataMissing: they must be made, and what they learn from is not here.
     """
     root = root or models_root()
-    found = None if remake else find_model(recipe, root)
-    return found or make_model(name, recipe, root / f"{recipe.hash}.safetensors", device=device)
+    path = root / f"{recipe.hash}.safetensors"
+    if not remake and (found := find_model(recipe, root)):
+        return found
+    with _alone(path):  # of two runs that miss it one makes it, and the other waits
+        found = None if remake else find_model(recipe, root)
+        return found or make_model(name, recipe, path, device=device)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else makes this model meanwhile; where no lock can be had, what makes it says why."""
+    lock, descriptor = path.parent / f".{path.name}.lock", None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = locked(lock, wait=True)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            unlock(lock, descriptor)
 
 
 def find_model(recipe: Trainable, root: Path | None = None) -> Path | None:

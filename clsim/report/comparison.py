@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds, points
-from clsim.report.panels import stand_in_notice
+from clsim.report.panels import stand_in_notice, validation_notice
 from clsim.report.parts import LONGEST_NAME, OURS, plain_table, sign_style
-from clsim.report.plain import aligned, stand_in_line, write_line
+from clsim.report.plain import aligned, stand_in_line, validation_line, write_line
 from clsim.report.reporter import Results
 from clsim.report.table import GAP
 from clsim.report.upgrades import upgrades
@@ -55,6 +55,7 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_
 
     first = _first_results(rows)
     scenario, missing = clean(first.get("scenario", "comparison")), first.get("stands_in_for")
+    validation = next((r["validation"] for row in rows for r in row["seeds"] if r.get("validation")), None)
     spread = SPREAD if any(len(v) > 1 for v in finals) else ""
     if not console.is_terminal:
         headings = [heading.replace("\n", " ") for heading in columns]
@@ -65,6 +66,8 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_
             upgrades(console, rows, upgrades_by)
         if missing:
             write_line(console.file, stand_in_line(scenario, missing))
+        if validation:
+            write_line(console.file, validation_line(validation))
         return
     means = [fmean(v) if v else -1.0 for v in finals]
     console.print(Text(f"\n{scenario}", "bold"))
@@ -75,6 +78,8 @@ def comparison(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_
         upgrades(console, rows, upgrades_by)
     if missing:
         console.print(stand_in_notice(scenario, missing))
+    if validation:
+        console.print(validation_notice(validation))
 
 
 def _table(columns: Mapping[str, Sequence[str]], best: int, width: int) -> Table:

@@ -145,3 +145,13 @@ def stand_in_sentences(scenario: str, missing: Mapping[str, Any] | None) -> list
         f"Why: {clean(missing.get('because')).removesuffix('.')}.",
         f"For the real thing: {clean(missing.get('fix') or DEFAULT_FIX)}",
     ]
+
+
+def validation_sentence(validation: Mapping[str, Any] | None) -> str:
+    """What is said aloud when a run is measured on held-out training images; else nothing."""
+    if not validation:
+        return ""
+    images, classes = count(validation.get("images")), count(validation.get("classes"))
+    drawn = f"share {validation.get('share')}, seed {validation.get('seed')}"
+    what = f"{images} training images of {classes} classes that were held out ({drawn})"
+    return f"Measured on {what}: no figure here is a test result."

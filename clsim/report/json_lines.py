@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from clsim.report.plain import stand_in_line, write_line
+from clsim.report.plain import stand_in_line, validation_line, write_line
 from clsim.report.reporter import Results, RunInfo
 
 
@@ -26,6 +26,8 @@ class JsonReporter:
         """``{"event": "run_started", "scenario": ..., ...}``: the fields of `RunInfo`."""
         if info.stands_in_for:
             write_line(self._errors, stand_in_line(info.scenario, info.stands_in_for))
+        if info.validation:
+            write_line(self._errors, validation_line(info.validation))
         self._event("run_started", **asdict(info))
 
     def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:

@@ -23,6 +23,7 @@ from clsim.report.figures import (
     published_at,
     several,
     stand_in_sentences,
+    validation_sentence,
 )
 from clsim.report.origins import origins_block
 from clsim.report.parts import BETWEEN, FRAME, OURS, SLIM, THEIRS, framed, run_title, side_by_side, table_of_sessions
@@ -40,6 +41,14 @@ def stand_in_notice(scenario: str, missing: Mapping[str, Any] | None) -> Rendera
     for index, sentence in enumerate(stand_in_sentences(scenario, missing)):
         tag = Text(" STAND-IN ", "bold black on yellow", no_wrap=True)
         grid.add_row(tag, Text(sentence, "bold red" if index == 1 else "bold yellow", overflow="fold"))
+    return grid
+
+
+def validation_notice(validation: Mapping[str, Any] | None) -> RenderableType:
+    """The same when a run is measured on held-out training images."""
+    grid = Table.grid(padding=(0, 1))
+    tag = Text(" VALIDATION ", "bold black on yellow", no_wrap=True)
+    grid.add_row(tag, Text(validation_sentence(validation), "bold yellow", overflow="fold"))
     return grid
 
 

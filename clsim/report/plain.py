@@ -21,6 +21,7 @@ from clsim.report.figures import (
     percent,
     several,
     stand_in_sentences,
+    validation_sentence,
 )
 from clsim.report.matrix import lay_out
 from clsim.report.reporter import Record, Results, RunInfo, Underway
@@ -40,6 +41,11 @@ def stand_in_line(scenario: str, missing: Mapping[str, Any] | None) -> str:
     """The stand-in's notice in one line; empty when none runs."""
     sentences = stand_in_sentences(scenario, missing)
     return f"STAND-IN: {' '.join(sentences)}" if sentences else ""
+
+
+def validation_line(validation: Mapping[str, Any] | None) -> str:
+    """The notice of a run measured on held-out training images in one line; empty for any other."""
+    return f"VALIDATION: {validation_sentence(validation)}" if validation else ""
 
 
 class PlainReporter:
@@ -66,6 +72,7 @@ class PlainReporter:
         """Say what runs; a stand-in first of all."""
         self._info = info
         self._line(stand_in_line(info.scenario, info.stands_in_for))
+        self._line(validation_line(info.validation))
         self._line(
             f"clsim: {info.scenario}, {info.strategy}, seed {info.seed}, "
             f"{info.dataset} on {info.device}, {several(info.sessions, 'session')}"
@@ -138,6 +145,7 @@ class PlainReporter:
             self._line(f"service: {spared(spared_in_all)}")
         self._line(f"{results.get('status', 'complete')} in {duration(seconds)}, files: {info.out}")
         self._line(stand_in_line(info.scenario, info.stands_in_for))
+        self._line(validation_line(info.validation))
 
     def note(self, text: str) -> None:
         """One line for each of the text's."""
@@ -198,6 +206,8 @@ class QuietReporter:
         self._info = info
         if info.stands_in_for:
             write_line(self._errors, stand_in_line(info.scenario, info.stands_in_for))
+        if info.validation:
+            write_line(self._errors, validation_line(info.validation))
 
     def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
         """Silent."""
@@ -217,9 +227,10 @@ class QuietReporter:
         status = results.get("status", "complete")
         measured = ((key.upper(), percent(summary.get(key))) for key in COMPATIBILITY)
         compatibility = "".join(f"{name} {figure}, " for name, figure in measured if figure != DASH)
+        aloud = "VALIDATION (held-out training images, no test result): " if info.validation else ""
         write_line(
             self._stream,
-            f"{info.scenario}, {info.strategy}, seed {info.seed}: "
+            f"{aloud}{info.scenario}, {info.strategy}, seed {info.seed}: "
             f"{status} in {duration(seconds)}, "
             f"final accuracy {percent(summary.get('final_accuracy'))}, "
             f"average {percent(summary.get('average_accuracy'))}, {compatibility}files: {info.out}",

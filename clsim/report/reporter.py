@@ -28,6 +28,8 @@ class RunInfo:
         out: directory of the run's files.
         stands_in_for: None, or ``{"scenario": ..., "because": ...}`` and optionally ``"fix"``, how to get
             what is missing.
+        validation: None, or which held-out training images it is measured on, ``{"share": ..., "seed": ...,
+            "images": ..., "classes": ...}``.
         published: published accuracies by session as fractions, where the scenario has them.
         published_compatibility: published ``{"ac": ..., "am": ...}`` of a whole run as fractions, where it has them;
             further figures by the names of `clsim.report.run_figures`.
@@ -44,6 +46,7 @@ class RunInfo:
     sessions: int
     out: str
     stands_in_for: dict[str, Any] | None = None
+    validation: dict[str, Any] | None = None
     published: list[float] | None = None
     published_compatibility: dict[str, float | None] | None = None
     published_source: str | None = None

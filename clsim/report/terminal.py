@@ -16,7 +16,7 @@ from rich.text import Text
 from clsim.report.compatibility_panel import compatibility_panel
 from clsim.report.figures import brought, count, duration
 from clsim.report.heat import has_shades
-from clsim.report.panels import run_header, session_panel, stand_in_notice
+from clsim.report.panels import run_header, session_panel, stand_in_notice, validation_notice
 from clsim.report.parts import OURS, stacked
 from clsim.report.reporter import Results, RunInfo, Underway
 from clsim.report.service_panel import service_panel
@@ -51,6 +51,8 @@ class RichReporter:
         self._left_out = frozenset()
         if info.stands_in_for:
             self._console.print(stand_in_notice(info.scenario, info.stands_in_for))
+        if info.validation:
+            self._console.print(validation_notice(info.validation))
         self._console.print(run_header(info))
 
     def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
@@ -99,6 +101,8 @@ class RichReporter:
         self._console.print(panel)
         if self._info.stands_in_for:
             self._console.print(stand_in_notice(self._info.scenario, self._info.stands_in_for))
+        if self._info.validation:
+            self._console.print(validation_notice(self._info.validation))
 
     def note(self, text: str) -> None:
         """A line above the live display."""

@@ -11,7 +11,7 @@ from clsim.store import Results
 from clsim.verify.check import Check, agrees, compared, differs, not_checked
 from clsim.verify.run_files import Content, RunFiles
 
-WHO = ("scenario", "strategy", "seed", "stands_in_for")
+WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
 COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")
 WEIGHTED = "average_accuracy_weighted"
 WHOLE = 1e-6
@@ -24,8 +24,9 @@ def check_arithmetic(run: RunFiles) -> Iterator[Check]:
     if results is None:
         yield not_checked("results.json", "it is not there; no session has ended")
         return
-    who = {key: results[key] for key in WHO}
-    yield compared("what ran, results.json and manifest", who, {key: run.manifest[key] for key in WHO})
+    # What earlier runs did not write counts as null in both.
+    who, noted = ({key: content.get(key) for key in WHO} for content in (results, run.manifest))
+    yield compared("what ran, results.json and manifest", who, noted)
     yield _sessions_file(run)
     if (wrong := _out_of_order(run)) is not None:
         yield differs("sessions in their order", wrong)

@@ -147,7 +147,7 @@ def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
     if given is not None and given.images not in ("stream", "held_out"):
         _here(given.images)
     stream = plain_stream(scenario)
-    images = None if given is None else compared_images(given, stream)
+    images = None if given is None else compared_images(given, stream, scenario.validation)
     return data_hashes(stream.dataset, images) | {"split lists": stream_split_sha256(stream)}, test_images(stream)
 
 

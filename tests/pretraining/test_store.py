@@ -1,11 +1,14 @@
 import hashlib
 import json
 import shutil
+import threading
+import time
 
 import pytest
 from safetensors import SafetensorError
 
 from clsim.errors import UserError
+from clsim.files import locked, unlock
 from clsim.models.clip import load_clip
 from clsim.pretraining import store
 from clsim.pretraining.store import make_model, models_root, resolve_model
@@ -48,6 +51,22 @@ def test_a_made_model_loads_and_its_manifest_tells_how_it_was_made(made):
 def test_what_was_made_is_not_made_again(made, never):
     recipe, path = made
     assert resolve_model("another name", recipe, root=path.parent) == path
+
+
+def test_who_waits_for_another_to_make_it_does_not_make_it_again(made, tmp_path, never):
+    recipe, path = made
+    lock = tmp_path / f".{path.name}.lock"
+    held, found = locked(lock), []
+    waiting = threading.Thread(target=lambda: found.append(resolve_model("tiny", recipe, root=tmp_path)))
+    waiting.start()
+    time.sleep(0.3)
+    assert not found
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(path.with_suffix(suffix), tmp_path)
+    unlock(lock, held)
+    waiting.join(30)
+    assert found == [tmp_path / path.name]
+    assert not lock.exists()
 
 
 def test_shipped_weights_are_used_if_they_belong_to_the_recipe(made, tmp_path, monkeypatch):

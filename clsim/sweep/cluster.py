@@ -1,0 +1,161 @@
+"""The engine of a Ray cluster: each run a task, which goes on from its directory wherever it is started again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clsim.errors import RunFailed, UserError
+from clsim.exits import DONE, INTERRUPTED
+from clsim.interruption import Interruption
+from clsim.report.figures import several
+from clsim.sweep.board import Board
+from clsim.sweep.job import State, is_complete
+from clsim.sweep.places import Place, gpus_of_a_run
+from clsim.sweep.process import PATIENCE, Child, is_held, started, why, worth_another
+from clsim.sweep.schema import Sweep
+
+STORE = 80 * 2**20
+"""Bytes of the object store of a cluster that is started here; nothing goes through it but exit codes."""
+PASSED_ON = ("CLSIM_", "PYTHONPATH")
+"""Beginnings of the names of variables that tasks take over; nodes have an environment of their own."""
+NEWS = 1.0
+"""Seconds between two looks at how far runs have come."""
+STOPPING = 120.0
+"""Seconds that runs have to save when the sweep is asked to stop."""
+
+
+class RayEngine:
+    """Runs each as a task of a cluster, on a file system that all its nodes share.
+
+    Args:
+        sweep: says what a run needs, and how often it is taken up again.
+        address: ``auto``, ``ray://host:port`` or ``host:port``; ``None`` starts a cluster of this machine.
+
+    Raises:
+        UserError: Ray is not installed, or there is no such cluster.
+
+    """
+
+    def __init__(self, sweep: Sweep, address: str | None) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise UserError("Ray is not installed", fix="pip install 'clsim[ray]', or --engine local") from error
+        self._ray: Any = ray
+        own = {"object_store_memory": STORE, "include_dashboard": False} if address is None else {}
+        try:
+            ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)  # type: ignore[arg-type]
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            fix = "`ray status` says what is there; without --address a cluster of this machine is started"
+            raise UserError(f"no Ray cluster at {address or 'local'}: {reason}", fix=fix) from error
+        self._sweep = sweep
+        self._before: dict[Path, int] = {}
+        has = ray.cluster_resources()
+        gpus = gpus_of_a_run(sweep, int(has.get("GPU", 0)))
+        self._needs = {"num_cpus": sweep.cpus or 1, "num_gpus": gpus}
+        self._place = Place(max(1, int(sweep.cpus or 1)))
+        cores = several(int(has.get("CPU", 0)), "core")
+        self._how = f"a Ray cluster of {several(len(self._alive()), 'node')} with {cores}; its file system is shared"
+
+    def __str__(self) -> str:
+        return self._how
+
+    def run(self, states: Sequence[State], board: Board, interruption: Interruption) -> None:
+        """Brings every run that is not complete to its end, as far as it can be brought.
+
+        When the sweep is asked to stop, every run is, and saves.
+        """
+        ray, began = self._ray, time.time()
+        task = ray.remote(max_retries=self._sweep.retries, retry_exceptions=False, **self._needs)(_make)
+        environment = self._place.environment
+        if self._needs["num_gpus"]:
+            del environment["CUDA_VISIBLE_DEVICES"]  # Ray says which
+        passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
+        out, here = board.out.absolute(), str(Path.cwd())
+        pending: dict[Any, State] = {}
+        for state in states:
+            if state.standing != "complete":
+                words = state.job.command(out, self._sweep.device)
+                log, run = str(out / board.log(state.job).relative_to(board.out)), str(out / state.job.folder)
+                args = (words, run, log, {**passed, **environment}, here, self._sweep.retries)
+                self._before[state.job.folder] = started(Path(log))
+                pending[task.remote(*args)] = state
+        cancelled = 0.0
+        try:
+            while pending:
+                if interruption.requested and not cancelled:
+                    cancelled = time.monotonic()
+                    for reference in pending:
+                        ray.cancel(reference, recursive=False)
+                if cancelled and time.monotonic() - cancelled > STOPPING:
+                    break
+                done, _ = ray.wait(list(pending), timeout=NEWS, fetch_local=False)
+                for reference in done:
+                    self._ended(reference, pending.pop(reference), board, stopped=bool(cancelled))
+                for state in pending.values():
+                    self._look(state, board, began)
+        finally:
+            for reference, state in pending.items():
+                ray.cancel(reference, force=True, recursive=False)
+                board.end(state, "interrupted")
+
+    def close(self) -> None:
+        """Leaves the cluster; one that was started here ends."""
+        self._ray.shutdown()
+
+    def _alive(self) -> list[Any]:
+        return [node for node in self._ray.nodes() if node.get("Alive")]
+
+    def _look(self, state: State, board: Board, began: float) -> None:
+        """A task that has begun is known by its log: the scheduler is not asked."""
+        log = board.log(state.job)
+        if state.standing != "running" and log.exists() and log.stat().st_mtime >= began - 1:
+            board.begin(state)
+        if state.standing == "running":
+            board.look([state])
+
+    def _ended(self, reference: Any, state: State, board: Board, *, stopped: bool) -> None:
+        """How a task ended, which may be that its nodes were lost too often."""
+        log, reason = board.log(state.job), ""
+        state.attempts = started(log) - self._before[state.job.folder]
+        try:
+            code = self._ray.get(reference)
+        except self._ray.exceptions.TaskCancelledError:
+            code = INTERRUPTED
+        except self._ray.exceptions.RayError as error:
+            code, reason = 1, (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if code == DONE and is_complete(board.out / state.job.folder):
+            board.end(state, "complete")
+        elif code == INTERRUPTED or stopped:
+            board.end(state, "interrupted")
+        else:
+            board.end(state, "failed", reason or why(code, log))
+
+
+def _make(words: Sequence[str], run: str, log: str, environment: Mapping[str, str], folder: str, retries: int) -> int:
+    """A task: the run's process, again if it dies or fails; its exit code.
+
+    If the node is lost, Ray starts the task elsewhere, and the run goes on from its directory.
+    """
+    if not Path(folder).is_dir():
+        raise RunFailed(f"{folder} is not there on this node: a cluster needs one file system for all its nodes")
+    ends, attempts = time.monotonic() + PATIENCE, 0
+    while is_held(Path(run)) and time.monotonic() < ends:
+        time.sleep(0.2)
+    while True:
+        attempts += 1
+        child = Child(words, Path(log), environment, Path(folder))
+        try:
+            while (code := child.poll()) is None:
+                time.sleep(0.1)
+        except KeyboardInterrupt:  # this is how Ray cancels a task
+            child.end(STOPPING)
+            raise
+        if not worth_another(code, attempts, retries):
+            return code

@@ -1,0 +1,114 @@
+"""The engine of one machine: as many runs at once as it has room for."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from clsim.exits import DONE, INTERRUPTED
+from clsim.interruption import Interruption
+from clsim.report.figures import several
+from clsim.sweep.board import Board
+from clsim.sweep.job import State, is_complete
+from clsim.sweep.places import Place
+from clsim.sweep.process import PATIENCE, Child, is_held, why, worth_another
+
+PAUSE = 0.1
+"""Seconds between two looks at whether a process has ended."""
+NEWS = 1.0
+"""Seconds between two looks at how far runs have come."""
+
+
+class _Underway(NamedTuple):
+    state: State
+    place: Place
+    child: Child
+
+
+class LocalEngine:
+    """Runs each in a process of its own, with a share of the cores and of the GPUs.
+
+    Args:
+        places: one for every run at a time.
+        device: where runs compute.
+        retries: how often one that dies or fails is taken up again, from its checkpoint.
+
+    """
+
+    def __init__(self, places: Sequence[Place], device: str, retries: int) -> None:
+        self._free, self._device, self._retries = list(places), device, retries
+        self._underway: list[_Underway] = []
+        gpus = len({gpu for place in places for gpu in place.gpus})
+        shared = f", on {several(gpus, 'GPU')}" if gpus else ""
+        self._how = f"{len(places)} at once with {several(places[0].threads, 'thread')} each{shared}"
+
+    def __str__(self) -> str:
+        return self._how
+
+    def run(self, states: Sequence[State], board: Board, interruption: Interruption) -> None:
+        """Brings every run that is not complete to its end, as far as it can be brought.
+
+        When the sweep is asked to stop, every run is, and saves.
+        """
+        waiting = deque(state for state in states if state.standing != "complete")
+        began = looked = time.monotonic()
+        stopped = False
+        try:
+            while waiting or self._underway:
+                if interruption.requested and not stopped:
+                    stopped = True
+                    waiting.clear()
+                    for each in self._underway:
+                        each.child.stop()
+                for _ in range(min(len(waiting), len(self._free))):
+                    state = waiting.popleft()
+                    if is_held(board.out / state.job.folder) and time.monotonic() - began < PATIENCE:
+                        waiting.append(state)
+                    else:
+                        self._start(state, self._free.pop(0), board)
+                for each in [each for each in self._underway if each.child.poll() is not None]:
+                    self._underway.remove(each)
+                    if self._ended(each, board, stopped=stopped):
+                        self._start(each.state, each.place, board)
+                    else:
+                        self._free.append(each.place)
+                if time.monotonic() - looked >= NEWS:
+                    board.look([each.state for each in self._underway])
+                    looked = time.monotonic()
+                time.sleep(PAUSE)
+        finally:
+            for each in self._underway:  # after a second signal, or a mistake here
+                each.child.stop()
+            while self._underway:
+                each = self._underway.pop()
+                each.child.end()
+                self._free.append(each.place)
+                board.end(each.state, "interrupted")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _start(self, state: State, place: Place, board: Board) -> None:
+        board.begin(state)
+        words = state.job.command(board.out, self._device)
+        child = Child(words, board.log(state.job), place.environment, Path.cwd())
+        self._underway.append(_Underway(state, place, child))
+
+    def _ended(self, each: _Underway, board: Board, *, stopped: bool) -> bool:
+        """Whether a run that has ended is to be started again; if not, it is noted how it ended."""
+        state, code = each.state, each.child.poll()
+        assert code is not None
+        log = board.log(state.job)
+        if code == DONE and is_complete(board.out / state.job.folder):
+            board.end(state, "complete")
+        elif stopped or (code == INTERRUPTED and not worth_another(code, state.attempts, self._retries)):
+            board.end(state, "interrupted")
+        elif worth_another(code, state.attempts, self._retries):
+            board.note(f"{state.job.name}: {why(code, log)}; it goes on from where it was")
+            return True
+        else:
+            board.end(state, "failed", why(code, log))
+        return False

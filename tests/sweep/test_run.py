@@ -1,0 +1,106 @@
+"""Whole sweeps of real runs: what dies goes on, what is stopped goes on, and the end is a comparison."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from kills import left
+from sweeping import Desk
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys):
+    return Desk(tmp_path, monkeypatch, capsys)
+
+
+def test_a_sweep_from_beginning_to_end(desk):
+    """One run is killed once, one fails for good; the others are compared."""
+    dies, fails = "strategies.steady.dies", "strategies.other.fails"
+    path = desk.write(strategies=["steady", "other"], retries=1, overrides={dies: str(desk.root / "died"), fails: True})
+    said = desk.clsim("sweep", path)
+    assert said.code == 1, said.err
+    states = desk.states()
+    steady, other = states["things/steady/as_it_is/seed1"], states["things/other/as_it_is/seed1"]
+    assert (steady["state"], steady["attempts"], steady["sessions"]) == ("complete", 2, 3)
+    assert (other["state"], other["attempts"], other["why"]) == ("failed", 2, "failed: RuntimeError: as it was told to")
+    assert "steady/as_it_is/seed1: ended by SIGKILL; it goes on from where it was" in said.out
+    assert "see sweeps/sweep/logs/things/other/as_it_is/seed1.log" in said.out
+    assert [line.split()[:2] for line in said.out.splitlines() if line.strip().startswith(("steady", "other"))] == [
+        ["steady", "1"],
+        ["other", "0"],
+    ]
+    log = (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
+    assert log.count("$ clsim run") == 2
+    assert "going on in session 0, after 4 iterations" in log
+    manifest = json.loads((desk.root / "sweeps/sweep/things/steady/as_it_is/seed1/manifest.json").read_text())
+    assert manifest["determinism"]["num_threads"] == 1
+    # The marker is there now: the same command without anything that happens gives the same.
+    alone = desk.clsim("run", desk.world.scenario, "--set", f"{dies}={desk.root / 'died'}", "--out", "alone")
+    assert alone.code == 0, alone.err
+    assert left(desk.root / "sweeps/sweep/things/steady/as_it_is/seed1") == left(desk.root / "alone")
+
+
+def test_a_sweep_that_is_stopped_goes_on(desk):
+    path = desk.write(strategies=["steady"], seeds=[1, 2], overrides={"strategy.waits": 0.3})
+    command = [sys.executable, "-m", "clsim", "sweep", str(path), "--jobs", "1", "--json"]
+    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=desk.root)
+    run = desk.root / "sweeps/sweep/things/steady/as_it_is/seed1"
+    ends = time.monotonic() + 60
+    while not list(run.glob("checkpoints/*-step*")) and time.monotonic() < ends:
+        time.sleep(0.05)
+    os.kill(sweep.pid, signal.SIGTERM)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130, err
+    assert "interrupted; 1 interrupted, 1 waiting; the same command goes on from there" in err
+    assert {json.loads(line)["event"] for line in out.splitlines()} == {"sweep_started", "run_changed"}
+    assert json.loads((run / "results.json").read_text())["status"] == "interrupted"
+    assert not (run.parent / "seed2").exists()
+    assert desk.clsim("sweep", path).code == 0
+    assert [entry["state"] for entry in desk.states().values()] == ["complete", "complete"]
+    assert "going on in session" in (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
+    began = (run / "results.json").stat().st_mtime_ns
+    said = desk.clsim("sweep", path)
+    assert said.code == 0
+    assert "2 runs, 2 of them complete already" in said.out
+    assert (run / "results.json").stat().st_mtime_ns == began
+
+
+def test_runs_go_when_their_sweep_is_killed(desk):
+    path = desk.write(strategies=["steady"], seeds=[1], overrides={"strategy.waits": 0.3})
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "clsim", "sweep", str(path)], stdout=subprocess.DEVNULL, cwd=desk.root
+    )
+    run = desk.root / "sweeps/sweep/things/steady/as_it_is/seed1"
+    ends = time.monotonic() + 60
+    while not list(run.glob("checkpoints/*-step*")) and time.monotonic() < ends:
+        time.sleep(0.05)
+    sweep.kill()
+    sweep.wait()
+    while (run / ".lock").exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert json.loads((run / "results.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--engine", "ray", "--jobs", "2"), "--jobs belongs to the local engine"),
+        (("--address", "auto"), "--address belongs to --engine ray"),
+        (("--engine", "ray"), "Ray is not installed\n  pip install 'clsim[ray]', or --engine local"),
+    ],
+)
+def test_what_an_engine_does_not_have(desk, monkeypatch, words, told):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = desk.clsim("sweep", desk.write(), *words)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+    assert not (desk.root / "sweeps").exists()
+
+
+def test_nothing_heavy_is_imported(desk):
+    script = "import sys, clsim.sweep.run, clsim.sweep.local; print({'torch', 'ray', 'rich'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
