@@ -254,9 +254,10 @@ def _tell(text: str) -> None:
 
 
 def _left_as_it_is(directory: RunDirectory, begun: Mapping[str, Any], told: Reporter | None) -> Results:
-    """A run that is complete; it is sealed, if it was killed in its very last moment."""
+    """A run that is complete; it is sealed and reported, if it was killed in its very last moment."""
     if "files" not in begun and processes.is_first():
-        seal(directory.path)
+        with report_left(directory.path, _tell if told is None else told.note):
+            seal(directory.path)
     if told is not None:
         told.note(f"{directory.path} is complete already")
     return Results.read(directory.path)

@@ -272,8 +272,11 @@ def test_a_complete_run_of_something_else_is_not_taken_for_this_one(tmp_path):
     content = json.loads(manifest.read_text())
     files = content.pop("files")
     manifest.write_text(json.dumps({**content, "clsim": "0.0.1"}))  # by an earlier clsim, and never sealed
+    report = tmp_path / "run" / "report.html"
+    report.unlink()
     assert run(stream(), rehearsed(5), out=tmp_path / "run", resume=True).status == "complete"
     assert json.loads(manifest.read_text())["files"] == files
+    assert "files.results.json" in report.read_text(encoding="utf-8")
 
 
 def test_without_a_place_the_last_unfinished_run_is_gone_on_with(tmp_path, monkeypatch, ends):

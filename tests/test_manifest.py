@@ -132,6 +132,7 @@ def test_a_complete_run_is_sealed(made):
         name: sha256_of(run / name)
         for name in (
             "checkpoints/last.safetensors",
+            "confusion.json",
             "features/labels.safetensors",
             "features/version0.safetensors",
             "features/version1.safetensors",
