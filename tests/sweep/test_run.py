@@ -17,6 +17,7 @@ def desk(tmp_path, monkeypatch, capsys):
     return Desk(tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_a_sweep_from_beginning_to_end(desk):
     """One run is killed once, one fails for good; the others are compared."""
     dies, fails = "strategies.steady.dies", "strategies.other.fails"
@@ -44,6 +45,7 @@ def test_a_sweep_from_beginning_to_end(desk):
     assert left(desk.root / "sweeps/sweep/things/steady/as_it_is/seed1") == left(desk.root / "alone")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_goes_on(desk):
     path = desk.write(strategies=["steady"], seeds=[1, 2], overrides={"strategy.waits": 0.3})
     command = [sys.executable, "-m", "clsim", "sweep", str(path), "--jobs", "1", "--json"]
@@ -69,6 +71,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
     assert (run / "results.json").stat().st_mtime_ns == began
 
 
+@pytest.mark.slow
 def test_runs_go_when_their_sweep_is_killed(desk):
     path = desk.write(strategies=["steady"], seeds=[1], overrides={"strategy.waits": 0.3})
     sweep = subprocess.Popen(
