@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from clsim import prepare as preparing
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = tmp_path_factory.mktemp("pages")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@contextmanager
+def unkindly(world: Path) -> Iterator[pytest.MonkeyPatch]:
+    """Only around a run: other tests of the same process are to find the data as they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "load", lambda name, *, image_size: unkind())
-        patch.setenv("CLSIM_MODELS", str(root / "models"))
-        yield root
+        patch.setenv("CLSIM_MODELS", str(world / "models"))
+        yield patch
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +43,8 @@ def made(world: Path) -> Callable[..., Path]:
             if kind == "fscil":
                 content |= {"published": PUBLISHED, "stream": {**content["stream"], "splits": "drawn"}}
             (world / f"{kind}.yaml").write_text(yaml.safe_dump(content))
-            clsim.run(world / f"{kind}.yaml", out=run, device="cpu", seed=seed)
+            with unkindly(world):
+                clsim.run(world / f"{kind}.yaml", out=run, device="cpu", seed=seed)
         return run
 
     return make
@@ -56,7 +63,7 @@ def captioned(world: Path) -> Path:
         "evaluation": {"compatibility": {"images": "stream", "criterion": "recall@1", "also": ["recall@5"]}},
     }
     (world / "texts.yaml").write_text(json.dumps(content))
-    with pytest.MonkeyPatch.context() as patch:
+    with unkindly(world) as patch:
         patch.setattr(preparing, "load_captions", lambda name, *, image_size: tiny_captions())
         clsim.run(world / "texts.yaml", out=world / "texts", device="cpu")
     return world / "texts"
