@@ -293,3 +293,13 @@ def test_a_stock_avalanche_strategy_goes_on_with_what_arrived(head):
 def test_a_record_is_plain():
     record = {"model": "a", "after_iterations": 2, "seconds": 0.5, "projection": None}
     assert Performed("a", 2, 0.5).record() == record
+
+
+def test_how_far_a_session_has_come_is_part_of_a_checkpoint():
+    from clsim.plugins.model_replacement import Performed
+
+    plugin, fresh = ModelReplacement(), ModelReplacement()
+    plugin._iterations, plugin.performed = 7, [Performed("early", 3, 0.5, "own")]
+    fresh.load_state_dict(plugin.state_dict())
+    assert fresh._iterations == 7
+    assert fresh.performed == plugin.performed
