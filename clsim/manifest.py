@@ -100,9 +100,10 @@ def go_on(directory: RunDirectory, prepared: Prepared, *, force: bool = False) -
         UserError: the run in the directory is another one, or its files are damaged.
 
     """
-    before, now = directory.read_json(NAME), describe(prepared)
+    before = directory.read_json(NAME)
     if before is None:
         return None
+    now = describe(prepared)
     complete = directory.status == "complete"
     facts = [each for each in differences(before, now) if not complete or each.key in IDENTITY]
     found = [*map(str, facts), *scenario_differences(directory.path / "scenario.yaml", prepared.scenario)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def data_root() -> Path:
     """The real data; only for tests marked ``real_data``."""
     return Path(os.environ["CLSIM_DATA"])
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; gives exit code, standard output and standard error."""
+    from world import call
+
+    return partial(call, monkeypatch, capsys)

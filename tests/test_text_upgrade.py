@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from seeded import Seen, same_batches
 from tiny import save_tiny_clip, tiny_captions
 
 import clsim
-from clsim import cli
 from clsim import prepare as preparing
 from clsim.config import load_scenario
 from clsim.errors import UserError
@@ -71,18 +69,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(elsewhere, monkeypatch, capsys):
-    """Runs a command line in a directory of its own; gives exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
+def command(elsewhere, command):
+    """Command lines in a directory of their own."""
+    return command
 
 
 def without_times(results: dict) -> dict:

@@ -52,6 +52,16 @@ class Said(NamedTuple):
     err: str
 
 
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> Said:
+    """Runs a command line in this process."""
+    monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr()
+    assert "Traceback" not in said.out + said.err
+    return Said(int(left.value.code or 0), said.out, said.err)
+
+
 class CommandLine:
     """Runs a command line in this process, in `folder`, where no data and no models are kept."""
 
@@ -64,9 +74,4 @@ class CommandLine:
         monkeypatch.setenv("CLSIM_DEBUG", "")
 
     def __call__(self, *arguments: object) -> Said:
-        self._monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = self._capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return Said(int(left.value.code or 0), said.out, said.err)
+        return call(self._monkeypatch, self._capsys, *arguments)

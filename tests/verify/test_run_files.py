@@ -1,12 +1,10 @@
 import copy
 import json
 import random
-import sys
 
 import pytest
 from verify.tampering import edit
 
-from clsim import cli
 from clsim.errors import UserError
 from clsim.verify import read_run, verify
 from clsim.verify.run_files import parse_json
@@ -28,21 +26,6 @@ BROKEN = {
     "top": lambda text: "[1]",
     "a number": lambda text: "7",
 }
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.mark.parametrize("name", ["results.json", "sessions.jsonl"])

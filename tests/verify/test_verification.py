@@ -1,10 +1,8 @@
 import json
-import sys
 
 import pytest
 from verify.tampering import differing, edit
 
-from clsim import cli
 from clsim.store import Results
 from clsim.verify import verify
 from clsim.verify.show import show
@@ -53,21 +51,6 @@ OF_KIND = {
     | {"matrix of recall@1 from features", "matrix and its two directions", "service from features"}
     | {"train captions", "test captions", "weights file small", "weights file large"},
 }
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["clsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.mark.parametrize("kind", KINDS)
