@@ -26,6 +26,7 @@ from clsim.origins import (
     test_images,
     weights_files,
 )
+from clsim.recipes import find_metric
 
 if TYPE_CHECKING:
     from clsim.config import Scenario
@@ -275,6 +276,7 @@ def _hashes(prepared: Prepared) -> dict[str, str]:
     if scenario is not None:
         hashes["scenario file"] = hashlib.sha256(scenario.to_yaml().encode()).hexdigest()
         hashes["strategy file"] = sha256_of(scenario.selected_strategy.path)
+        hashes |= {f"metric {name}": sha256_of(find_metric(name)) for name in scenario.evaluation.metrics}
         hashes |= {key: sha256_of(path) for key, path in weights_files(scenario, arriving).items()}
     return hashes | {"clsim source": source_sha256()}
 

@@ -8,18 +8,23 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from avalanche.evaluation import PluginMetric
+
 from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation, Evaluation
 from clsim.confused import confused_classes
 from clsim.errors import UserError
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.metrics.cross_test import CrossTests
+from clsim.metrics.own import own_figures
 from clsim.metrics.pair_tests import PairTests
 from clsim.metrics.service import ServiceView
 from clsim.metrics.training_curve import TrainingCurve
 from clsim.metrics.version_tests import VersionTests
 from clsim.plugins import ModelReplacement
 from clsim.prepare import Prepared
+from clsim.recipes import find_metric, load_metric
+from clsim.seeding import seeded
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
@@ -56,26 +61,29 @@ class Measured:
         accuracy: over the test images of the stream; ``None`` where nothing is classified.
         curve: loss and accuracy of every epoch; ``None`` where nothing is classified.
         versions: what one version of the model makes of another's features, where that is asked for.
+        asked: further metrics, that the scenario names.
 
     """
 
     accuracy: ClassAccuracy | None
     curve: TrainingCurve | None
     versions: VersionTests | None
+    asked: tuple[PluginMetric[Any], ...] = ()
 
     @classmethod
     def of(cls, prepared: Prepared, path: Path) -> Measured:
         """The metrics that a scenario asks for; of a strategy composed in Python, those that it brings.
 
         Raises:
-            UserError: what is asked for does not suit the images.
+            UserError: what is asked for does not suit the images, or a metric's file does not give one.
 
         """
-        stream = prepared.stream
+        stream, asked = prepared.stream, _asked(prepared)
         if isinstance(stream, TextStream):
-            measured = cls(None, None, _pair_tests(prepared, stream, path))
+            measured = cls(None, None, _pair_tests(prepared, stream, path), asked)
         else:
-            measured = cls(ClassAccuracy(len(stream.class_names)), TrainingCurve(), _cross_tests(prepared, path))
+            accuracy = ClassAccuracy(len(stream.class_names))
+            measured = cls(accuracy, TrainingCurve(), _cross_tests(prepared, path), asked)
         if measured.versions is not None and prepared.scenario is not None:
             measured.versions.similarities = prepared.scenario.evaluation.memory * MIB
         return measured
@@ -83,8 +91,15 @@ class Measured:
     def attach(self, strategy: Strategy) -> None:
         """Has the strategy's evaluations fill them."""
         present = strategy.evaluator.metrics
-        ours = (self.accuracy, self.curve, self.versions)
-        present += [metric for metric in ours if metric is not None and metric not in present]
+        present += [metric for metric in (*self._ours(), *self.asked) if metric not in present]
+
+    def _ours(self) -> list[PluginMetric[Any]]:
+        return [metric for metric in (self.accuracy, self.curve, self.versions) if metric is not None]
+
+    def own_record(self, strategy: Strategy) -> dict[str, float | None]:
+        """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
+        ours = self._ours()
+        return own_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
 
     def training_record(self) -> dict[str, list[float | None]] | None:
         """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
@@ -156,6 +171,27 @@ def replacement_records(strategy: Strategy, stream: Stream | TextStream, session
         if isinstance(plugin, ModelReplacement)
         for performed in plugin.performed
     ]
+
+
+def _asked(prepared: Prepared) -> tuple[PluginMetric[Any], ...]:
+    """The metrics whose files the scenario names."""
+    names = prepared.scenario.evaluation.metrics if prepared.scenario else []
+    return tuple(metric for name in names for metric in _made(find_metric(name), prepared))
+
+
+def _made(path: Path, prepared: Prepared) -> list[PluginMetric[Any]]:
+    build = load_metric(path)
+    try:
+        with seeded(prepared.seed):  # so that what it may draw changes nothing else
+            made = build(prepared.stream)
+    except Exception as error:
+        raise UserError(f"build() fails: {type(error).__name__}: {error}", where=str(path)) from error
+    metrics = list(made) if isinstance(made, list | tuple) else [made]
+    for metric in metrics:
+        if not isinstance(metric, PluginMetric):
+            what = f"build() gives a value of type {type(metric).__name__}, which is no metric"
+            raise UserError(what, where=str(path), fix="return an avalanche.evaluation.PluginMetric, or a list of them")
+    return metrics
 
 
 def _cross_tests(prepared: Prepared, path: Path) -> VersionTests | None:

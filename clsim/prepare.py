@@ -142,7 +142,7 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
 
 
 _WEIGHTS = ("strategy.pretrained", "strategy.backbone")
-_EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size", "memory")  # the rest goes by the data set
+_EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size", "memory", "metrics")  # the rest goes by the data set
 
 
 def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:

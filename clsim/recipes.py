@@ -1,7 +1,7 @@
-"""Finds scenarios and strategies by name or path: the user's desk first, then the shipped one.
+"""Finds scenarios, strategies and metrics by name or path: the user's desk first, then the shipped one.
 
-A name is looked for in ``./scenarios`` or ``./strategies`` and then among the files that came with clsim,
-which lie beside the package in a checkout and inside it in an installed wheel. Imports no torch.
+A name is looked for in ``./scenarios``, ``./strategies`` or ``./metrics`` and then among the files that came with
+clsim, which lie beside the package in a checkout and inside it in an installed wheel. Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from typing import Any, Literal
 from clsim.errors import UserError
 from clsim.words import suggestion
 
-Kind = Literal["scenarios", "strategies", "scenarios/sweeps"]
+Kind = Literal["scenarios", "strategies", "scenarios/sweeps", "metrics"]
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "scenarios": (".yaml", ".yml"),
     "strategies": (".py",),
     "scenarios/sweeps": (".yaml", ".yml"),
+    "metrics": (".py",),
 }
-_ONE: dict[Kind, str] = {"scenarios": "scenario", "strategies": "strategy", "scenarios/sweeps": "sweep"}
+_ONE: dict[Kind, str] = {
+    "scenarios": "scenario",
+    "strategies": "strategy",
+    "scenarios/sweeps": "sweep",
+    "metrics": "metric",
+}
 
 
 def shipped(kind: Kind) -> Path:
@@ -51,6 +57,15 @@ def find_strategy(name_or_path: str | Path) -> Path:
     return _find("strategies", str(name_or_path))
 
 
+def find_metric(name_or_path: str | Path) -> Path:
+    """The file of a metric of one's own; clsim's are always measured, and have no files to name.
+
+    Raises:
+        UserError: there is none of that name; names the nearest.
+    """
+    return _find("metrics", str(name_or_path))
+
+
 def find_sweep(name_or_path: str | Path) -> Path:
     """The file of a sweep; those with a name lie in ``scenarios/sweeps``.
 
@@ -76,8 +91,17 @@ def load_strategy(path: Path) -> Callable[..., Any]:
     Raises:
         UserError: executing it fails, or it has no ``build``; the cause is chained.
     """
+    return _load(path, "strategy")
+
+
+def load_metric(path: Path) -> Callable[..., Any]:
+    """The function ``build`` of a metric's file; see :func:`load_strategy`."""
+    return _load(path, "metric")
+
+
+def _load(path: Path, kind: str) -> Callable[..., Any]:
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    module_name = f"clsim_strategy_{path.stem}_{digest}"
+    module_name = f"clsim_{kind}_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise UserError("is not a Python file", where=str(path))

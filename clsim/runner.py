@@ -179,6 +179,7 @@ def _session(prepared: Prepared, session: int, measured: Measured, results: Resu
         "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
+        "metrics": measured.own_record(strategy),
         "training": measured.training_record(),
         "train_seconds": train_seconds,
         "eval_seconds": evaluated - trained,

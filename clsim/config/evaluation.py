@@ -58,6 +58,9 @@ class Evaluation(Block):
     forgetting: bool = Field(default=True, description="measure what was forgotten")
     batch_size: int = Field(default=256, ge=1, description="test images in one forward pass")
     memory: int = Field(default=64, ge=1, description="MiB of similarities held at once where versions are compared")
+    metrics: list[str] = Field(
+        default=[], description="files of metrics of one's own, by path or by name in ./metrics: build(stream)"
+    )
     compatibility: CompatibilityEvaluation | None = Field(
         default=None, description="measure whether features of different versions can be compared"
     )

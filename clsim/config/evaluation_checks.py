@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from clsim.config.evaluation import (
 from clsim.config.finding import Finding, facts_of, whole
 from clsim.config.stream_checks import check_dataset, class_count
 from clsim.config.yaml_lines import KeyPath
+from clsim.errors import UserError
+from clsim.recipes import find_metric
 from clsim.words import suggestion
 
 BLOCK: KeyPath = ("evaluation", "compatibility")
@@ -24,6 +27,7 @@ BLOCK: KeyPath = ("evaluation", "compatibility")
 def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
     """Every finding of the raw blocks."""
     given, service = evaluation.get("compatibility"), evaluation.get("service")
+    yield from _metrics(evaluation.get("metrics"))
     if stream.get("kind") == "text_upgrade":
         yield from _of_pairs(given if isinstance(given, Mapping) else {}, service)
         return
@@ -36,6 +40,25 @@ def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -
     elif given is None and isinstance(service, Mapping):
         what = "evaluation.service: needs evaluation.compatibility, whose images are its queries and gallery"
         yield Finding(("evaluation", "service"), what, "write compatibility: {images: stream}, or the like")
+
+
+def _metrics(names: object) -> Iterator[Finding]:
+    """Files of metrics are there and have what is called; they are read, not run."""
+    for index, name in enumerate(names if isinstance(names, list) else []):
+        if not isinstance(name, str):
+            continue  # told by the schema
+        path: KeyPath = ("evaluation", "metrics", index)
+        try:
+            file = find_metric(name)
+            functions = [node.name for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.FunctionDef)]
+        except UserError as error:
+            yield Finding(path, f"evaluation.metrics: {name}: {error.what}", error.fix)
+        except (OSError, SyntaxError, ValueError, RecursionError) as error:
+            yield Finding(path, f"evaluation.metrics: {name} cannot be read: {type(error).__name__}: {error}")
+        else:
+            if "build" not in functions:
+                what = f"evaluation.metrics: {name} has no function build()"
+                yield Finding(path, what, "write def build(stream) that gives an Avalanche PluginMetric, or several")
 
 
 def _of_pairs(given: Mapping[str, Any], service: object) -> Iterator[Finding]:

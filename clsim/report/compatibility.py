@@ -54,6 +54,12 @@ def diagnostic_sentences(record: Record) -> list[str]:
     return [f"{clean(name).replace('_', ' ')} {value:.1e}" for name, value in known.items() if value is not None]
 
 
+def metric_sentences(record: Record) -> list[str]:
+    """``confidence 0.7313`` for each metric of one's own."""
+    known = {name: finite(value) for name, value in (record.get("metrics") or {}).items()}
+    return [f"{clean(name)} {value:.4g}" for name, value in known.items() if value is not None]
+
+
 def replaced_versions(records: Sequence[Record]) -> frozenset[int]:
     """The versions made by sessions that had a replacement."""
     return frozenset(

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.report.compatibility import diagnostic_sentences, replacement_sentences
+from clsim.report.compatibility import diagnostic_sentences, metric_sentences, replacement_sentences
 from clsim.report.curve import GUTTER, Curve, draw
 from clsim.report.figures import (
     class_ids,
@@ -121,7 +121,7 @@ def _news(record: Record, images: int | None, width: int) -> list[str]:
     if images is not None:
         parts.append(several(images, "image"))
     parts += [*replacement_sentences(record), f"{count(record.get('trainable_parameters'))} trainable parameters"]
-    parts += diagnostic_sentences(record)
+    parts += [*diagnostic_sentences(record), *metric_sentences(record)]
     named = f"{parts[0]} ({class_ids(ids)})"
     if ids and len(packed([named, *parts[1:]], width)) == len(packed(parts, width)):
         parts[0] = named

@@ -9,6 +9,7 @@ from typing import IO, Any, TextIO
 from clsim.report.compatibility import (
     compatibility_figures,
     diagnostic_sentences,
+    metric_sentences,
     replaced_versions,
     replacement_sentences,
 )
@@ -118,7 +119,7 @@ class PlainReporter:
         classes = class_ids(record.get("new_classes") or [])
         parts = [f"new classes: {classes}"] if classes else []
         parts += [f"trainable parameters: {count(record.get('trainable_parameters'))}"]
-        self._line(f"  {'; '.join([*parts, *diagnostic_sentences(record)])}")
+        self._line(f"  {'; '.join([*parts, *diagnostic_sentences(record), *metric_sentences(record)])}")
         self._underway = None
 
     def run_ended(self, results: Results, seconds: float) -> None:

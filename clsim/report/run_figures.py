@@ -42,6 +42,8 @@ AT_THE_END = ("base_accuracy", "novel_accuracy", "harmonic_mean")
 OF_VERSIONS = ("self_test", "negative_flip_rate", "positive_flip_rate")
 PARTS = {"old_old": "old/old", "new_old": "new/old", "new_new": "new/new"}
 LOWER_IS_BETTER = ("performance_drop", "average_forgetting", "negative_flip_rate")
+OWN = "metrics."
+"""Before the name of a metric of one's own, after the last session."""
 _BY_SESSION = re.compile(rf"({ACCURACY}|{SELF_TEST})\.(\d+)")
 
 
@@ -55,6 +57,8 @@ def label_of(key: str) -> str:
     """
     if key in NAMES:
         return NAMES[key]
+    if key.startswith(OWN):
+        return f"{key.removeprefix(OWN)} at the end"
     if by_session := _BY_SESSION.fullmatch(key):
         return f"{by_session[1].replace('_', '-')} after session {by_session[2]}"
     criterion, _, part = key.rpartition(".")
@@ -88,6 +92,7 @@ def figures_of(results: Mapping[str, Any], upgrades_by: str | None = None) -> di
         found |= {key: (results.get("summary") or {}).get(key) for key in SUMMARY}
         found |= {key: last.get(key) for key in AT_THE_END}
         found |= {key: compatibility.get(key) for key in OF_VERSIONS}
+        found |= {f"{OWN}{name}": value for name, value in (last.get("metrics") or {}).items()}
         found["service_accuracy"] = (last.get("service") or {}).get("accuracy")
         if upgrades_by is not None:
             found["update_gain"] = compatibility.get("update_gain")

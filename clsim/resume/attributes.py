@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from avalanche.evaluation.metric_definitions import Metric
 from torch import nn
 
 from clsim.resume.codec import NotStorable, State, is_storable
@@ -22,8 +23,8 @@ class Attributes:
     """Knows what an object was made with, and so which of its attributes have to be stored.
 
     An object with ``state_dict()`` and ``load_state_dict(state)`` says itself what its state is. Of any other the
-    attributes are: numbers, texts, tensors, containers of them and random generators. Functions and what else it was
-    made with (parts of the model, data, other plugins) stay as they are.
+    attributes are: numbers, texts, tensors, containers of them, random generators and Avalanche's metrics. Functions
+    and what else it was made with (parts of the model, data, other plugins) stay as they are.
 
     Args:
         thing: as it is before the run begins.
@@ -35,6 +36,9 @@ class Attributes:
         self.thing = thing
         self._known = {id(each) for each in known}
         self._start: dict[str, Any] = {} if _says_itself(thing) else dict(vars(thing))
+        # Of Avalanche's plugin metrics the part that counts; their class is a protocol, which isinstance does not take.
+        metrics = {name: part for name, part in self._start.items() if Metric in type(part).__mro__}
+        self._parts = {name: Attributes(part, known) for name, part in metrics.items() if part not in known}
 
     def state(self) -> State:
         """What has to be stored.
@@ -54,6 +58,8 @@ class Attributes:
                 found[name] = {"generator": value.get_state()}
             elif _says_itself(value) and not isinstance(value, nn.Module):
                 found[name] = {"state_dict": value.state_dict()}
+            elif name in self._parts and self._parts[name].thing is value:
+                found[name] = {"attributes": self._parts[name].state()}
             elif is_storable(value):
                 found[name] = {"value": value}
             else:
@@ -78,6 +84,8 @@ class Attributes:
                 setattr(self.thing, name, kept["value"])
             elif not hasattr(self.thing, name):
                 raise ValueError(f"{type(self.thing).__name__} has no {name}")
+            elif "attributes" in kept and name in self._parts:
+                self._parts[name].restore(kept["attributes"])
             elif "generator" in kept:
                 getattr(self.thing, name).set_state(kept["generator"])
             else:

@@ -62,6 +62,7 @@ class SessionShape(Shape):
     forgetting: ForgettingShape | None
     compatibility: CompatibilityShape | None
     service: ServiceShape | None
+    metrics: dict[str, float | None] = {}
 
 
 class ResultsShape(Shape):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 from clsim.config import Scenario
 from clsim.config.scenario import strategy_name
@@ -22,7 +24,7 @@ from clsim.origins import (
     test_images,
     weights_file,
 )
-from clsim.recipes import find_strategy
+from clsim.recipes import find_metric, find_strategy
 from clsim.verify.check import Check, agrees, compared, compared_hash, differs, not_checked
 from clsim.verify.run_files import RunFiles
 
@@ -54,6 +56,7 @@ def check_sources(run: RunFiles) -> Iterator[Check]:
         yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
         return
     yield _strategy(run, run.scenario)
+    yield from (_metric(run, name) for name in run.scenario.evaluation.metrics)
     yield from _lists(run, run.scenario)
     yield from _data(run, run.scenario)
     for key in hashes:
@@ -73,9 +76,24 @@ def _strategy(run: RunFiles, scenario: Scenario) -> Check:
     if strategy_name(scenario.strategy) != run.manifest["strategy"]:
         return differs(what, f"{scenario.strategy} in scenario.yaml, {run.manifest['strategy']} in the manifest")
     try:
-        return compared_hash(what, noted, sha256_of(find_strategy(scenario.strategy)))
+        path = find_strategy(scenario.strategy)
     except UserError as error:
         return not_checked(what, error.what)
+    return _file(what, noted, path)
+
+
+def _metric(run: RunFiles, name: str) -> Check:
+    what = f"metric {name}"
+    try:
+        path = find_metric(name)
+    except UserError as error:
+        return not_checked(what, error.what)
+    return _file(what, run.manifest["hashes"].get(what), path)
+
+
+def _file(what: str, noted: Any, path: Path) -> Check:
+    try:
+        return compared_hash(what, noted, sha256_of(path))
     except OSError as error:
         return not_checked(what, f"it cannot be read ({error.strerror})")
 

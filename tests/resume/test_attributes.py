@@ -2,6 +2,7 @@ from functools import partial
 
 import pytest
 import torch
+from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics
 from torch import nn
 
 from clsim.resume.attributes import Attributes
@@ -72,6 +73,24 @@ def test_generators_and_parts_that_say_themselves_are_given_back_in_place():
     assert torch.equal(torch.rand(3, generator=draw), wanted)
     assert fresh.schedule is schedule
     assert schedule.n == 4
+
+
+def test_metrics_of_avalanche_go_on_counting():
+    accuracy, again = accuracy_metrics(stream=True)[0], accuracy_metrics(stream=True)[0]
+    attributes = Attributes(accuracy)
+    accuracy._metric.update(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 0]))
+    Attributes(again).restore(attributes.state())
+    again._metric.update(torch.tensor([1]), torch.tensor([1]))
+    assert again.result() == 3 / 4
+
+
+def test_what_avalanche_remembers_of_earlier_sessions_is_kept():
+    first, again = forgetting_metrics(stream=True)[0], forgetting_metrics(stream=True)[0]
+    attributes = Attributes(first)
+    first.forgetting.update(0, 0.9, initial=True)
+    Attributes(again).restore(attributes.state())
+    again.forgetting.update(0, 0.5)
+    assert again.forgetting.result() == pytest.approx({0: 0.4})
 
 
 @pytest.mark.parametrize(

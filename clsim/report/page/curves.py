@@ -44,6 +44,17 @@ def accuracy_charts(run: LeftRun) -> tuple[Chart, ...]:
     )
 
 
+def own_charts(records: Records) -> tuple[Chart, ...]:
+    """Metrics of one's own, a chart each: what they measure, and in what, nobody but their author knows."""
+    names = list(dict.fromkeys(name for record in records for name in record.get("metrics") or {}))
+    return with_figures(
+        [
+            Chart(f"metric_{number}", name, SESSION, "value", (by_session(records, name, "metrics", name),), "number")
+            for number, name in enumerate(names, start=1)
+        ]
+    )
+
+
 def training_charts(records: Records) -> tuple[Chart, ...]:
     """Loss and accuracy of every epoch, sessions one after another."""
     starts, epochs = [], 1

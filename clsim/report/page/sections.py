@@ -48,6 +48,7 @@ def sections(run: LeftRun) -> list[Section]:
         Section("Forgetting", curves.forgetting_charts(records)),
         Section("Compatibility of versions", compatibility(run)),
         Section("Search service", curves.service_charts(records)),
+        Section("Metrics of one's own", curves.own_charts(records)),
         Section("Training", curves.training_charts(records)),
         Section("Classes that are confused", () if worst is None else (worst,)),
         Section("Time and memory", curves.cost_charts(records)),

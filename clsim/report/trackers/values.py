@@ -11,6 +11,7 @@
 | ``seconds/train``, ``seconds/evaluation`` | |
 | ``seen_classes``, ``new_classes``, ``replacements`` | how many |
 | ``iterations``, ``images_trained``, ``trainable_parameters``, ``peak_memory_bytes``, ``diagnostics/...`` | |
+| ``metrics/...`` | metrics of one's own |
 | ``summary/final_accuracy``, ... | of the whole run, once it is complete |
 | ``loss``, ``images_per_second`` | while it trains |
 
