@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clsim.errors import UserError
-from clsim.report.comparison import comparison
+from clsim.report.series_table import series_table
 from clsim.store import Results
 from clsim.sweep.board import Board
 from clsim.sweep.job import Job
@@ -42,7 +42,7 @@ def compare(console: Console, jobs: Sequence[Job], board: Board) -> None:
     for job in jobs:
         rows.setdefault(job.strategy, []).append(job)
     scenario = jobs[0].scenario
-    comparison(
+    series_table(
         console,
         [{"strategy": name, "seeds": [_results(job, board) for job in group]} for name, group in rows.items()],
         upgrades_by=scenario.upgrades_by,

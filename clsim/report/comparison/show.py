@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from clsim.comparison.comparison import Comparison
-from clsim.comparison.formats import csv_rows, latex, markdown
-from clsim.comparison.tables import Table, columns_of, tables_of
+from clsim.report.comparison.comparison import Comparison
+from clsim.report.comparison.formats import csv_rows, latex, markdown
+from clsim.report.comparison.tables import Table, columns_of, tables_of
 from clsim.report.console import make_console
 from clsim.report.figures import several
 from clsim.report.panels import stand_in_notice

@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import pytest
-from comparison.conftest import OURS, THEIRS, Make
+from handmade import OURS, THEIRS, Make
 from rich.console import Console
 from world import CommandLine, make_world
 
 import clsim as package
-from clsim.comparison.show import _show_text
+from clsim.report.comparison.show import _show_text
 
 HOSTILE = "=a|b_&%$#{}~^\\<b>[red]\x1b[2J\u202e"
 MISSING = {"scenario": "cifar_fscil", "because": "no data"}
@@ -175,7 +175,7 @@ def test_a_real_series_of_two_strategies_and_three_seeds(clsim: CommandLine, tmp
 
 
 def test_the_commands_of_the_readme(clsim: CommandLine, make: Make) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     options = re.findall(r"^clsim compare runs/shapes_fscil/\*/\*([^#>\n]*)", readme, flags=re.MULTILINE)
     paths = [make(name, seed, [0.9, 0.1 * seed]) for name in ("cpe_clip", "zero_shot") for seed in (1, 2)]
     assert len(options) >= 4

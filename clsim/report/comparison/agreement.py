@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from clsim.comparison.runs import Run
 from clsim.config.scenario import Scenario
 from clsim.config.seeds import DRAWN, DRAWN_BY
 from clsim.errors import UserError, UserErrors
 from clsim.manifest import NO_MATTER, flat
+from clsim.report.comparison.runs import Run
 from clsim.words import short
 
 SAME_DATA = ("train images", "test images", "train captions", "test captions")

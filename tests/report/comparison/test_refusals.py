@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison.conftest import Make
+from handmade import Make
 
 import clsim
 from clsim.errors import UserError, UserErrors

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clsim.comparison.agreement import circumstances
-from clsim.comparison.runs import Run
 from clsim.metrics.seeds import EXACT
+from clsim.report.comparison.agreement import circumstances
+from clsim.report.comparison.runs import Run
 
 Compared = tuple[str, str, list[int]]
 """Two strategies and the seeds that both have."""

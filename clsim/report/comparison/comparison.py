@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsim.comparison.agreement import check_agreement
-from clsim.comparison.notes import notes_on
-from clsim.comparison.pairs import Pair, Strategy, pairs_of
-from clsim.comparison.runs import Run, read_runs
 from clsim.config.evaluation import Published
 from clsim.errors import UserError
 from clsim.metrics.compatibility import update_gain
 from clsim.metrics.seeds import spread
+from clsim.report.comparison.agreement import check_agreement
+from clsim.report.comparison.notes import notes_on
+from clsim.report.comparison.pairs import Pair, Strategy, pairs_of
+from clsim.report.comparison.runs import Run, read_runs
 from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
 from clsim.report.upgrades import REFERENCES
 from clsim.words import nearest
