@@ -59,7 +59,7 @@ def maker(folder: Path) -> Make:
     """`maker(folder)("ours", 1, [0.9, 0.7])` gives the directory of a run with these accuracies, in `folder`.
 
     Further arguments: `status`, `scenario` (changes of `FSCIL`), `hashes` (changes), `manifest` (changes),
-    `matrix` (of an upgrade), `name` of the directory.
+    `matrix` (of an upgrade), `validation` (of ``results.json``), `name` of the directory.
     """
 
     def run(strategy: str, seed: int, accuracies: list[float], **told: Any) -> Path:
@@ -80,6 +80,7 @@ def maker(folder: Path) -> Make:
             "format": 1,
             **shared,
             "status": whole,
+            "validation": told.get("validation"),
             "sessions": sessions,
             "summary": summary if accuracies else {},
             "accuracy_matrix": [session["accuracy_by_session"] for session in sessions],

@@ -12,7 +12,7 @@ from clsim.errors import UserError
 from clsim.metrics.compatibility import update_gain
 from clsim.metrics.seeds import spread
 from clsim.report.comparison.agreement import check_agreement
-from clsim.report.comparison.notes import notes_on
+from clsim.report.comparison.notes import on_differences, on_runs
 from clsim.report.comparison.pairs import Pair, Strategy, pairs_of
 from clsim.report.comparison.runs import Run, read_runs
 from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
@@ -36,20 +36,29 @@ class Comparison:
         scenario: its name, or their names.
         confidence: of the intervals.
         stands_in_for: why a stand-in ran, where one did.
+        validation: the held-out training images that the runs were measured on; ``None``: test images.
         strategies: in the order in which they were named.
         pairs: of strategies that were compared.
         published: rows of papers by method, those of methods that did not run too.
-        notes: what to know of all this.
+        on_runs: what to know of the runs.
+        on_differences: what to know of the pairs.
 
     """
 
     scenario: str
     confidence: float
     stands_in_for: dict[str, Any] | None
+    validation: dict[str, Any] | None
     strategies: list[Strategy]
     pairs: list[Pair]
     published: dict[str, PublishedRow]
-    notes: list[str]
+    on_runs: list[str]
+    on_differences: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of all this."""
+        return [*self.on_runs, *self.on_differences]
 
     @property
     def figures(self) -> list[str]:
@@ -73,6 +82,7 @@ class Comparison:
             "scenario": self.scenario,
             "confidence": self.confidence,
             "stands_in_for": self.stands_in_for,
+            "validation": self.validation,
             "labels": {key: label_of(key) for key in self.figures},
             "strategies": [
                 {
@@ -143,14 +153,17 @@ def compare(
         raise UserError(f"none of the runs is of '{against}'", where="--against", fix=fix)
     pairs = pairs_of(strategies, confidence, against)
     stands_in = next((run.results["stands_in_for"] for run in runs if run.results["stands_in_for"]), None)
+    compared = [(pair.first, pair.second, pair.seeds) for pair in pairs]
     return Comparison(
         scenario=", ".join(dict.fromkeys(str(run.results["scenario"]) for run in runs)),
         confidence=confidence,
         stands_in_for=stands_in,
+        validation=runs[0].validation,
         strategies=strategies,
         pairs=pairs,
         published=_published(runs),
-        notes=list(notes_on(runs, [(pair.first, pair.second, pair.seeds) for pair in pairs])),
+        on_runs=list(on_runs(runs)),
+        on_differences=list(on_differences(runs, compared)),
     )
 
 
@@ -178,7 +191,12 @@ def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _published(runs: Sequence[Run]) -> dict[str, PublishedRow]:
-    """The rows of the scenario; of those that runs tell differently, the first one's."""
+    """The rows of the scenario; of those that runs tell differently, the first one's.
+
+    They are of test images: beside figures of others there are none.
+    """
+    if runs[0].validation:
+        return {}
     rows: dict[str, Published] = {}
     for run in runs:
         rows = {**(run.scenario.published if run.scenario else {}), **rows}

@@ -46,6 +46,12 @@ class Run:
         return int(self.results["seed"])
 
     @property
+    def validation(self) -> dict[str, Any] | None:
+        """The held-out training images that it was measured on, by share and seed; ``None``: test images."""
+        asked = self.scenario.validation if self.scenario else None
+        return self.results.get("validation") or (asked.model_dump() if asked else None)
+
+    @property
     def sessions(self) -> int:
         """That have ended."""
         return len(self.results["sessions"])

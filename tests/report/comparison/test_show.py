@@ -14,7 +14,7 @@ from rich.console import Console
 from world import CommandLine, make_world
 
 import clsim as package
-from clsim.report.comparison.show import _show_text
+from clsim.report.comparison.show import show_text
 
 HOSTILE = "=a|b_&%$#{}~^\\<b>[red]\x1b[2J\u202e"
 MISSING = {"scenario": "cifar_fscil", "because": "no data"}
@@ -105,6 +105,16 @@ def test_a_stand_in_is_said_aloud(clsim: CommandLine, make: Make, form: str) -> 
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
+def test_held_out_images_are_said(clsim: CommandLine, make: Make, form: str) -> None:
+    option = ["--json"] if form == "json" else ["--format", form]
+    held = {"share": 0.2, "seed": 0, "images": 80, "classes": 4}
+    said = clsim("compare", make("ours", 1, [0.9, 0.8], validation=held), *option)
+    assert "Measured on 80 training images of 4 classes" in (said.err if form == "csv" else said.out)
+    if form == "text":
+        assert said.out.startswith("VALIDATION: Measured on 80 training images")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
 def test_hostile_names(clsim: CommandLine, make: Make, form: str) -> None:
     published = {"published": {HOSTILE: {"ac": 0.5, "source": HOSTILE}}}
     paths = [make(name, seed, [0.9, 0.8], scenario=published) for name in (HOSTILE, "session") for seed in (1, 2)]
@@ -132,7 +142,7 @@ def test_on_terminals_nothing_is_cut_and_names_are_text(make: Make) -> None:
     found = package.compare(paths)
     for width in (70, 100, 160):
         console = Console(file=io.StringIO(), width=width, force_terminal=True, record=True)
-        _show_text(found, console)
+        show_text(found, console)
         lines = console.export_text().splitlines()
         text = "\n".join(lines)
         assert "…" not in text and max(map(len, lines)) <= width
