@@ -95,7 +95,7 @@ def latex(table: Table) -> str:
 
     """
     kinds = "".join("r" if numeric else "l" for numeric in table.numeric)
-    rows = [" & ".join(_latex(_marked(cell)) for cell in row) + r" \\" for row in table.rows]
+    rows = [" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows]
     heading = " & ".join(map(_latex, table.headings)) + r" \\"
     lines = [f"% {_latex(text)}" for text in (table.title, *table.notes)]
     lines += [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", heading, r"\midrule", *rows]
@@ -129,6 +129,12 @@ def _plain(cell: Cell) -> str:
 
 def _marked(cell: Cell) -> str:
     return f"{cell.text}▽" if cell.mark == "low" else cell.text
+
+
+def _latex_cell(cell: Cell) -> str:
+    """A figure's minus sign is one, not a hyphen."""
+    text = _latex(_marked(cell))
+    return f"$-${text[1:]}" if cell.value is not None and text.startswith("-") else text
 
 
 def _latex(text: str) -> str:
