@@ -14,7 +14,7 @@ from clsim.metrics.seeds import spread
 from clsim.report.comparison.agreement import check_agreement
 from clsim.report.comparison.notes import on_differences, on_runs
 from clsim.report.comparison.pairs import Pair, Strategy, pairs_of
-from clsim.report.comparison.runs import Run, read_runs
+from clsim.report.comparison.runs import Run, check_once, read_runs
 from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
 from clsim.report.upgrades import REFERENCES
 from clsim.words import nearest
@@ -145,6 +145,7 @@ def compare(
     folders = [paths] if isinstance(paths, str | Path) else paths
     runs = read_runs([Path(path) for path in folders], incomplete=incomplete)
     check_agreement(runs)
+    check_once(runs)  # two that differ have been told by what differs
     strategies = [_strategy(name, runs, confidence) for name in dict.fromkeys(run.strategy for run in runs)]
     names = [strategy.name for strategy in strategies]
     if against is not None and against not in names:

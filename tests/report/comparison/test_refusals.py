@@ -136,6 +136,10 @@ def test_one_seed_twice(make: Make) -> None:
     fix = "\n  name one of them"
     assert problems([first, second]) == [f"{second}: ours with seed 1 is here, and in {first} too{fix}"]
     assert problems([first, first]) == [f"{first}: ours with seed 1 is here, and in {first} too{fix}"]
+    other = make("ours", 1, ROW, scenario={"strategies": {"ours": {"lr": 0.2}}})
+    assert problems([first, second, other]) == [
+        f"{other}: not of one experiment: scenario strategies.ours.lr: 0.2 here, 0.1 in {first}"
+    ]
 
 
 def test_runs_that_are_not_complete(make: Make) -> None:
