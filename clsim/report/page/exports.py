@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clsim.files import atomic
@@ -40,7 +41,7 @@ LATEX = {
 def write_tables(runs: Sequence[LeftRun], folder: Path) -> Iterator[Path]:
     """Writes every table, and the figures of every chart, in all three forms; yields each path."""
     for name, part in named_parts(runs):
-        table = part.table if isinstance(part, Chart) else part
+        table = replace(part.table, notes=part.notes) if isinstance(part, Chart) else part
         if table.name in LEFT_OUT:
             continue
         for ending, form in (("tex", latex), ("md", markdown), ("csv", comma_separated)):

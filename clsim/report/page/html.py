@@ -16,8 +16,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from clsim.files import atomic
-from clsim.report.figures import percent
-from clsim.report.page.content import Chart, Line, Table
+from clsim.report.page.content import Chart, Line, Table, Unit, figure
 from clsim.report.page.left import LeftRun, heading
 from clsim.report.page.sections import compared, headlines, sections
 from clsim.report.page.tables import what_ran
@@ -94,7 +93,7 @@ def _traces(chart: Chart) -> Iterator[dict[str, Any]]:
         if chart.bars:
             yield trace | {"type": "bar", "marker": {"color": colour}}
             continue
-        trace |= _bounds(line, colour)
+        trace |= _bounds(line, chart.unit, colour)
         dash = DASHES[number % len(DASHES)] if line.reference else "solid"
         yield trace | {
             "type": "scatter",
@@ -104,14 +103,15 @@ def _traces(chart: Chart) -> Iterator[dict[str, Any]]:
         }
 
 
-def _bounds(line: Line, colour: str) -> dict[str, Any]:
+def _bounds(line: Line, unit: Unit, colour: str) -> dict[str, Any]:
     """Bars from bound to bound, which are also told with the point; nothing where there are none."""
     if not any(line.bounds):
         return {}
     known = [(y, *bound) if y is not None and bound else None for y, bound in zip(line.y, line.bounds, strict=True)]
     bars = {"array": [p and p[2] - p[0] for p in known], "arrayminus": [p and p[0] - p[1] for p in known]}
     look = {"type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 5}
-    told = [f", {percent(p[1])} to {percent(p[2])}" if p else "" for p in known]
+    sign = "%" if unit == "percent" else ""
+    told = [f", {figure(p[1], unit).text}{sign} to {figure(p[2], unit).text}{sign}" if p else "" for p in known]
     return {"error_y": {**look, **bars}, "customdata": told}
 
 

@@ -218,6 +218,7 @@ def test_tables_for_papers_have_them(two: list[Path], tmp_path: Path) -> None:
     assert float(ours["95 % from"]) == pytest.approx(0.6703172, abs=1e-7)
     by_session = list(csv.DictReader((folder / "strategies_accuracy.csv").open(newline="")))
     assert float(by_session[2]["ours, to"]) == pytest.approx(0.7696828, abs=1e-7)
+    assert r"% bars: 95 \% intervals of the mean" in (folder / "strategies_accuracy.tex").read_text()
     text = (folder / "differences.tex").read_text()
     assert r"final accuracy & theirs - ours & 3 & $-$8.00 & 2.00 & $-$12.97 & $-$3.03 & 0.0202 & 0.2500 \\" in text
     assert "% p (t): two-sided paired t-test over common seeds" in text
