@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clsim.comparison import Comparison, compare
     from clsim.config import Scenario, load_scenario
+    from clsim.report.comparison import Comparison, compare
     from clsim.runner import run
     from clsim.store import Results
     from clsim.training import Strategy
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Results", "Scenario", "Strategy", "compare", "load_scenario", "run"]
 
 _HOMES = {
-    "Comparison": "clsim.comparison",
+    "Comparison": "clsim.report.comparison",
     "Results": "clsim.store",
     "Scenario": "clsim.config",
     "Strategy": "clsim.training",
-    "compare": "clsim.comparison",
+    "compare": "clsim.report.comparison",
     "load_scenario": "clsim.config",
     "run": "clsim.runner",
 }

@@ -247,8 +247,8 @@ def compare(
 
     if json and format_ != "text":
         raise UserError("--json and --format exclude each other")
-    from clsim.comparison import compare as compare_runs
-    from clsim.comparison.show import show
+    from clsim.report.comparison import compare as compare_runs
+    from clsim.report.comparison.show import show
 
     show(compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete), "json" if json else format_)
 

@@ -193,9 +193,9 @@ def _key(change: str) -> str:
 
 def _compare(finished: list[list[Results]], ran: Scenario) -> None:
     """Print what `finished` says side by side; what kind of stream it was only the scenario that `ran` knows."""
-    from clsim.report.comparison import comparison
+    from clsim.report.series_table import series_table
 
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    comparison(make_console(), rows, upgrades_by=ran.upgrades_by)
+    series_table(make_console(), rows, upgrades_by=ran.upgrades_by)

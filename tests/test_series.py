@@ -143,7 +143,7 @@ def test_the_comparison_is_told_of_upgrades_by_the_scenario_that_ran(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr("clsim.report.comparison.comparison", lambda *_, upgrades_by: told.append(upgrades_by))
+    monkeypatch.setattr("clsim.report.series_table.series_table", lambda *_, upgrades_by: told.append(upgrades_by))
     Path("scenarios/new.yaml").write_text(UPGRADE)
     for name in ("new", "test"):
         run_series(load_scenario(name), seeds=[1])

@@ -16,7 +16,7 @@ from clsim.config import load_scenario
 from clsim.data.images import DataSet
 from clsim.errors import UserErrors
 from clsim.prepare import make_stream, prepare, stand_in_for
-from clsim.report.comparison import comparison
+from clsim.report.series_table import series_table
 from clsim.report.terminal import RichReporter
 from clsim.runner import simulate
 
@@ -222,5 +222,5 @@ def test_a_terminal_says_so_too():
     assert lines[0] == lines[-1] == f"VALIDATION  {SENTENCE}"
     out.truncate(0)
     seeds = [{"scenario": "s", "summary": {"final_accuracy": 0.5}, "validation": info.validation}]
-    comparison(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
+    series_table(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
     assert SENTENCE in out.getvalue()

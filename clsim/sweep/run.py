@@ -107,15 +107,17 @@ def _stop_if_asked(interruption: Interruption, board: Board) -> None:
 
 
 def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -> int:
-    """The comparison, and which runs are missing in it."""
-    if mode != "json":
-        from clsim.sweep.conclude import conclude
+    """The comparison, which runs are missing in it, and pages of them."""
+    from clsim.sweep.conclude import conclude, leave_pages
 
-        conclude(make_console(), jobs, board, chosen=bool(board.chosen))
+    chosen = bool(board.chosen)
+    if mode != "json":
+        conclude(make_console(), jobs, board, chosen=chosen)
     missing = [state for state in board.states.values() if state.standing != "complete"]
     for state in missing:
         because = f": {state.why}" if state.why else ""
         watcher.note(f"{state.job.name}: {state.standing}{because}; see {board.log(state.job)}")
+    leave_pages(jobs, board, watcher.note, chosen=chosen)
     unchosen = any(entry["changes"] is None for entry in board.chosen)
     watcher.ended(board)
     return FAILED if missing or unchosen else DONE

@@ -73,6 +73,7 @@ class ResultsShape(Shape):
     seed: int
     status: Literal["complete", "interrupted", "failed"]
     stands_in_for: dict[str, Any] | None
+    validation: dict[str, Any] | None = None
     sessions: list[SessionShape]
     summary: dict[str, Any]
     accuracy_matrix: list[list[Share]]

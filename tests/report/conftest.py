@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import Make, maker, two_strategies
 from published import HOC
 from rich.console import Console, RenderableType
 
@@ -213,3 +215,15 @@ def missing() -> dict[str, str]:
         "because": "cifar100 is not here.",
         "fix": "run `clsim data fetch cifar100`.",
     }
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """`make("ours", 1, [0.9, 0.7])` gives the directory of a run made by hand; see :func:`handmade.maker`."""
+    return maker(tmp_path)
+
+
+@pytest.fixture
+def two(make: Make) -> list[Path]:
+    """Two strategies over three seeds."""
+    return two_strategies(make)

@@ -62,6 +62,6 @@ def test_reporting_needs_no_torch_and_plain_lines_no_rich() -> None:
         "import sys, io; from clsim.report.console import make_reporter;"
         "make_reporter('auto', io.StringIO());"
         "assert 'rich' not in sys.modules, 'rich';"
-        "import clsim.report.terminal, clsim.report.comparison; assert 'torch' not in sys.modules, 'torch'"
+        "import clsim.report.terminal, clsim.report.series_table; assert 'torch' not in sys.modules, 'torch'"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

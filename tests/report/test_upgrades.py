@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clsim.report.comparison import comparison
 from clsim.report.console import make_console
+from clsim.report.series_table import series_table
 from clsim.report.upgrades import further_criteria, last_upgrade, upgrades
 
 Rows = list[list[float]]
@@ -172,7 +172,7 @@ def test_the_comparison_shows_upgrades_where_it_is_told_to(missing: dict[str, st
     rows = [{"strategy": "bct", "seeds": [{**BCT["seeds"][0], "stands_in_for": missing}]}]
     for criterion in ("cmc@1", None):
         stream = io.StringIO()
-        comparison(make_console(stream), rows, upgrades_by=criterion)
+        series_table(make_console(stream), rows, upgrades_by=criterion)
         lines = stream.getvalue().splitlines()
         assert ("upgrade, by cmc@1" in lines) == (criterion is not None)
         assert lines[-1].startswith("STAND-IN:")

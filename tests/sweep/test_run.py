@@ -30,10 +30,12 @@ def test_a_sweep_from_beginning_to_end(desk):
     assert (other["state"], other["attempts"], other["why"]) == ("failed", 2, "failed: RuntimeError: as it was told to")
     assert "steady/as_it_is/seed1: ended by SIGKILL; it goes on from where it was" in said.out
     assert "see sweeps/sweep/logs/things/other/as_it_is/seed1.log" in said.out
-    assert [line.split()[:2] for line in said.out.splitlines() if line.strip().startswith(("steady", "other"))] == [
-        ["steady", "1"],
-        ["other", "0"],
-    ]
+    compared = desk.clsim("compare", "sweeps/sweep/things/steady/as_it_is/seed1")
+    assert compared.out in said.out
+    assert "other: 0 of 1 run complete; missing here: seed 1 (failed)" in said.out
+    page = "sweeps/sweep/things/report.html"
+    assert f"page: {page}" in said.out
+    assert "failed" in (desk.root / page).read_text(encoding="utf-8")
     log = (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
     assert log.count("$ clsim run") == 2
     assert "going on in session 0, after 4 iterations" in log

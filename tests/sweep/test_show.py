@@ -9,7 +9,6 @@ from desk import make_desk
 from rich.console import Console
 
 from clsim.sweep.board import Board
-from clsim.sweep.conclude import conclude
 from clsim.sweep.load import load_sweep
 from clsim.sweep.show import JsonWatcher, LiveWatcher, PlainWatcher, make_watcher, table, tally
 
@@ -129,21 +128,3 @@ def test_a_terminal(board):
     console = Console(file=io.StringIO(), width=120)
     console.print(table(made, 30))
     assert len(console.file.getvalue().splitlines()) == 7
-
-
-def test_a_table_for_every_point_with_what_has_none_in_each(board):
-    made, _, jobs = board(PlainWatcher(io.StringIO()))
-    console = Console(file=io.StringIO(), width=120)
-    conclude(console, jobs, made, chosen=False)
-    lines = console.file.getvalue().splitlines()
-    assert [line for line in lines if line.startswith("with")] == [
-        "with strategies.toy.epochs=3",
-        "with strategies.toy.epochs=5",
-    ]
-    assert [line.split()[0:4] for line in lines if line.strip().startswith(("toy", "floor"))] == [
-        ["toy", "0", "of", "2"],
-        ["floor", "0", "of", "2"],
-    ] * 2
-    console = Console(file=io.StringIO(), width=120)
-    conclude(console, [jobs[2], jobs[3], *jobs[4:]], made, chosen=True)
-    assert "with" not in console.file.getvalue()

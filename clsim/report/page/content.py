@@ -64,6 +64,7 @@ class Line(NamedTuple):
         x: positions.
         y: exact values.
         reference: whether it is published, not measured here.
+        bounds: least and greatest value of an interval around each `y`; empty where there are none.
 
     """
 
@@ -71,6 +72,17 @@ class Line(NamedTuple):
     x: tuple[float, ...]
     y: tuple[float | None, ...]
     reference: bool = False
+    bounds: tuple[tuple[float, float] | None, ...] = ()
+
+    @property
+    def columns(self) -> dict[str, dict[float, float | None]]:
+        """Values by position under the headings of a table: those of the line, and its bounds where it has any."""
+        found = {self.name: dict(zip(self.x, self.y, strict=True))}
+        if any(self.bounds):
+            for side, heading in enumerate(("from", "to")):
+                values = (bound and bound[side] for bound in self.bounds)
+                found[f"{self.name}, {heading}"] = dict(zip(self.x, values, strict=True))
+        return found
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,12 @@ class Chart:
     def table(self) -> Table:
         """The same figures in columns."""
         places = sorted({x for line in self.lines for x in line.x})
-        found = [dict(zip(line.x, line.y, strict=True)) for line in self.lines]
+        columns = [column for line in self.lines for column in line.columns.items()]  # two lines may have one name
         rows = [
-            (Cell(f"{place:g}", place), *(figure(values.get(place), self.unit) for values in found)) for place in places
+            (Cell(f"{place:g}", place), *(figure(values.get(place), self.unit) for _, values in columns))
+            for place in places
         ]
-        return Table(self.name, self.title, (self.x, *(line.name for line in self.lines)), tuple(rows))
+        return Table(self.name, self.title, (self.x, *(heading for heading, _ in columns)), tuple(rows))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clsim.files import atomic
@@ -40,7 +41,7 @@ LATEX = {
 def write_tables(runs: Sequence[LeftRun], folder: Path) -> Iterator[Path]:
     """Writes every table, and the figures of every chart, in all three forms; yields each path."""
     for name, part in named_parts(runs):
-        table = part.table if isinstance(part, Chart) else part
+        table = replace(part.table, notes=part.notes) if isinstance(part, Chart) else part
         if table.name in LEFT_OUT:
             continue
         for ending, form in (("tex", latex), ("md", markdown), ("csv", comma_separated)):
@@ -95,7 +96,7 @@ def latex(table: Table) -> str:
 
     """
     kinds = "".join("r" if numeric else "l" for numeric in table.numeric)
-    rows = [" & ".join(_latex(_marked(cell)) for cell in row) + r" \\" for row in table.rows]
+    rows = [" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows]
     heading = " & ".join(map(_latex, table.headings)) + r" \\"
     lines = [f"% {_latex(text)}" for text in (table.title, *table.notes)]
     lines += [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", heading, r"\midrule", *rows]
@@ -129,6 +130,12 @@ def _plain(cell: Cell) -> str:
 
 def _marked(cell: Cell) -> str:
     return f"{cell.text}▽" if cell.mark == "low" else cell.text
+
+
+def _latex_cell(cell: Cell) -> str:
+    """A figure's minus sign is one, not a hyphen."""
+    text = _latex(_marked(cell))
+    return f"$-${text[1:]}" if cell.value is not None and text.startswith("-") else text
 
 
 def _latex(text: str) -> str:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from clsim.files import atomic
-from clsim.report.page.content import Chart, Table
+from clsim.report.page.content import Chart, Line, Table, Unit, figure
 from clsim.report.page.left import LeftRun, heading
 from clsim.report.page.sections import compared, headlines, sections
 from clsim.report.page.tables import what_ran
@@ -28,6 +28,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "
 REFERENCE = "#808488"
 DASHES = ("dash", "dot", "dashdot", "longdash")
 HOVER = {"percent": "%{y:.2%}", "seconds": "%{y:.2f} s", "count": "%{y:,}", "bytes": "%{y:,} bytes", "number": "%{y}"}
+HIGHEST = 1.04
+"""Where the axis of shares ends at the latest: an interval of few seeds may go far beyond all of them."""
 TICKS: dict[str, str] = {"percent": ".0%", "bytes": ".3s"}
 
 
@@ -58,6 +60,7 @@ def write_page(runs: Sequence[LeftRun], path: Path) -> None:
 def plotted(chart: Chart) -> dict[str, Any]:
     """A chart as the plotting library takes it; the values are those of the run's files."""
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
+    bounded = chart.unit == "percent" and any(any(line.bounds) for line in chart.lines)
     mode = "tozero" if chart.bars else "nonnegative" if chart.unit == "percent" else "normal"
     return {
         "data": list(_traces(chart)),
@@ -70,6 +73,7 @@ def plotted(chart: Chart) -> dict[str, Any]:
                 "automargin": True,
                 "tickformat": TICKS.get(chart.unit, ""),
                 "rangemode": mode,
+                **({"autorangeoptions": {"clipmax": HIGHEST}} if bounded else {}),
             },
         },
     }
@@ -82,10 +86,14 @@ def _traces(chart: Chart) -> Iterator[dict[str, Any]]:
         colour = REFERENCE if line.reference else COLOURS[number % len(COLOURS)]
         name = html.escape(clean(line.name), quote=False)  # the library reads some markup
         trace: dict[str, Any] = {"name": name, "x": line.x, "y": line.y}
-        trace["hovertemplate"] = f"<b>%{{fullData.name}}</b><br>{chart.x} %{{x}}: {HOVER[chart.unit]}<extra></extra>"
+        told = "%{customdata}" if any(line.bounds) else ""
+        trace["hovertemplate"] = (
+            f"<b>%{{fullData.name}}</b><br>{chart.x} %{{x}}: {HOVER[chart.unit]}{told}<extra></extra>"
+        )
         if chart.bars:
             yield trace | {"type": "bar", "marker": {"color": colour}}
             continue
+        trace |= _bounds(line, chart.unit, colour)
         dash = DASHES[number % len(DASHES)] if line.reference else "solid"
         yield trace | {
             "type": "scatter",
@@ -93,6 +101,18 @@ def _traces(chart: Chart) -> Iterator[dict[str, Any]]:
             "line": {"color": colour, "width": 2, "dash": dash},
             "marker": {"color": colour, "size": 7, "symbol": SYMBOLS[number % len(SYMBOLS)]},
         }
+
+
+def _bounds(line: Line, unit: Unit, colour: str) -> dict[str, Any]:
+    """Bars from bound to bound, which are also told with the point; nothing where there are none."""
+    if not any(line.bounds):
+        return {}
+    known = [(y, *bound) if y is not None and bound else None for y, bound in zip(line.y, line.bounds, strict=True)]
+    bars = {"array": [p and p[2] - p[0] for p in known], "arrayminus": [p and p[0] - p[1] for p in known]}
+    look = {"type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 5}
+    sign = "%" if unit == "percent" else ""
+    told = [f", {figure(p[1], unit).text}{sign} to {figure(p[2], unit).text}{sign}" if p else "" for p in known]
+    return {"error_y": {**look, **bars}, "customdata": told}
 
 
 def shade(table: Table) -> tuple[float, float]:

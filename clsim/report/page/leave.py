@@ -1,8 +1,8 @@
-"""The report that a run leaves in its own directory when it ends, however it ends."""
+"""The report that a run leaves in its own directory when it ends, however it ends, and that a sweep leaves of many."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ NAME = "report.html"
 
 @contextmanager
 def report_left(directory: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Writes the report when the block ends; one that cannot be made is told, and fails no run.
+    """Writes the report when the block ends.
 
     Args:
         directory: of the run.
@@ -21,17 +21,29 @@ def report_left(directory: Path, tell: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        try:
-            write_report(directory)
-        except Exception as error:  # days of training are not given up for a picture of them
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            tell(f"{NAME} could not be written: {reason}")
+        leave_report([directory], directory / NAME, tell)
 
 
-def write_report(directory: Path) -> None:
-    """Writes ``report.html`` from what the run left."""
-    # Here, so that a run waits for neither before it has its figures.
-    from clsim.report.page.html import write_page
-    from clsim.report.page.left import read_runs
+def leave_report(runs: Sequence[Path], page: Path, tell: Callable[[str], None]) -> bool:
+    """Writes a report; one that cannot be made is told, and fails no run.
 
-    write_page(read_runs([directory]), directory / NAME)
+    Args:
+        runs: their directories.
+        page: its file.
+        tell: is told why there is none.
+
+    Returns:
+        Whether it is there.
+
+    """
+    try:
+        # Here, so that a run waits for neither before it has its figures.
+        from clsim.report.page.html import write_page
+        from clsim.report.page.left import read_runs
+
+        write_page(read_runs(runs), page)
+    except Exception as error:  # days of training are not given up for a picture of them
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        tell(f"{page.name} could not be written: {reason}")
+        return False
+    return True

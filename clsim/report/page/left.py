@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsim.report.figures import stand_in_sentences
+from clsim.config.evaluation import Published
+from clsim.report.figures import stand_in_sentences, validation_sentence
 from clsim.verify.run_files import RunFiles, read_run
 from clsim.words import clean
 
@@ -68,18 +69,26 @@ class LeftRun:
         return stand_in_sentences(str(self.results["scenario"]), self.results["stands_in_for"])
 
     @property
+    def validation(self) -> str:
+        """What has to be said aloud where it was measured on held-out training images."""
+        return validation_sentence(self.results.get("validation"))
+
+    @property
+    def _rows(self) -> dict[str, Published]:
+        """Of papers; they are of test images, and stand beside no figures of others."""
+        scenario = self.files.scenario
+        return scenario.published if scenario and not self.validation else {}
+
+    @property
     def published(self) -> dict[str, list[float]]:
         """Published accuracies by session, by the name of the method."""
-        scenario = self.files.scenario
-        rows = scenario.published if scenario else {}
-        return {clean(name): row.accuracy for name, row in rows.items() if row.accuracy}
+        return {clean(name): row.accuracy for name, row in self._rows.items() if row.accuracy}
 
     @property
     def published_sources(self) -> list[str]:
         """Where the published figures stand, and those that belong to a whole run."""
-        scenario = self.files.scenario
         found = []
-        for name, row in (scenario.published if scenario else {}).items():
+        for name, row in self._rows.items():
             whole = [f"{key.upper()} {100 * value:.2f}%" for key, value in (("ac", row.ac), ("am", row.am)) if value]
             found.append(clean(f"{name}, published: {', '.join([*whole, row.source])}"))
         return found

@@ -50,7 +50,8 @@
       const { title } = plot.layout.xaxis, text = plot.layout.yaxis.tickformat === ".0%"
         ? `${(100 * data[line].y[point]).toFixed(2)}%` : String(data[line].y[point]);
       const name = new DOMParser().parseFromString(data[line].name, "text/html").documentElement.textContent;
-      told.textContent = `${name}, ${title.text} ${data[line].x[point]}: ${text}`;
+      const bounds = data[line].customdata?.[point] ?? "";
+      told.textContent = `${name}, ${title.text} ${data[line].x[point]}: ${text}${bounds}`;
       window.Plotly.Fx.hover(plot, [{ curveNumber: line, pointNumber: point }]);
     };
     plot.addEventListener("keydown", (event) => {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clsim.files import atomic
 from clsim.report.page.content import Chart, Table
 from clsim.report.page.exports import named_parts
-from clsim.report.page.html import COLOURS, REFERENCE
+from clsim.report.page.html import COLOURS, HIGHEST, REFERENCE
 from clsim.report.page.left import LeftRun
 from clsim.words import clean
 
@@ -69,6 +69,9 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
             axes.plot(line.x, y, linestyle=DASHES[number % len(DASHES)], linewidth=1.2, **look)
         else:
             axes.plot(line.x, y, marker=MARKERS[number % len(MARKERS)], markersize=4, linewidth=1.5, **look)
+            for x, bound in zip(line.x, line.bounds, strict=False):  # there may be none
+                if bound:
+                    axes.plot((x, x), bound, color=colour, linewidth=1, marker="_", markersize=5)
         ours, references = ours + (not line.reference), references + line.reference
     axes.set(xlabel=_text(chart.x), ylabel=_text(chart.y), title=_text(chart.title))
     axes.grid(alpha=0.3)
@@ -76,6 +79,9 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.unit == "percent":
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        if any(any(line.bounds) for line in chart.lines):  # as on the page
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, 0.0), min(high, HIGHEST))
     if chart.unit == "bytes":
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     if chart.legend and len(chart.lines) > 1:

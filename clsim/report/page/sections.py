@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import NamedTuple
 
-from clsim.report.figures import over_seeds
 from clsim.report.page import curves, tables
 from clsim.report.page.content import Cell, Chart, Line, Section, Table, figure, known_columns, with_figures, words
 from clsim.report.page.left import LeftRun
+from clsim.report.page.strategies import over_seeds
 
 HEADLINES = {
     "final_accuracy": "accuracy after the last session",
@@ -74,8 +73,7 @@ def compared(runs: Sequence[LeftRun]) -> list[Section]:
     sources = tuple(dict.fromkeys(source for run in runs for source in run.published_sources))
     ours = Chart("accuracy", "Accuracy after each session", curves.SESSION, "accuracy", (*lines, *rows), notes=sources)
     charts = with_figures([ours, *(_compared(runs, *asked) for asked in _MORE)])
-    seeds = over_all_seeds(runs)
-    return [Section("The runs", (summaries(runs), *([seeds] if seeds else []))), Section("Side by side", charts)]
+    return [over_seeds(runs), Section("The runs", (summaries(runs),)), Section("Side by side", charts)]
 
 
 _MORE = (
@@ -102,23 +100,3 @@ def summaries(runs: Sequence[LeftRun]) -> Table:
         rows.append((*facts, *figures, figure(seconds, "seconds")))
     headings = ("run", "", "status", *HEADLINES.values(), "seconds")
     return known_columns(Table("runs", "Summaries", headings, tuple(rows)))
-
-
-def over_all_seeds(runs: Sequence[LeftRun]) -> Table | None:
-    """Mean and standard deviation of runs that differ in their seeds; ``None`` where no two do."""
-    groups: dict[tuple[str, str], list[LeftRun]] = {}
-    for run in runs:
-        groups.setdefault((run.results["scenario"], run.results["strategy"]), []).append(run)
-    several = {key: group for key, group in groups.items() if len({run.results["seed"] for run in group}) > 1}
-    if not several:
-        return None
-    rows = []
-    for (scenario, strategy), group in several.items():
-        cells = []
-        for key in HEADLINES:
-            known = [value for run in group if (value := run.results["summary"].get(key)) is not None]
-            cells.append(Cell(over_seeds(known).rstrip("%"), fmean(known) if known else None))
-        rows.append((words(scenario), words(strategy), figure(len(group), "count"), *cells))
-    headings = ("scenario", "strategy", "runs", *HEADLINES.values())
-    title = "Mean and standard deviation (n - 1) over the seeds"
-    return known_columns(Table("seeds", title, headings, tuple(rows)))

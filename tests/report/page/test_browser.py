@@ -139,6 +139,23 @@ def test_the_keyboard_goes_from_point_to_point_and_from_line_to_line(show: Opene
     assert says.inner_text() == ""
 
 
+def test_intervals_over_seeds_are_drawn_and_said(show: Opened, two: list[Path]) -> None:
+    page = show(*two)
+    plot = page.locator("#all .plot[data-name=strategies_accuracy]")
+    assert plot.locator(".errorbar path").count() == 6
+    plot.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    says = page.locator("#all .chart:has(.plot[data-name=strategies_accuracy]) .told")
+    assert says.inner_text() == "ours, session 2: 72.00%, 67.03% to 76.97%"
+    plot.locator(".hoverlayer .hovertext", has_text="session 2: 72.00%, 67.03% to 76.97%").wait_for()
+    table = page.locator("#all table[data-name=differences]")
+    column = [text.rstrip(" ↕↑↓") for text in table.locator("thead th").all_inner_texts()].index("p (t)")
+    table.locator("thead th button").nth(column).click()
+    exact = [cell.get_attribute("data-value") for cell in table.locator(f"tbody td:nth-child({column + 1})").all()]
+    assert [float(p) for p in exact if p] == sorted(float(p) for p in exact if p)
+
+
 def test_columns_are_sorted_by_exact_values(show: Opened, made: Callable[..., Path]) -> None:
     page = show(made("replacement"))
     exact = [record["train_seconds"] for record in read(made("replacement"))["sessions"]]

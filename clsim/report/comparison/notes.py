@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clsim.comparison.agreement import circumstances
-from clsim.comparison.runs import Run
 from clsim.metrics.seeds import EXACT
+from clsim.report.comparison.agreement import circumstances
+from clsim.report.comparison.runs import Run
+from clsim.report.figures import validation_sentence
 
 Compared = tuple[str, str, list[int]]
 """Two strategies and the seeds that both have."""
 
 
-def notes_on(runs: Sequence[Run], pairs: Sequence[Compared]) -> Iterator[str]:
-    """Every note: on runs, on seeds that are missing, on tests."""
+def on_runs(runs: Sequence[Run]) -> Iterator[str]:
+    """What to know of the runs that were averaged."""
+    if validation := runs[0].validation:
+        yield validation_sentence(validation)
+        if any(run.scenario and run.scenario.published for run in runs):
+            yield "published figures are of test images, and left out"
     for run in runs:
         if not run.complete:
             ended = f"{run.sessions} session{'' if run.sessions == 1 else 's'}"
@@ -27,6 +32,10 @@ def notes_on(runs: Sequence[Run], pairs: Sequence[Compared]) -> Iterator[str]:
     if runs[0].scenario is None:
         yield "composed in Python: whether the runs have the same settings nobody can tell from their files"
     yield from circumstances(runs)
+
+
+def on_differences(runs: Sequence[Run], pairs: Sequence[Compared]) -> Iterator[str]:
+    """What to know of their differences: seeds that are missing, and what was tested."""
     yield from _on_seeds(runs, pairs)
     yield from _on_tests(pairs)
 

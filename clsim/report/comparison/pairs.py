@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from clsim.comparison.runs import Run
 from clsim.metrics.seeds import Difference, Spread, holm, paired
+from clsim.report.comparison.runs import Run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison.conftest import Make
+from handmade import Make
 
 import clsim
 from clsim.errors import UserError, UserErrors
@@ -95,11 +95,51 @@ def test_random_weights_follow_the_seed(make: Make) -> None:
     assert "hashes.replacement m" in problems(pair({"kind": "timm", "model": "resnet18"}))[0]
 
 
+HELD_OUT = {"share": 0.2, "seed": 0, "images": 80, "classes": 4}
+ON_HELD_OUT = {"scenario": {"validation": {"share": 0.2}}, "validation": HELD_OUT}
+
+
+@pytest.mark.parametrize("told", [ON_HELD_OUT, {"validation": HELD_OUT}, {"scenario": ON_HELD_OUT["scenario"]}])
+def test_runs_on_held_out_training_images_and_on_test_images(make: Make, told: dict[str, Any]) -> None:
+    first, second = make("ours", 1, ROW), make("theirs", 1, ROW, **told)
+    what = "held-out training images (share 0.2, seed 0)"
+    assert problems([first, second]) == [
+        f"{second}: not of one experiment: measured on: {what} here, test images in {first}"
+    ]
+    assert problems([second, first]) == [
+        f"{first}: not of one experiment: measured on: test images here, {what} in {second}"
+    ]
+
+
+def test_runs_of_one_kind_whose_held_out_images_differ(make: Make) -> None:
+    other = {"scenario": {"validation": {"share": 0.2, "seed": 1}}, "validation": {**HELD_OUT, "seed": 1}}
+    (problem,) = problems([make("ours", 1, ROW, **ON_HELD_OUT), make("ours", 2, ROW, **other)])
+    assert "measured on: held-out training images (share 0.2, seed 1) here" in problem
+
+
+def test_runs_on_held_out_images_have_no_published_row_beside_them(make: Make) -> None:
+    rows = {"published": {"ours": {"accuracy": [0.95, 0.85, 0.75], "source": "a paper"}}}
+    told = {**ON_HELD_OUT, "scenario": {**rows, **ON_HELD_OUT["scenario"]}}
+    found = clsim.compare([make("ours", seed, ROW, **told) for seed in (1, 2)])
+    assert found.published == {}
+    assert found.to_dict()["validation"] == HELD_OUT
+    assert found.notes == [
+        "Measured on 80 training images of 4 classes that were held out (share 0.2, seed 0): "
+        "no figure here is a test result.",
+        "published figures are of test images, and left out",
+    ]
+    assert found.gap(found.strategies[0], "final_accuracy") is None
+
+
 def test_one_seed_twice(make: Make) -> None:
     first, second = make("ours", 1, ROW), make("ours", 1, ROW)
     fix = "\n  name one of them"
     assert problems([first, second]) == [f"{second}: ours with seed 1 is here, and in {first} too{fix}"]
     assert problems([first, first]) == [f"{first}: ours with seed 1 is here, and in {first} too{fix}"]
+    other = make("ours", 1, ROW, scenario={"strategies": {"ours": {"lr": 0.2}}})
+    assert problems([first, second, other]) == [
+        f"{other}: not of one experiment: scenario strategies.ours.lr: 0.2 here, 0.1 in {first}"
+    ]
 
 
 def test_runs_that_are_not_complete(make: Make) -> None:

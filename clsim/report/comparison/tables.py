@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clsim.comparison.comparison import Comparison
-from clsim.comparison.pairs import Strategy, Tested
 from clsim.metrics.seeds import Interval
+from clsim.report.comparison.comparison import Comparison
+from clsim.report.comparison.pairs import Strategy, Tested
 from clsim.report.figures import DASH, points
 from clsim.report.run_figures import ACCURACY, SELF_TEST, label_of, session_of
 

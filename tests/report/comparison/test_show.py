@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import pytest
-from comparison.conftest import OURS, THEIRS, Make
+from handmade import OURS, THEIRS, Make
 from rich.console import Console
 from world import CommandLine, make_world
 
 import clsim as package
-from clsim.comparison.show import _show_text
+from clsim.report.comparison.show import show_text
 
 HOSTILE = "=a|b_&%$#{}~^\\<b>[red]\x1b[2J\u202e"
 MISSING = {"scenario": "cifar_fscil", "because": "no data"}
@@ -105,6 +105,16 @@ def test_a_stand_in_is_said_aloud(clsim: CommandLine, make: Make, form: str) -> 
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
+def test_held_out_images_are_said(clsim: CommandLine, make: Make, form: str) -> None:
+    option = ["--json"] if form == "json" else ["--format", form]
+    held = {"share": 0.2, "seed": 0, "images": 80, "classes": 4}
+    said = clsim("compare", make("ours", 1, [0.9, 0.8], validation=held), *option)
+    assert "Measured on 80 training images of 4 classes" in (said.err if form == "csv" else said.out)
+    if form == "text":
+        assert said.out.startswith("VALIDATION: Measured on 80 training images")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
 def test_hostile_names(clsim: CommandLine, make: Make, form: str) -> None:
     published = {"published": {HOSTILE: {"ac": 0.5, "source": HOSTILE}}}
     paths = [make(name, seed, [0.9, 0.8], scenario=published) for name in (HOSTILE, "session") for seed in (1, 2)]
@@ -132,7 +142,7 @@ def test_on_terminals_nothing_is_cut_and_names_are_text(make: Make) -> None:
     found = package.compare(paths)
     for width in (70, 100, 160):
         console = Console(file=io.StringIO(), width=width, force_terminal=True, record=True)
-        _show_text(found, console)
+        show_text(found, console)
         lines = console.export_text().splitlines()
         text = "\n".join(lines)
         assert "…" not in text and max(map(len, lines)) <= width
@@ -175,7 +185,7 @@ def test_a_real_series_of_two_strategies_and_three_seeds(clsim: CommandLine, tmp
 
 
 def test_the_commands_of_the_readme(clsim: CommandLine, make: Make) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     options = re.findall(r"^clsim compare runs/shapes_fscil/\*/\*([^#>\n]*)", readme, flags=re.MULTILINE)
     paths = [make(name, seed, [0.9, 0.1 * seed]) for name in ("cpe_clip", "zero_shot") for seed in (1, 2)]
     assert len(options) >= 4

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterator
 
-from clsim.comparison.comparison import Comparison
-from clsim.comparison.tables import Table, tables_of
+from clsim.report.comparison.comparison import Comparison
+from clsim.report.comparison.tables import Table, tables_of
 from clsim.report.figures import DASH
 from clsim.words import clean
 

@@ -1,4 +1,4 @@
-"""Run directories made by hand: only the files that a comparison reads, with the figures a test asks for."""
+"""Run directories made by hand: only the files that comparisons and reports read, with the figures a test asks for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 FSCIL: dict[str, Any] = {
@@ -56,17 +55,16 @@ def compatibility_record(matrix: list[list[float]], version: int) -> dict[str, A
     }
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """`make("ours", 1, [0.9, 0.7])` gives the directory of a run with these accuracies.
+def maker(folder: Path) -> Make:
+    """`maker(folder)("ours", 1, [0.9, 0.7])` gives the directory of a run with these accuracies, in `folder`.
 
     Further arguments: `status`, `scenario` (changes of `FSCIL`), `hashes` (changes), `manifest` (changes),
-    `matrix` (of an upgrade), `name` of the directory.
+    `matrix` (of an upgrade), `validation` (of ``results.json``), `name` of the directory.
     """
 
     def run(strategy: str, seed: int, accuracies: list[float], **told: Any) -> Path:
-        path = tmp_path / told.get("name", f"{len(list(tmp_path.iterdir()))}")
-        path.mkdir()
+        path = folder / told.get("name", f"{len(list(folder.iterdir()))}")
+        path.mkdir(parents=True)
         whole, matrix = told.get("status", "complete"), told.get("matrix")
         sessions = [record(index, accuracy) for index, accuracy in enumerate(accuracies)]
         for version, session in enumerate(sessions if matrix else []):
@@ -82,6 +80,7 @@ def make(tmp_path: Path) -> Make:
             "format": 1,
             **shared,
             "status": whole,
+            "validation": told.get("validation"),
             "sessions": sessions,
             "summary": summary if accuracies else {},
             "accuracy_matrix": [session["accuracy_by_session"] for session in sessions],
@@ -111,8 +110,7 @@ OURS, THEIRS = {1: 0.70, 2: 0.72, 3: 0.74}, {1: 0.60, 2: 0.66, 3: 0.66}
 """Final accuracies by seed: differences of 10, 6 and 8 points."""
 
 
-@pytest.fixture
-def two(make: Make) -> list[Path]:
-    """Two strategies over three seeds."""
+def two_strategies(make: Make) -> list[Path]:
+    """`OURS` and `THEIRS`, three runs each."""
     given = [("ours", OURS), ("theirs", THEIRS)]
     return [make(name, seed, [0.9, 0.8, final]) for name, finals in given for seed, final in finals.items()]

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from clsim.comparison.comparison import Comparison
-from clsim.comparison.formats import csv_rows, latex, markdown
-from clsim.comparison.tables import Table, columns_of, tables_of
+from clsim.report.comparison.comparison import Comparison
+from clsim.report.comparison.formats import csv_rows, latex, markdown
+from clsim.report.comparison.tables import Table, columns_of, tables_of
 from clsim.report.console import make_console
 from clsim.report.figures import several
-from clsim.report.panels import stand_in_notice
+from clsim.report.panels import stand_in_notice, validation_notice
 from clsim.report.parts import LONGEST_NAME, plain_table, sign_style
-from clsim.report.plain import aligned, stand_in_line, write_line
+from clsim.report.plain import aligned, stand_in_line, validation_line, write_line
 from clsim.report.run_figures import LOWER_IS_BETTER, label_of
 from clsim.report.table import GAP
 from clsim.words import clean
@@ -30,7 +30,7 @@ UNSIGNED = frozenset(map(label_of, LOWER_IS_BETTER))
 def show(comparison: Comparison, form: Format = "text") -> None:
     """Print it; what is not for people has a stand-in's notice on standard error, and CSV its notes too."""
     if form == "text":
-        _show_text(comparison, make_console())
+        show_text(comparison, make_console())
         return
     if form == "json":
         write_line(sys.stdout, json.dumps(comparison.to_dict(), allow_nan=False))
@@ -53,11 +53,14 @@ def headline(comparison: Comparison) -> str:
     return f"{clean(comparison.scenario)}: {methods}, seed{'' if len(seeds) == 1 else 's'} {told}"
 
 
-def _show_text(comparison: Comparison, console: Console) -> None:
+def show_text(comparison: Comparison, console: Console) -> None:
+    """In colour on a terminal, as plain lines elsewhere."""
     notice = comparison.stands_in_for
     if not console.is_terminal:
         if notice:
             write_line(console.file, stand_in_line(comparison.scenario, notice))
+        if comparison.validation:
+            write_line(console.file, validation_line(comparison.validation))
         write_line(console.file, headline(comparison))
         for table in tables_of(comparison):
             rows = [[clean(cell) for cell in row] for row in table.rows]
@@ -70,6 +73,8 @@ def _show_text(comparison: Comparison, console: Console) -> None:
         return
     if notice:
         console.print(stand_in_notice(comparison.scenario, notice))
+    if comparison.validation:
+        console.print(validation_notice(comparison.validation))
     console.print(Text(headline(comparison), "bold"))
     for table in tables_of(comparison):
         console.print(Text(f"\n{clean(table.title)}", "bold"))

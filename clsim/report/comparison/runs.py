@@ -46,6 +46,12 @@ class Run:
         return int(self.results["seed"])
 
     @property
+    def validation(self) -> dict[str, Any] | None:
+        """The held-out training images that it was measured on, by share and seed; ``None``: test images."""
+        asked = self.scenario.validation if self.scenario else None
+        return self.results.get("validation") or (asked.model_dump() if asked else None)
+
+    @property
     def sessions(self) -> int:
         """That have ended."""
         return len(self.results["sessions"])
@@ -70,7 +76,7 @@ def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:
 
     Raises:
         UserError: there are none.
-        UserErrors: one is no run directory, is damaged or is not complete, or two are of one strategy and seed.
+        UserErrors: one is no run directory, is damaged or is not complete.
 
     """
     runs: list[Run] = []
@@ -86,7 +92,6 @@ def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:
             runs.append(run)
             if not run.complete and not incomplete:
                 problems.append(_not_complete(run))
-    problems += _twice(runs)
     if problems:
         raise UserErrors(problems)
     if not runs:
@@ -123,6 +128,17 @@ def _not_complete(run: Run) -> UserError:
     ended = f"{run.sessions} session{'' if run.sessions == 1 else 's'} ended"
     what = f"this run is not complete ({run.results['status']}, {ended})"
     return UserError(what, where=str(run.path), fix="`clsim run ... --resume` goes on; --incomplete takes it as it is")
+
+
+def check_once(runs: Sequence[Run]) -> None:
+    """Makes sure that no two runs, alike in all else, are of one strategy and seed.
+
+    Raises:
+        UserErrors: two are.
+
+    """
+    if found := list(_twice(runs)):
+        raise UserErrors(found)
 
 
 def _twice(runs: Sequence[Run]) -> Iterator[UserError]:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from clsim.comparison.runs import Run
 from clsim.config.scenario import Scenario
 from clsim.config.seeds import DRAWN, DRAWN_BY
 from clsim.errors import UserError, UserErrors
 from clsim.manifest import NO_MATTER, flat
+from clsim.report.comparison.runs import Run
 from clsim.words import short
 
 SAME_DATA = ("train images", "test images", "train captions", "test captions")
@@ -52,7 +52,7 @@ def _disagreements(runs: Sequence[Run]) -> Iterator[UserError]:
 def _facts(run: Run) -> dict[str, Facts]:
     """By scope: what has to be the same in all runs, in those of one strategy, and in those of one seed."""
     hashes = run.manifest["hashes"]
-    everywhere: Facts = {"clsim": _series(run.manifest["clsim"])}
+    everywhere: Facts = {"clsim": _series(run.manifest["clsim"]), "measured on": _measured_on(run)}
     everywhere |= {f"split_lists.{key}": value for key, value in run.manifest.get("split_lists", {}).items()}
     everywhere |= {f"hashes.{key}": hashes[key] for key in SAME_DATA if key in hashes}
     drawn = {f"hashes.{key}": hashes[key] for key in DRAWN_HASHES if key in hashes}
@@ -64,7 +64,7 @@ def _facts(run: Run) -> dict[str, Facts]:
         for key, value in flat(run.scenario.model_dump(mode="json")).items():
             if key.startswith("strategies."):
                 own |= {f"scenario {key}": value} if key.startswith(settings) else {}
-            elif key.partition(".")[0] not in NO_MATTER:
+            elif key.partition(".")[0] not in (*NO_MATTER, "validation"):  # which results have, too
                 everywhere[f"scenario {key}"] = value
     found = {EVERYWHERE: everywhere, f"strategy {run.strategy}": own}
     if run.scenario is not None and follows_from_seed(run.scenario):
@@ -87,6 +87,13 @@ def _is_of_strategy(key: str, scenario: Scenario | None) -> bool:
         recipe = scenario.models.get(name) if scenario else None
         return bool(getattr(recipe, "pretrained", True))  # others have random weights, which follow from the seed
     return key in ("strategy file", "pre-trained weights") or key.startswith("weights file")
+
+
+def _measured_on(run: Run) -> str:
+    """Which images; a composed run has no scenario that could say so."""
+    if (held := run.validation) is None:
+        return "test images"
+    return f"held-out training images (share {held.get('share')}, seed {held.get('seed')})"
 
 
 def _series(version: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison.conftest import OURS, THEIRS, Make
+from handmade import OURS, THEIRS, Make
 from scipy import stats
 
 import clsim

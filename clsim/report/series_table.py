@@ -32,7 +32,7 @@ COMPATIBILITY = ("ac", "am")
 """Figures that only some scenarios measure: no column where no run has them."""
 
 
-def comparison(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_by: str | None = None) -> None:
+def series_table(console: Console, rows: Sequence[Mapping[str, Any]], *, upgrades_by: str | None = None) -> None:
     """Print the runs' summaries side by side, their upgrades if asked to, and a stand-in's notice last if one ran.
 
     Args:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsim.comparison.agreement import check_agreement
-from clsim.comparison.notes import notes_on
-from clsim.comparison.pairs import Pair, Strategy, pairs_of
-from clsim.comparison.runs import Run, read_runs
 from clsim.config.evaluation import Published
 from clsim.errors import UserError
 from clsim.metrics.compatibility import update_gain
 from clsim.metrics.seeds import spread
+from clsim.report.comparison.agreement import check_agreement
+from clsim.report.comparison.notes import on_differences, on_runs
+from clsim.report.comparison.pairs import Pair, Strategy, pairs_of
+from clsim.report.comparison.runs import Run, check_once, read_runs
 from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
 from clsim.report.upgrades import REFERENCES
 from clsim.words import nearest
@@ -36,20 +36,29 @@ class Comparison:
         scenario: its name, or their names.
         confidence: of the intervals.
         stands_in_for: why a stand-in ran, where one did.
+        validation: the held-out training images that the runs were measured on; ``None``: test images.
         strategies: in the order in which they were named.
         pairs: of strategies that were compared.
         published: rows of papers by method, those of methods that did not run too.
-        notes: what to know of all this.
+        on_runs: what to know of the runs.
+        on_differences: what to know of the pairs.
 
     """
 
     scenario: str
     confidence: float
     stands_in_for: dict[str, Any] | None
+    validation: dict[str, Any] | None
     strategies: list[Strategy]
     pairs: list[Pair]
     published: dict[str, PublishedRow]
-    notes: list[str]
+    on_runs: list[str]
+    on_differences: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of all this."""
+        return [*self.on_runs, *self.on_differences]
 
     @property
     def figures(self) -> list[str]:
@@ -73,6 +82,7 @@ class Comparison:
             "scenario": self.scenario,
             "confidence": self.confidence,
             "stands_in_for": self.stands_in_for,
+            "validation": self.validation,
             "labels": {key: label_of(key) for key in self.figures},
             "strategies": [
                 {
@@ -135,6 +145,7 @@ def compare(
     folders = [paths] if isinstance(paths, str | Path) else paths
     runs = read_runs([Path(path) for path in folders], incomplete=incomplete)
     check_agreement(runs)
+    check_once(runs)  # two that differ have been told by what differs
     strategies = [_strategy(name, runs, confidence) for name in dict.fromkeys(run.strategy for run in runs)]
     names = [strategy.name for strategy in strategies]
     if against is not None and against not in names:
@@ -143,14 +154,17 @@ def compare(
         raise UserError(f"none of the runs is of '{against}'", where="--against", fix=fix)
     pairs = pairs_of(strategies, confidence, against)
     stands_in = next((run.results["stands_in_for"] for run in runs if run.results["stands_in_for"]), None)
+    compared = [(pair.first, pair.second, pair.seeds) for pair in pairs]
     return Comparison(
         scenario=", ".join(dict.fromkeys(str(run.results["scenario"]) for run in runs)),
         confidence=confidence,
         stands_in_for=stands_in,
+        validation=runs[0].validation,
         strategies=strategies,
         pairs=pairs,
         published=_published(runs),
-        notes=list(notes_on(runs, [(pair.first, pair.second, pair.seeds) for pair in pairs])),
+        on_runs=list(on_runs(runs)),
+        on_differences=list(on_differences(runs, compared)),
     )
 
 
@@ -178,7 +192,12 @@ def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _published(runs: Sequence[Run]) -> dict[str, PublishedRow]:
-    """The rows of the scenario; of those that runs tell differently, the first one's."""
+    """The rows of the scenario; of those that runs tell differently, the first one's.
+
+    They are of test images: beside figures of others there are none.
+    """
+    if runs[0].validation:
+        return {}
     rows: dict[str, Published] = {}
     for run in runs:
         rows = {**(run.scenario.published if run.scenario else {}), **rows}

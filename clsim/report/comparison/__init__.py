@@ -1,5 +1,5 @@
 """Runs of one experiment side by side: strategies over seeds, with intervals, differences and published rows."""
 
-from clsim.comparison.comparison import Comparison, compare
+from clsim.report.comparison.comparison import Comparison, compare
 
 __all__ = ["Comparison", "compare"]
