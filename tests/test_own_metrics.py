@@ -6,7 +6,7 @@ import pytest
 from world import make_world
 
 import clsim
-from clsim.comparison import compare
+from clsim.report.comparison import compare
 
 METRIC = """
 from avalanche.evaluation import PluginMetric
