@@ -22,7 +22,7 @@ def test_queries_by_the_new_model_find_more_in_the_old_index_than_the_old_models
     (alone, _), (chance, best) = results["independent"]["compatibility_matrix"]
     assert alone == old  # the first model is the same: nothing speaks of compatibility yet
     assert chance < 0.05
-    assert own > best - 0.03  # one training tells no more; the README has the means of three seeds
+    assert own > best - 0.03  # one training tells no more; docs/measured.md has the means of three seeds
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A metric that a user writes: from a file or from Python to every place where figures are told."""
 
 import json
+import re
 
 import pytest
 from world import make_world
@@ -154,3 +155,17 @@ def test_what_is_wrong_in_a_scenario_is_told_at_its_line(world, command):
     assert said.code == 2
     assert f"{world.scenario.name}:{line}" in said.err
     assert "./mien.py" in said.err
+
+
+def test_comparisons_show_it_as_it_is_and_fractions_in_percent(world, command):
+    for seed in ("1", "2"):
+        said = command("run", world.scenario, "--set", "evaluation.metrics=[./mine.py]", "--out", f"runs/{seed}",
+                       "--seed", seed)  # fmt: skip
+        assert said.code == 0, said.err
+    said = command("compare", "runs/1", "runs/2")
+    row = next(line for line in said.out.splitlines() if "images/seen at the end, as it is" in line)
+    assert row.split("zero_shot")[1].split() == ["2", "48", "0", "48", "to", "48"]
+    assert command("report", "runs/1", "runs/2", "--out", "page.html").code == 0
+    page = (world.root / "page.html").read_text()
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page[page.index("images/seen at the end, as it is") :])
+    assert cells[:6] == ["zero_shot", "2", "48", "0", "48", "48"]

@@ -58,11 +58,16 @@ def label_of(key: str) -> str:
     if key in NAMES:
         return NAMES[key]
     if key.startswith(OWN):
-        return f"{key.removeprefix(OWN)} at the end"
+        return f"{key.removeprefix(OWN)} at the end, as it is"
     if by_session := _BY_SESSION.fullmatch(key):
         return f"{by_session[1].replace('_', '-')} after session {by_session[2]}"
     criterion, _, part = key.rpartition(".")
     return f"{criterion}, {PARTS[part]}"
+
+
+def is_fraction(key: str) -> bool:
+    """Whether a figure may be told in percent; of a metric of one's own nobody but its author knows the unit."""
+    return not key.startswith(OWN)
 
 
 def session_of(key: str) -> tuple[str, int] | None:

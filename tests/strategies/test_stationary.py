@@ -135,7 +135,7 @@ def test_the_teachers_can_be_left_out_and_added():
 @pytest.mark.slow
 @pytest.mark.real_data("cifar100", "fscil_splits")
 def test_cifar100_goes_through_the_standard_lists():
-    """A minute of the real thing; the figures of a whole run stand in the README."""
+    """A minute of the real thing; the figures of a whole run stand in docs/measured.md."""
     from clsim.data import load
 
     stream = fscil(load("cifar100"), base_classes=60, ways=5, shots=5)

@@ -9,7 +9,7 @@ from clsim.metrics.seeds import Interval
 from clsim.report.comparison.comparison import Comparison
 from clsim.report.comparison.pairs import Strategy, Tested
 from clsim.report.figures import DASH, points
-from clsim.report.run_figures import ACCURACY, SELF_TEST, label_of, session_of
+from clsim.report.run_figures import ACCURACY, SELF_TEST, is_fraction, label_of, session_of
 
 BY_SESSION = {ACCURACY: "accuracy by session", SELF_TEST: "self-test by session"}
 
@@ -68,9 +68,9 @@ def _figures(comparison: Comparison) -> Table:
                         label_of(key),
                         strategy.name,
                         str(found.n),
-                        _percent(found.mean),
-                        _percent(found.deviation),
-                        _interval(found.interval),
+                        _figure(key, found.mean),
+                        _figure(key, found.deviation),
+                        _interval(key, found.interval),
                         _percent(row.figures.get(key) if row else None),
                         points(comparison.gap(strategy, key)),
                     ]
@@ -125,9 +125,9 @@ def _differences(comparison: Comparison) -> Table:
                         label_of(key),
                         f"{pair.first} - {pair.second}",
                         str(found.n),
-                        points(found.mean),
-                        _percent(found.deviation),
-                        _interval(found.interval, signed=True),
+                        _figure(key, found.mean, signed=True),
+                        _figure(key, found.deviation),
+                        _interval(key, found.interval, signed=True),
                         *_p_values(tested, several=several),
                     ]
                 )
@@ -159,11 +159,17 @@ def _percent(fraction: float | None) -> str:
     return DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
-def _interval(interval: Interval | None, *, signed: bool = False) -> str:
-    if interval is None:
+def _figure(key: str, value: float | None, *, signed: bool = False) -> str:
+    """In percent or points with two decimals; a metric of one's own as it is."""
+    if value is None:
         return DASH
-    low, high = (f"{100 * bound:+.2f}" if signed else f"{100 * bound:.2f}" for bound in interval)
-    return f"{low} to {high}"
+    if is_fraction(key):
+        return points(value) if signed else _percent(value)
+    return f"{value:+.4g}" if signed else f"{value:.4g}"
+
+
+def _interval(key: str, interval: Interval | None, *, signed: bool = False) -> str:
+    return DASH if interval is None else " to ".join(_figure(key, bound, signed=signed) for bound in interval)
 
 
 def p_value(p: float | None) -> str:

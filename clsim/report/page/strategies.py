@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from clsim.errors import UserError, UserErrors
-from clsim.metrics.seeds import Interval
 from clsim.report.comparison import Comparison, compare
 from clsim.report.comparison.pairs import Strategy, Tested
 from clsim.report.comparison.tables import p_value
 from clsim.report.figures import finite, points
 from clsim.report.page.content import Cell, Chart, Line, Section, Table, figure, known_columns, with_figures, words
 from clsim.report.page.left import LeftRun
-from clsim.report.run_figures import ACCURACY, SELF_TEST, label_of, session_of
+from clsim.report.run_figures import ACCURACY, SELF_TEST, is_fraction, label_of, session_of
 
 TITLE = "Strategies over seeds"
 TOLD = 5
@@ -62,11 +61,11 @@ def figures(found: Comparison) -> Table:
                     words(label_of(key)),
                     words(strategy.name),
                     figure(known.n, "count"),
-                    figure(known.mean),
-                    figure(known.deviation),
-                    *map(figure, known.interval or (None, None)),
+                    _cell(key, known.mean),
+                    _cell(key, known.deviation),
+                    *(_cell(key, bound) for bound in known.interval or (None, None)),
                     figure(row.figures.get(key) if row else None),
-                    _points(found.gap(strategy, key)),
+                    _cell(key, found.gap(strategy, key), signed=True),
                 )
             )
         for name, row in others.items():
@@ -87,9 +86,9 @@ def differences(found: Comparison) -> Table:
             words(label_of(key)),
             words(f"{pair.first} - {pair.second}"),
             figure(tested.difference.n, "count"),
-            _points(tested.difference.mean),
-            figure(tested.difference.deviation),
-            *_signed(tested.difference.interval),
+            _cell(key, tested.difference.mean, signed=True),
+            _cell(key, tested.difference.deviation),
+            *(_cell(key, bound, signed=True) for bound in tested.difference.interval or (None, None)),
             *_tests(tested, corrected=corrected),
         )
         for key in found.figures
@@ -135,13 +134,14 @@ def _bounds(found: Comparison) -> tuple[str, str]:
     return f"{share} from", f"{share} to"
 
 
-def _points(value: float | None) -> Cell:
+def _cell(key: str, value: float | None, *, signed: bool = False) -> Cell:
+    """A figure in percent or points; a metric of one's own as it is."""
     known = finite(value)
-    return figure(None) if known is None else Cell(points(known), known)
-
-
-def _signed(interval: Interval | None) -> Iterator[Cell]:
-    yield from map(_points, interval or (None, None))
+    if known is None:
+        return figure(None)
+    if is_fraction(key):
+        return Cell(points(known), known) if signed else figure(known)
+    return Cell(f"{known:{'+' if signed else ''}.4g}", known)
 
 
 def _tests(tested: Tested, *, corrected: bool) -> Iterator[Cell]:

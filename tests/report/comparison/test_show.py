@@ -182,12 +182,3 @@ def test_a_real_series_of_two_strategies_and_three_seeds(clsim: CommandLine, tmp
     refused = clsim("compare", *paths, "runs/fewer")
     assert (refused.code, refused.out) == (2, "")
     assert "runs/fewer: not of one experiment: scenario stream.shots: 2 here, 3 in runs/tuned/seed1" in refused.err
-
-
-def test_the_commands_of_the_readme(clsim: CommandLine, make: Make) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    options = re.findall(r"^clsim compare runs/shapes_fscil/\*/\*([^#>\n]*)", readme, flags=re.MULTILINE)
-    paths = [make(name, seed, [0.9, 0.1 * seed]) for name in ("cpe_clip", "zero_shot") for seed in (1, 2)]
-    assert len(options) >= 4
-    for line in options:
-        assert clsim("compare", *paths, *line.split()).code == 0, line
