@@ -103,7 +103,9 @@ def differences(found: Comparison) -> Table:
 
 
 def charts(found: Comparison) -> tuple[Chart, ...]:
-    """Means by session with the interval of each, and published rows."""
+    """Means by session with the interval of each, and published rows; nothing where each mean is that of one run."""
+    if all(len(strategy.runs) == 1 for strategy in found.strategies):
+        return ()  # the runs themselves are drawn below
     drawn = []
     for kind, (title, measured) in CHARTS.items():
         places = {key: place[1] for key in found.figures if (place := session_of(key)) and place[0] == kind}
