@@ -31,7 +31,9 @@ def cluster(tmp_path, monkeypatch, capsys):
 def test_a_node_is_lost_and_nothing_with_it(cluster):
     desk, nodes = cluster
     lost = nodes.add_node(num_cpus=1, object_store_memory=STORE)
-    path = desk.write(strategies=["steady", "other"], seeds=[1, 2, 3], overrides={"strategy.waits": 0.1})
+    known = desk.root / "known"
+    waits = {"strategy.waits": 60, "strategy.until": str(known)}
+    path = desk.write(strategies=["steady", "other"], seeds=[1, 2, 3], overrides=waits)
     killed = []
 
     def kill():
@@ -41,8 +43,9 @@ def test_a_node_is_lost_and_nothing_with_it(cluster):
             if len({found.parent for found in desk.root.glob("onray/things/*/*/*/checkpoints/*-step*")}) == 2:
                 nodes.remove_node(lost, allow_graceful=False)
                 killed.append(lost)
-                return
+                break
             time.sleep(0.05)
+        known.touch()
 
     watch = threading.Thread(target=kill)
     watch.start()
@@ -61,7 +64,7 @@ def test_a_node_is_lost_and_nothing_with_it(cluster):
 @pytest.mark.slow
 def test_a_sweep_on_a_cluster_that_is_stopped_saves(cluster):
     desk, nodes = cluster
-    path = desk.write(strategies=["steady"], seeds=[1, 2], overrides={"strategy.waits": 0.3})
+    path = desk.write(strategies=["steady"], seeds=[1, 2], overrides={"strategy.waits": 3})
 
     def stop():
         ends = time.monotonic() + 120
