@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 
@@ -21,7 +22,9 @@ def cluster(tmp_path, monkeypatch, capsys):
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script has it that starts a cluster in the background
     cluster = Cluster(initialize_head=True, head_node_args=head)
+    signal.signal(signal.SIGINT, before)
     yield desk, cluster
     ray.shutdown()
     cluster.shutdown()
