@@ -9,8 +9,29 @@ from pathlib import Path
 
 import pytest
 
+MOST = 4
+"""Workers, on however many cores: each takes about two gigabytes of memory, and starts processes of its own."""
+
 # Before torch is imported: the workers of xdist share the cores, and threads that spin while waiting would block them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for each core; none for files or tests that are named, which would only wait for workers to start."""
+    from clsim.sweep.places import cores_here
+
+    named = all(".py" in argument for argument in config.args)
+    return 0 if named else min(MOST, cores_here())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take file after file: those that take long first, so that none is left when all others are done."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -11,7 +11,7 @@ import yaml
 from world import CommandLine, make_world
 
 STRATEGY = '''
-"""A linear classifier that can be told to die once, to fail or to take its time."""
+"""A linear classifier that can be told to die once, to fail or to take its time, until a file is there."""
 
 import os
 import signal
@@ -27,13 +27,15 @@ from clsim import Strategy
 
 
 class Told(SupervisedPlugin):
-    def __init__(self, dies, fails, waits):
+    def __init__(self, dies, fails, waits, until):
         super().__init__()
-        self.dies, self.fails, self.waits, self.step = dies, fails, waits, 0
+        self.dies, self.fails, self.waits, self.until, self.step = dies, fails, waits, until, 0
 
     def before_backward(self, strategy, **kwargs):
         self.step += 1
-        time.sleep(self.waits)
+        ends = time.monotonic() + (self.waits if self.step > 2 else 0)  # with a checkpoint
+        while time.monotonic() < ends and not (self.until and Path(self.until).exists()):
+            time.sleep(0.02)
         if self.fails and self.step == 3:
             raise RuntimeError("as it was told to")
         if self.dies and self.step == 5:
@@ -50,6 +52,7 @@ def build(
     dies: str = "",
     fails: bool = False,
     waits: float = 0.0,
+    until: str = "",
     epochs: int = 2,
     device: str = "cpu",
 ) -> Strategy:
@@ -59,7 +62,7 @@ def build(
         optimizer=partial(torch.optim.SGD, lr=lr, momentum=0.9),
         train_mb_size=8,
         train_epochs=epochs,
-        plugins=[Told(dies, fails, waits)],
+        plugins=[Told(dies, fails, waits, until)],
         device=device,
     )
 '''

@@ -98,7 +98,7 @@ def test_two_processes_give_the_figures_of_one(name, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_stop_together_and_go_on(tmp_path):
-    env, every = environment(), ("--set", "checkpoints.iterations=3", "--set", "strategy.epochs=12")
+    env, every = environment(), ("--set", "checkpoints.iterations=3", "--set", "strategy.epochs=5")
     whole = subprocess.run(
         command("fscil", tmp_path / "whole", *every, several=2), env=env, capture_output=True, check=False
     )

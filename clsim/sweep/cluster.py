@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -145,6 +146,8 @@ def _make(words: Sequence[str], run: str, log: str, environment: Mapping[str, st
     """
     if not Path(folder).is_dir():
         raise RunFailed(f"{folder} is not there on this node: a cluster needs one file system for all its nodes")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a cluster that a script started in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     ends, attempts = time.monotonic() + PATIENCE, 0
     while is_held(Path(run)) and time.monotonic() < ends:
         time.sleep(0.2)

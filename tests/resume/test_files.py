@@ -1,6 +1,7 @@
 import itertools
 import json
 import random
+import sys
 
 import pytest
 import torch
@@ -125,7 +126,7 @@ def test_altered_files_are_told_and_nothing_of_them_is_loaded(tmp_path, capsys):
     assert checkpoints.load(moment)["step"] == 7
     assert told >= 200
     with capsys.disabled():
-        print(f"\n{told} altered checkpoints were told, seed 5")
+        print(f"\n{told} altered checkpoints were told, seed 5", file=sys.stderr)  # a worker has no standard output
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"state": ' * 5000, "null", "[]", '{"checksum": 1}', "NaN", ""])

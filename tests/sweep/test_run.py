@@ -49,7 +49,9 @@ def test_a_sweep_from_beginning_to_end(desk):
 
 @pytest.mark.slow
 def test_a_sweep_that_is_stopped_goes_on(desk):
-    path = desk.write(strategies=["steady"], seeds=[1, 2], overrides={"strategy.waits": 0.3})
+    known = desk.root / "known"
+    waits = {"strategy.waits": 2, "strategy.until": str(known)}
+    path = desk.write(strategies=["steady"], seeds=[1, 2], overrides=waits)
     command = [sys.executable, "-m", "clsim", "sweep", str(path), "--jobs", "1", "--json"]
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=desk.root)
     run = desk.root / "sweeps/sweep/things/steady/as_it_is/seed1"
@@ -63,6 +65,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
     assert {json.loads(line)["event"] for line in out.splitlines()} == {"sweep_started", "run_changed"}
     assert json.loads((run / "results.json").read_text())["status"] == "interrupted"
     assert not (run.parent / "seed2").exists()
+    known.touch()
     assert desk.clsim("sweep", path).code == 0
     assert [entry["state"] for entry in desk.states().values()] == ["complete", "complete"]
     assert "going on in session" in (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
@@ -75,7 +78,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
 
 @pytest.mark.slow
 def test_runs_go_when_their_sweep_is_killed(desk):
-    path = desk.write(strategies=["steady"], seeds=[1], overrides={"strategy.waits": 0.3})
+    path = desk.write(strategies=["steady"], seeds=[1], overrides={"strategy.waits": 1})
     sweep = subprocess.Popen(
         [sys.executable, "-m", "clsim", "sweep", str(path)], stdout=subprocess.DEVNULL, cwd=desk.root
     )

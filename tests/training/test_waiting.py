@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
+from kills import few_captions
 from torch.overrides import TorchFunctionMode
 
 from clsim.config import load_scenario
+from clsim.data import load_captions
 from clsim.measured import Measured
 from clsim.prepare import prepare
 
@@ -89,7 +92,8 @@ class Watch(SupervisedPlugin):
 
 
 @pytest.mark.parametrize(("scenario", "strategy"), STRATEGIES)
-def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path):
+def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path, monkeypatch):
+    monkeypatch.setattr("clsim.prepare.load_captions", partial(few_captions, load_captions))
     overrides = {} if scenario != "shapes_text_upgrade" else {"strategy.text_steps": 2}
     if scenario == "shapes_replacement":
         overrides = {"stream.replacements": []}
