@@ -102,7 +102,9 @@ def run(
     track: Annotated[
         list[str], typer.Option(metavar="tensorboard|wandb|mlflow", help="Also tell a tracker; may be repeated.")
     ] = [],  # noqa: B006
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Only the last line, and the comparison of several runs.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
     """Run a scenario: train, measure and report, session by session."""
@@ -160,11 +162,20 @@ def _is_valid(name: str) -> bool:
 
 
 @app.command("list")
-def list_(topic: Annotated[Topic | None, typer.Argument(help="Everything if omitted.")] = None) -> None:
-    """List scenarios, strategies, datasets, models or metrics."""
-    from clsim.inventory import show
+def list_(
+    topic: Annotated[Topic | None, typer.Argument(help="Everything if omitted.")] = None,
+    strategy: Annotated[str | None, typer.Argument(metavar="STRATEGY", help="Its settings, by name or path.")] = None,
+) -> None:
+    """List scenarios, strategies, datasets, models or metrics; or the settings of one strategy."""
+    from clsim.errors import UserError
+    from clsim.inventory import show, show_settings
 
-    show(topic)
+    if strategy is None:
+        show(topic)
+    elif topic == "strategies":
+        show_settings(strategy)
+    else:
+        raise UserError(f"there is no more to say of {topic}", fix="clsim list strategies NAME tells its settings")
 
 
 @app.command()
@@ -240,6 +251,9 @@ def compare(
     format_: Annotated[
         Literal["text", "markdown", "latex", "csv"], typer.Option("--format", help="For people, papers or programs.")
     ] = "text",
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Of each strategy and seed the latest complete run alone.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
 ) -> None:
     """Compare strategies over seeds: means, intervals, differences with p-values, published rows."""
@@ -250,7 +264,8 @@ def compare(
     from clsim.report.comparison import compare as compare_runs
     from clsim.report.comparison.show import show
 
-    show(compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete), "json" if json else format_)
+    compared = compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete, latest=latest)
+    show(compared, "json" if json else format_)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import NamedTuple
 
 from clsim.errors import LONGEST, RunFailed, UserError, UserErrors
@@ -47,7 +48,7 @@ def ending(error: BaseException) -> Ending:
     hint = "  CLSIM_DEBUG=1 shows the traceback"
     if isinstance(error, OSError):
         return Ending(FAILED, f"clsim: {_file(error)}{error.strerror or _first_line(error)}\n{hint}")
-    return Ending(FAILED, f"clsim: failed: {type(error).__name__}: {_first_line(error)}\n{hint}")
+    return Ending(FAILED, f"clsim: failed: {type(error).__name__}: {_first_line(error)}{_place(error)}\n{hint}")
 
 
 def leave(error: BaseException) -> int:
@@ -63,6 +64,17 @@ def leave(error: BaseException) -> int:
 def lines_of(text: str) -> str:
     """The lines of a text from elsewhere, each as it may reach a terminal."""
     return "\n".join(map(clean, text.splitlines()))
+
+
+def _place(error: BaseException) -> str:
+    """The last line of a user's own file, or of a strategy, that led to the error; empty if none did."""
+    libraries = (Path(__file__).parent, Path(os.__file__).parent)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        foreign = "site-packages" in path.parts or path.name == Path(sys.argv[0]).name
+        if path.suffix == ".py" and not foreign and not any(library in path.parents for library in libraries):
+            return f" ({clean(path)}:{frame.lineno})"
+    return ""
 
 
 def _file(error: BaseException) -> str:

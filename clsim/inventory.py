@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 
 from clsim.config import Scenario, load_scenario
-from clsim.config.signatures import read_signature
+from clsim.config.signatures import REQUIRED, read_signature
 from clsim.config.text_upgrade_checks import CLIPS
 from clsim.data.facts import CAPTIONED, FACTS
 from clsim.errors import UserError
 from clsim.pretraining.classifier_recipe import HEADS
 from clsim.pretraining.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, ModelRecipe, TimmModel
-from clsim.recipes import list_scenarios, list_strategies
+from clsim.recipes import find_strategy, list_scenarios, list_strategies
 from clsim.words import clean
 
 Rows = Iterator[Sequence[str]]
@@ -35,6 +36,21 @@ def show(topic: str | None) -> None:
             print(f"# {name}")
         if topic in (None, name):
             print_table(name, headings, list(rows()))
+
+
+def show_settings(strategy: str) -> None:
+    """Print the settings of one strategy: what each may be, its default, and what it is.
+
+    Raises:
+        UserError: there is no such strategy, or its file says something wrong.
+    """
+    signature = read_signature(find_strategy(strategy))
+    rows = [
+        (setting.name, setting.expected, "" if setting.default is REQUIRED else json.dumps(setting.default), text)
+        for setting in signature.settings.values()
+        for text in [setting.description]
+    ]
+    print_table(f"settings of {strategy}", ("name", "what it may be", "default", "what it is"), rows)
 
 
 def show_data(action: str, names: Sequence[str]) -> bool:

@@ -185,9 +185,10 @@ class Keeper:
         """The last checkpoint, for a message."""
         if not self._keeps:
             return "this run cannot be resumed"
+        again = f"the same command with --resume --out {self.results.path}"
         if self.last is None:
-            return f"there is no checkpoint yet; --resume --out {self.results.path} begins anew"
-        return f"the last checkpoint is of {self.last}; --resume --out {self.results.path} goes on from there"
+            return f"there is no checkpoint yet; {again} begins anew"
+        return f"the last checkpoint is of {self.last}; {again} goes on from there"
 
     # -- to go on ---------------------------------------------------------------------------------------------
 

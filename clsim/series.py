@@ -64,8 +64,8 @@ def run_series(
 ) -> list[list[Results]]:
     """Run a scenario's strategy with every seed, then its references, then print the comparison.
 
-    References run only where no other strategy was asked for: they belong to the scenario's own experiment. One
-    whose weights are missing is left out, aloud.
+    References run only where no other strategy was asked for, or they were too: they belong to the scenario's own
+    experiment. One whose weights are missing is left out, aloud.
 
     Args:
         scenario: loaded with these same changes, so that mistakes show before torch is imported.
@@ -84,7 +84,8 @@ def run_series(
     """
     trackers = chosen_trackers(scenario.trackers, track)
     check_trackers(trackers)
-    by_hand = strategy is not None or any(_key(change) == "strategy" for change in overrides)
+    changed = {_key(change) for change in overrides}
+    by_hand = (strategy is not None or "strategy" in changed) and "references" not in changed
     if out is not None:
         for folder in _folders(scenario, seeds, out, references=not by_hand):
             check_usable(folder, resume=going_on.resume)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +62,13 @@ def test_many_and_long_problems_are_told_in_part() -> None:
     message = ending(UserErrors([UserError("x" * 9999, where=f"f:{i}") for i in range(1000)])).message
     assert len(message) < 500_000
     assert message.endswith("and 800 more\n1000 problems")
+
+
+def test_the_line_of_a_file_of_ones_own_is_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("import json\n\ndef build():\n    return json.loads('{')\n")
+    space: dict[str, Any] = {}
+    exec(compile(mine.read_text(), str(mine), "exec"), space)
+    with pytest.raises(ValueError, match="property name") as caught:
+        space["build"]()
+    assert f" ({mine}:4)\n" in ending(caught.value).message

@@ -135,7 +135,7 @@ def steps(folder="run"):
 def test_a_damaged_checkpoint(go, whole, damage, suffix):
     said = go("signal")
     assert said.code == 130
-    assert "session 0, after 5 iterations; --resume --out run goes on from there" in said.err
+    assert "session 0, after 5 iterations; the same command with --resume --out run goes on from there" in said.err
     assert status() == "interrupted"
     last = steps()[-1].with_suffix(suffix)
     last.write_bytes(damage(last.read_bytes()))
@@ -232,7 +232,8 @@ def test_a_loss_that_is_no_number(go, whole):
     assert said.code == 1
     assert "the loss is nan in session 0, epoch 2, iteration 5 of the session, at a learning rate of 0.1" in said.err
     assert "on_nan to skip or rewind" in said.err
-    assert "the last checkpoint is of session 0, after 4 iterations; --resume --out run goes on from there" in said.err
+    assert "the last checkpoint is of session 0, after 4 iterations; the same command with" in said.err
+    assert "--resume --out run goes on from there" in said.err
     assert status() == "failed"
     assert "going on in session 0, after 4 iterations" in goes_on(go, whole).out
 

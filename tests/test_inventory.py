@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 from desk import REPLACEMENT, make_desk
 
-from clsim.inventory import ARRIVING, TOPICS, show, show_data
+from clsim.errors import UserError
+from clsim.inventory import ARRIVING, TOPICS, show, show_data, show_settings
 from clsim.pretraining import ModelRecipe
 
 
@@ -79,3 +80,13 @@ def test_data_sets_say_where_they_stand(capsys: pytest.CaptureFixture[str]) -> N
     assert status["cifar100"][0] == status["coco_captions"][0] == "not here"
     assert not show_data("verify", ["cifar100"])
     assert show_data("verify", ["shapes"])
+
+
+def test_the_settings_of_a_strategy_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    show_settings("toy")
+    told = {line.split("\t")[0]: line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()}
+    assert told["epochs"] == ["a whole number", "5", "passes over a session."]
+    assert told["mode"][:2] == ["replace or accumulate", '"replace"']
+    assert "device" not in told
+    with pytest.raises(UserError, match="there is no strategy 'tyo'"):
+        show_settings("tyo")

@@ -352,7 +352,9 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path, ends)
     with pytest.raises(RunFailed) as caught:
         run(stream(), strategy, out=tmp_path / "run")
     assert "the loss is nan in session 0, epoch 2, iteration 9" in str(caught.value)
-    assert f"session 0, after 8 iterations; --resume --out {tmp_path / 'run'}" in str(caught.value)
+    assert f"session 0, after 8 iterations; the same command with --resume --out {tmp_path / 'run'}" in str(
+        caught.value
+    )
     assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "failed"
     resumed(tmp_path / "run")
 

@@ -72,6 +72,12 @@ def test_another_strategy_runs_alone(runner: Runner, change: Any, capsys: pytest
     assert not capsys.readouterr().out  # nothing to compare
 
 
+def test_references_that_are_asked_for_run_beside_another_strategy_too(runner: Runner) -> None:
+    changes = ["references=[toy]"]
+    run_series(load_scenario("test", changes, strategy="floor"), seeds=[1], strategy="floor", overrides=changes)
+    assert [asked[1] for asked in runner.asked] == ["floor", "toy"]
+
+
 def test_references_take_over_the_changes_that_concern_them_and_never_stand_in(runner: Runner) -> None:
     changes = ["stream.shots=1", "strategy.lr=2", "strategy.epochs=3"]
     run_series(load_scenario("test", changes), seeds=[1], overrides=changes)

@@ -52,7 +52,8 @@ def _metrics(names: object) -> Iterator[Finding]:
             file = find_metric(name)
             functions = [node.name for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.FunctionDef)]
         except UserError as error:
-            yield Finding(path, f"evaluation.metrics: {name}: {error.what}", error.fix)
+            fix = "name the file of a metric of your own, for instance ./mine.py; clsim's are always measured"
+            yield Finding(path, f"evaluation.metrics: {name}: {error.what}", error.fix or fix)
         except (OSError, SyntaxError, ValueError, RecursionError) as error:
             yield Finding(path, f"evaluation.metrics: {name} cannot be read: {type(error).__name__}: {error}")
         else:

@@ -16,6 +16,10 @@ from clsim.words import short
 SAME_DATA = ("train images", "test images", "train captions", "test captions")
 DRAWN_HASHES = ("split lists", "query images", "gallery images")
 """What may follow from the seed, where the scenario leaves it to that."""
+TOLD = 10
+"""Differences that are named; nobody reads more."""
+MEASURED = "evaluation.metrics"
+"""Of the scenario; a metric more changes no other figure."""
 EVERYWHERE = ""
 Facts = dict[str, Any]
 
@@ -28,6 +32,12 @@ def check_agreement(runs: Sequence[Run]) -> None:
 
     """
     found = list(_disagreements(runs))
+    if len(found) > TOLD:
+        others = len(found) - TOLD
+        found = [
+            *found[:TOLD],
+            UserError(f"and {others:,} further differences: these are other experiments altogether"),
+        ]
     if found:
         raise UserErrors(found)
 
@@ -55,6 +65,7 @@ def _facts(run: Run) -> dict[str, Facts]:
     everywhere: Facts = {"clsim": _series(run.manifest["clsim"]), "measured on": _measured_on(run)}
     everywhere |= {f"split_lists.{key}": value for key, value in run.manifest.get("split_lists", {}).items()}
     everywhere |= {f"hashes.{key}": hashes[key] for key in SAME_DATA if key in hashes}
+    metrics = {f"hashes.{key}": value for key, value in hashes.items() if key.startswith("metric ")}
     drawn = {f"hashes.{key}": hashes[key] for key in DRAWN_HASHES if key in hashes}
     own: Facts = {f"hashes.{key}": value for key, value in hashes.items() if _is_of_strategy(key, run.scenario)}
     if run.scenario is None:
@@ -64,9 +75,10 @@ def _facts(run: Run) -> dict[str, Facts]:
         for key, value in flat(run.scenario.model_dump(mode="json")).items():
             if key.startswith("strategies."):
                 own |= {f"scenario {key}": value} if key.startswith(settings) else {}
-            elif key.partition(".")[0] not in (*NO_MATTER, "validation"):  # which results have, too
+            elif key != MEASURED and key.partition(".")[0] not in (*NO_MATTER, "validation"):  # which results have, too
                 everywhere[f"scenario {key}"] = value
     found = {EVERYWHERE: everywhere, f"strategy {run.strategy}": own}
+    found |= {key: {key: value} for key, value in metrics.items()}  # the same file, wherever it was measured
     if run.scenario is not None and follows_from_seed(run.scenario):
         return {**found, f"seed {run.seed}": drawn}
     return {**found, EVERYWHERE: everywhere | drawn}

@@ -127,6 +127,7 @@ def compare(
     confidence: float = 0.95,
     against: str | None = None,
     incomplete: bool = False,
+    latest: bool = False,
 ) -> Comparison:
     """Runs of one experiment, side by side.
 
@@ -135,6 +136,7 @@ def compare(
         confidence: of the intervals, between 0 and 1.
         against: compare the others with this strategy alone, not each with each.
         incomplete: take also runs that are not complete, with the figures of the sessions that ended.
+        latest: of the runs of one strategy and seed take the one that was begun last.
 
     Raises:
         UserError: a run is missing or damaged, is not complete, is there twice, or is of another experiment.
@@ -143,7 +145,7 @@ def compare(
     if not 0 < confidence < 1:
         raise UserError(f"the confidence is {confidence}", fix="a number between 0 and 1, for instance 0.95")
     folders = [paths] if isinstance(paths, str | Path) else paths
-    runs = read_runs([Path(path) for path in folders], incomplete=incomplete)
+    runs = read_runs([Path(path) for path in folders], incomplete=incomplete, latest=latest)
     check_agreement(runs)
     check_once(runs)  # two that differ have been told by what differs
     strategies = [_strategy(name, runs, confidence) for name in dict.fromkeys(run.strategy for run in runs)]

@@ -67,12 +67,14 @@ class Run:
         return figures_of(self.results, self.scenario.upgrades_by if self.scenario else None)
 
 
-def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:
+def read_runs(paths: Iterable[Path], *, incomplete: bool = False, latest: bool = False) -> list[Run]:
     """The runs of these directories, in their order.
 
     Args:
         paths: of run directories.
         incomplete: take also those that were interrupted or have failed, as far as they went.
+        latest: of the runs of one strategy and seed take the one that was begun last, complete ones alone unless
+            ``incomplete``.
 
     Raises:
         UserError: there are none.
@@ -89,14 +91,25 @@ def read_runs(paths: Iterable[Path], *, incomplete: bool = False) -> list[Run]:
         except UserError as error:
             problems.append(error)
         else:
-            runs.append(run)
-            if not run.complete and not incomplete:
+            if run.complete or incomplete:
+                runs.append(run)
+            elif not latest:
                 problems.append(_not_complete(run))
     if problems:
         raise UserErrors(problems)
     if not runs:
         raise UserError("there are no runs to compare", fix="name the directories that runs left")
-    return runs
+    return list(_latest(runs)) if latest else runs
+
+
+def _latest(runs: Iterable[Run]) -> Iterator[Run]:
+    """Of each strategy and seed the run that was begun last, in the order in which they were met."""
+    found: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        known = found.setdefault((run.strategy, run.seed), run)
+        if str(run.manifest.get("started")) > str(known.manifest.get("started")):
+            found[run.strategy, run.seed] = run
+    yield from found.values()
 
 
 def _read(path: Path) -> Run:
@@ -147,4 +160,4 @@ def _twice(runs: Sequence[Run]) -> Iterator[UserError]:
         first = known.setdefault((run.strategy, run.seed), run.path)
         if first is not run.path:
             what = f"{run.strategy} with seed {run.seed} is here, and in {first} too"
-            yield UserError(what, where=str(run.path), fix="name one of them")
+            yield UserError(what, where=str(run.path), fix="name one of them, or take the last with --latest")

@@ -30,7 +30,7 @@ DASHES = ("dash", "dot", "dashdot", "longdash")
 HOVER = {"percent": "%{y:.2%}", "seconds": "%{y:.2f} s", "count": "%{y:,}", "bytes": "%{y:,} bytes", "number": "%{y}"}
 HIGHEST = 1.04
 """Where the axis of shares ends at the latest: an interval of few seeds may go far beyond all of them."""
-TICKS: dict[str, str] = {"percent": ".0%", "bytes": ".3s"}
+TICKS: dict[str, str] = {"percent": "~%", "bytes": ".3s"}
 
 
 def page(runs: Sequence[LeftRun]) -> str:
@@ -61,7 +61,8 @@ def plotted(chart: Chart) -> dict[str, Any]:
     """A chart as the plotting library takes it; the values are those of the run's files."""
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
     bounded = chart.unit == "percent" and any(any(line.bounds) for line in chart.lines)
-    mode = "tozero" if chart.bars else "nonnegative" if chart.unit == "percent" else "normal"
+    negative = any(y is not None and y < 0 for line in chart.lines for y in line.y)
+    mode = "tozero" if chart.bars else "nonnegative" if chart.unit == "percent" and not negative else "normal"
     return {
         "data": list(_traces(chart)),
         "layout": {

@@ -47,7 +47,7 @@
     };
     const show = () => {
       if (point < 0 || !known(point)) return;
-      const { title } = plot.layout.xaxis, text = plot.layout.yaxis.tickformat === ".0%"
+      const { title } = plot.layout.xaxis, text = plot.layout.yaxis.tickformat === "~%"
         ? `${(100 * data[line].y[point]).toFixed(2)}%` : String(data[line].y[point]);
       const name = new DOMParser().parseFromString(data[line].name, "text/html").documentElement.textContent;
       const bounds = data[line].customdata?.[point] ?? "";

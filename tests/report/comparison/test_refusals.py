@@ -133,7 +133,7 @@ def test_runs_on_held_out_images_have_no_published_row_beside_them(make: Make) -
 
 def test_one_seed_twice(make: Make) -> None:
     first, second = make("ours", 1, ROW), make("ours", 1, ROW)
-    fix = "\n  name one of them"
+    fix = "\n  name one of them, or take the last with --latest"
     assert problems([first, second]) == [f"{second}: ours with seed 1 is here, and in {first} too{fix}"]
     assert problems([first, first]) == [f"{first}: ours with seed 1 is here, and in {first} too{fix}"]
     other = make("ours", 1, ROW, scenario={"strategies": {"ours": {"lr": 0.2}}})
@@ -216,3 +216,34 @@ def test_no_torch(two: list[Path]) -> None:
     done = subprocess.run([sys.executable, "-c", program, *map(str, two)], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     assert json.loads((two[0] / "results.json").read_text())["seed"] == 1
+
+
+def test_the_latest_complete_run_of_each_seed(make: Make) -> None:
+    runs = [
+        make("ours", 1, ROW, name="first", manifest={"started": "2026-01-01T00:00:00+00:00"}),
+        make("ours", 1, [0.9, 0.8, 0.6], name="second", manifest={"started": "2026-01-03T00:00:00+00:00"}),
+        make("ours", 1, ROW, name="third", status="failed", manifest={"started": "2026-01-04T00:00:00+00:00"}),
+        make("ours", 2, ROW, name="other", manifest={"started": "2026-01-02T00:00:00+00:00"}),
+    ]
+    (strategy,) = clsim.compare(runs, latest=True).strategies
+    assert strategy.figures["final_accuracy"] == {1: 0.6, 2: 0.7}
+    assert clsim.compare(runs[::-1], latest=True).strategies[0].figures["final_accuracy"] == {1: 0.6, 2: 0.7}
+    assert len(problems(runs)) > 0
+
+
+def test_a_metric_more_moves_no_figure_but_another_file_of_its_name_does(make: Make) -> None:
+    asked = {"evaluation": {"metrics": ["mine.py"]}}
+    one, other = {"metric mine.py": "1" * 64}, {"metric mine.py": "2" * 64}
+    runs = [make("ours", 1, ROW), make("ours", 2, ROW, scenario=asked, hashes=one)]
+    assert clsim.compare(runs).strategies[0].seeds == [1, 2]
+    altered = make("ours", 3, ROW, scenario=asked, hashes=other)
+    values = f"{'2' * 12} here, {'1' * 12} in {runs[1]}"
+    assert problems([*runs, altered]) == [f"{altered}: not of one experiment: hashes.metric mine.py: {values}"]
+
+
+def test_other_experiments_are_told_in_part(make: Make) -> None:
+    hashes = {f"weights file {number}": "1" for number in range(20)}
+    first, second = make("ours", 1, ROW), make("ours", 2, ROW, hashes=hashes)
+    told = problems([first, second])
+    assert len(told) == 11
+    assert told[-1] == "and 10 further differences: these are other experiments altogether"

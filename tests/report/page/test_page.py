@@ -17,7 +17,8 @@ from read_page import Page
 from unkind import ATTACK, PUBLISHED, QUOTED
 
 from clsim.errors import UserError
-from clsim.report.page.html import page
+from clsim.report.page.content import Chart, Line
+from clsim.report.page.html import page, plotted
 from clsim.report.page.left import read_runs
 
 Made = Callable[..., Path]
@@ -231,3 +232,12 @@ def test_a_damaged_record_of_confusion_is_refused(made: Made, tmp_path: Path, co
     (run / "confusion.json").write_text(content)
     with pytest.raises(UserError, match=r"confusion\.json"):
         read(run)
+
+
+def test_an_axis_reaches_below_nothing_where_something_was_gained() -> None:
+    def axis(*values: float) -> dict[str, Any]:
+        return plotted(Chart("c", "t", "session", "points lost", (Line("a", (0, 1), values),)))["layout"]["yaxis"]
+
+    assert axis(0.01, 0.02)["rangemode"] == "nonnegative"
+    assert axis(-0.018, 0.001)["rangemode"] == "normal"
+    assert axis(-0.018, 0.001)["tickformat"] == "~%"  # as many decimals as steps of less than a point need
