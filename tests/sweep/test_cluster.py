@@ -36,7 +36,7 @@ def test_a_node_is_lost_and_nothing_with_it(cluster):
     lost = nodes.add_node(num_cpus=1, object_store_memory=STORE)
     known = desk.root / "known"
     waits = {"strategy.waits": 60, "strategy.until": str(known)}
-    path = desk.write(strategies=["steady", "other"], seeds=[1, 2], overrides=waits)
+    path = desk.write(strategies=["steady", "other"], seeds=[1, 2, 3], overrides=waits)
     killed = []
 
     def kill():
@@ -57,7 +57,7 @@ def test_a_node_is_lost_and_nothing_with_it(cluster):
     assert said.code == 0, said.err
     assert killed
     states = desk.states("onray")
-    assert [entry["state"] for entry in states.values()] == ["complete"] * 4
+    assert [entry["state"] for entry in states.values()] == ["complete"] * 6
     assert max(entry["attempts"] for entry in states.values()) == 2
     assert desk.clsim("sweep", path, "--out", "here").code == 0
     for run in states:
