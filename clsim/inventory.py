@@ -44,12 +44,9 @@ def show_settings(strategy: str) -> None:
     Raises:
         UserError: there is no such strategy, or its file says something wrong.
     """
-    signature = read_signature(find_strategy(strategy))
-    rows = [
-        (setting.name, setting.expected, "" if setting.default is REQUIRED else json.dumps(setting.default), text)
-        for setting in signature.settings.values()
-        for text in [setting.description]
-    ]
+    settings = read_signature(find_strategy(strategy)).settings.values()
+    defaults = ["" if setting.default is REQUIRED else json.dumps(setting.default) for setting in settings]
+    rows = [(s.name, s.expected, default, s.description) for s, default in zip(settings, defaults, strict=True)]
     print_table(f"settings of {strategy}", ("name", "what it may be", "default", "what it is"), rows)
 
 

@@ -32,7 +32,6 @@ def test_every_command_runs(document, tmp_path, monkeypatch, capsys):
     lay_out(desk)
     draw_smaller(monkeypatch)
     run = CommandLine(desk, monkeypatch, capsys)
-    monkeypatch.delenv("CLSIM_MODELS")
     monkeypatch.setenv("CLSIM_MODELS", str(tmp_path / "models"))
     for command in commands(document):
         if command in ELSEWHERE:

@@ -9,7 +9,7 @@ import torch
 import yaml
 from rich.console import Console
 from seeded import SCENARIOS
-from tiny import tiny_dataset
+from tiny import Untouchable, tiny_dataset
 from world import CommandLine, make_world
 
 from clsim.config import load_scenario
@@ -21,16 +21,6 @@ from clsim.report.terminal import RichReporter
 from clsim.runner import simulate
 
 HELD = {"validation.share": 0.2, "validation.seed": 3}
-
-
-class Untouchable:
-    """Test images that nobody may look at."""
-
-    def __init__(self, class_names):
-        self.class_names = class_names
-
-    def __getattr__(self, name):
-        raise AssertionError(f"test images were asked for {name}")
 
 
 @pytest.fixture

@@ -28,6 +28,16 @@ def tiny_dataset(classes: int = 10, size: int = 8) -> DataSet:
     return DataSet("tiny", tiny_images(20, classes, size, seed=0), tiny_images(10, classes, size, seed=1))
 
 
+class Untouchable:
+    """Test images that nobody may look at."""
+
+    def __init__(self, class_names: tuple[str, ...]) -> None:
+        self.class_names = class_names
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"test images were asked for {name}")
+
+
 def tiny_captions(train: int = 12, test: int = 8, size: int = 8) -> CaptionDataSet:
     """Noise of a colour, told in one to three captions; those of two images may be the same."""
 

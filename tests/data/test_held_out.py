@@ -2,21 +2,11 @@
 
 import pytest
 import torch
-from tiny import tiny_dataset
+from tiny import Untouchable, tiny_dataset
 
 from clsim.data.held_out import held_out, kept_images
 from clsim.data.images import DataSet
 from clsim.errors import UserError
-
-
-class Untouchable:
-    """Test images that nobody may look at."""
-
-    def __init__(self, class_names):
-        self.class_names = class_names
-
-    def __getattr__(self, name):
-        raise AssertionError(f"test images were asked for {name}")
 
 
 @pytest.fixture
