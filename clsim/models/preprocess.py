@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Interpolation = Literal["bicubic", "bilinear"]
+ResizeMode = Literal["shortest", "squash", "longest"]
+
 
 class Preprocess(nn.Module):
-    """Resizes a batch (bicubic, antialiased) and normalises it, on the device where it lies.
+    """Resizes a batch (antialiased) and normalises it, on the device where it lies.
 
     Args:
         mean, std: per channel, for values in [0, 1].
         image_size: side of the square the model takes; ``None`` leaves the size alone.
+        interpolation: Kernel of the resize.
+        resize_mode: Treatment of an image that is not square. ``shortest`` crops its middle, ``squash`` ignores the
+            aspect ratio, ``longest`` fits the whole image in and pads with black.
 
     Example:
         >>> Preprocess([0.5] * 3, [0.5] * 3, 8)(torch.ones(2, 3, 4, 4)).shape
@@ -22,9 +29,19 @@ class Preprocess(nn.Module):
 
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], image_size: int | None = None) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int | None = None,
+        *,
+        interpolation: Interpolation = "bicubic",
+        resize_mode: ResizeMode = "shortest",
+    ) -> None:
         super().__init__()
         self.image_size = image_size
+        self.interpolation: Interpolation = interpolation
+        self.resize_mode: ResizeMode = resize_mode
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
@@ -36,9 +53,23 @@ class Preprocess(nn.Module):
         size = self.image_size
         if size is not None and images.shape[-2:] != (size, size):
             height, width = images.shape[-2:]
-            if height != width:
+            target = (size, size)
+            if height != width and self.resize_mode == "shortest":
                 side = min(height, width)
                 top, left = (height - side) // 2, (width - side) // 2
                 images = images[..., top : top + side, left : left + side]
-            images = F.interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0.0, 1.0)
+            elif self.resize_mode == "longest":
+                scale = size / max(height, width)
+                target = (max(1, round(height * scale)), max(1, round(width * scale)))
+            images = F.interpolate(images, target, mode=self.interpolation, antialias=True).clamp(0.0, 1.0)
+            images = _padded(images, size)
         return (images - self.mean) / self.std
+
+
+def _padded(images: Tensor, size: int) -> Tensor:
+    """Images centered in a black square."""
+    height, width = images.shape[-2:]
+    if (height, width) == (size, size):
+        return images
+    top, left = (size - height) // 2, (size - width) // 2
+    return F.pad(images, (left, size - width - left, top, size - height - top))
