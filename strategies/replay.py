@@ -11,7 +11,6 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch.optim import SGD
 
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
@@ -21,6 +20,7 @@ from clsim.models.backbones import make_backbone
 from clsim.models.lanes import Lanes
 from clsim.plugins import ClassScope, FeatureTeacher, ModelReplacement, Rehearsal, WarmupCosine
 from clsim.streams import Stream
+from clsim.training.weight_decay import decayed_sgd
 
 
 def build(
@@ -36,6 +36,8 @@ def build(
     last_lr: float = 1e-5,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
+    decayed: Literal["all", "matrices"] = "all",
+    zero_init: bool = True,
     crop_padding: int = 4,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
@@ -56,6 +58,8 @@ def build(
         last_lr: that the cosine falls to in the course of a session.
         momentum: of SGD.
         weight_decay: of SGD.
+        decayed: Parameters that decay: all, as in the authors' notebooks, or no gains and biases (their package).
+        zero_init: Whether the last normalization of every block starts with gain 0; the authors start with 1.
         crop_padding: pixels by which a random crop may be off.
         precision: of the forward pass.
         compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
@@ -63,12 +67,13 @@ def build(
         device: where it runs.
 
     """
-    model = LinearClassifier(Lanes(make_backbone(backbone), lanes), len(stream.class_names), bias=False)
+    network = make_backbone(backbone, zero_init=zero_init)
+    model = LinearClassifier(Lanes(network, lanes), len(stream.class_names), bias=False)
     rehearsal = Rehearsal(memory)
     teacher = FeatureTeacher(cosine_distillation, weight=distillation, old_classes_only=True)
     return Strategy(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),
+        optimizer=partial(decayed_sgd, lr=lr, momentum=momentum, weight_decay=weight_decay, decayed=decayed),
         train_mb_size=batch_size,
         train_epochs=epochs,
         device=device,

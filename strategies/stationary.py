@@ -8,7 +8,8 @@ those of future classes included, throughout. How the past is kept depends on th
 
 Sessions with all their images, as published: the network goes on learning, each batch is half new and half
 remembered, and the higher-order compatibility loss holds its features to those of the model that the session
-started from, L = w L_CE + (1 - w) L_HOC. After a replacement that is the model that arrived.
+started from, L = w L_CE + (1 - w) L_HOC. After a replacement that is the model that arrived. Session 0 has this loss
+too, as in the authors' code, even if no model arrives and the starting weights are random (``first_teacher``).
 
 Few-shot sessions, as in NC-FSCIL: the base session trains a backbone from scratch and freezes it; a few images then
 tune the projection alone, along with features drawn around the stored mean of every class seen so far. The mean of
@@ -20,7 +21,6 @@ from typing import Literal
 
 import torch
 from torch.nn import CrossEntropyLoss
-from torch.optim import SGD
 
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
@@ -42,6 +42,7 @@ from clsim.plugins import (
     WarmupCosine,
 )
 from clsim.streams import Stream
+from clsim.training.weight_decay import decayed_sgd
 
 
 def build(
@@ -54,6 +55,7 @@ def build(
     cross_entropy_weight: float = 0.1,
     mu: float = 10.0,
     same_class: Literal["counted", "excluded"] = "counted",
+    first_teacher: Literal["start", "none"] = "start",
     distillation: float = 0.0,
     epochs: int = 70,
     batch_size: int = 128,
@@ -74,6 +76,8 @@ def build(
     crop_padding: int = 4,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
+    decayed: Literal["all", "matrices"] = "all",
+    zero_init: bool = True,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
     lanes: int = 2,
@@ -90,6 +94,7 @@ def build(
         cross_entropy_weight: of the cross-entropy; the compatibility loss has the rest (1: it is left out).
         mu: sharpness of similarities in the compatibility loss.
         same_class: whether images of one class count in its denominator, as published, or are excluded.
+        first_teacher: Teacher of session 0 if no model arrives before it: its random start, as published, or none.
         distillation: weight of the cosine distance to old features on remembered images (CL2R: 5), on top of the rest.
         epochs: passes over a session.
         batch_size: half of it remembered, as soon as there is something to remember.
@@ -110,6 +115,8 @@ def build(
         crop_padding: pixels by which a random crop may be off.
         momentum: of SGD; after Nesterov in few-shot streams.
         weight_decay: of SGD.
+        decayed: Parameters that decay: all, as in the authors' notebooks, or no gains and biases (their package).
+        zero_init: Whether the last normalization of every block starts with gain 0; the authors start with 1.
         precision: of the forward pass.
         compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
         lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
@@ -126,9 +133,10 @@ def build(
         )
     # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
     layout = torch.channels_last
-    model = StationaryClassifier(Lanes(make_backbone(backbone), lanes), vertices).to(memory_format=layout)
+    network = make_backbone(backbone, zero_init=zero_init)
+    model = StationaryClassifier(Lanes(network, lanes), vertices).to(memory_format=layout)
     compose = partial(Strategy, model=model, device=device, precision=precision, compile=compile)
-    sgd = partial(SGD, momentum=momentum, weight_decay=weight_decay)
+    sgd = partial(decayed_sgd, momentum=momentum, weight_decay=weight_decay, decayed=decayed)
     scope = ClassScope(training="all", evaluation="seen")
     if stream.few_shot:
         return compose(
@@ -153,6 +161,7 @@ def build(
         partial(higher_order_compatibility, mu=mu, same_class=same_class),
         weight=1 - cross_entropy_weight,
         own_weight=cross_entropy_weight,
+        from_start=first_teacher == "start",
     )
     distilled = FeatureTeacher(cosine_distillation, weight=distillation, old_classes_only=True)
     return compose(

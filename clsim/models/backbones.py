@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import timm
+import torch
 from timm.models.resnet import BasicBlock, make_blocks
 from torch import Tensor, nn
 
@@ -102,13 +103,17 @@ class Backbone(nn.Module):
         return features
 
 
-def make_backbone(name: str, *, pretrained: bool = False, image_size: int | None = None) -> Backbone:
+def make_backbone(
+    name: str, *, pretrained: bool = False, image_size: int | None = None, zero_init: bool = True
+) -> Backbone:
     """A network from images in [0, 1] to feature vectors.
 
     Args:
         name: one of :data:`SMALL_RESNETS`, else a timm model.
         pretrained: timm's weights; the small ones have none.
         image_size: side that images are resized to; without it they are left alone unless the network insists.
+        zero_init: Whether the last normalization of every residual block starts with gain 0, where the architecture
+            does so; else with 1, as in torchvision. Pre-trained weights are left alone.
 
     Raises:
         UserError: timm has no such model, or weights are asked for that do not exist.
@@ -118,12 +123,17 @@ def make_backbone(name: str, *, pretrained: bool = False, image_size: int | None
         if pretrained:
             raise UserError(f"there are no pre-trained weights of {name}", fix="train it from scratch")
         shape = SMALL_RESNETS[name]
-        return Backbone(SmallResNet(shape), shape.channels[-1], image_size=image_size)
+        small = SmallResNet(shape)
+        if not zero_init:
+            open_gains(small)
+        return Backbone(small, shape.channels[-1], image_size=image_size)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or ", ".join(SMALL_RESNETS)
         raise UserError(f"no backbone is called {name!r}", fix=f"for example: {near}; all: timm.list_models()")
     check_tag(name)
     body: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
+    if not (zero_init or pretrained):
+        open_gains(body)
     settings: Any = body.pretrained_cfg
     fixed = bool(settings.get("fixed_input_size"))
     return Backbone(
@@ -133,6 +143,15 @@ def make_backbone(name: str, *, pretrained: bool = False, image_size: int | None
         std=settings["std"],
         image_size=image_size or (settings["input_size"][-1] if fixed or pretrained else None),
     )
+
+
+def open_gains(network: nn.Module) -> None:
+    """Set the gain of every normalization layer that starts at 0 to 1."""
+    for module in network.modules():
+        gain = getattr(module, "weight", None)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.GroupNorm | nn.LayerNorm) and gain is not None:
+            with torch.no_grad():
+                gain.masked_fill_(gain == 0, 1.0)
 
 
 def check_tag(name: str) -> None:

@@ -20,8 +20,8 @@ class FeatureTeacher(SupervisedPlugin[Any]):
     r"""Turns the loss :math:`L` into :math:`w_1 L + w_2 \ell(v, u, y)`, with the features of model and teacher.
 
     The teacher is a frozen copy, in evaluation mode, of the model that the session starts from. Where a replacement
-    arrives it is therefore the arrival, and not the model that was fine-tuned before (arXiv 2405.02581). Before the
-    first session there is something to be held to only if a trained model arrived.
+    arrives it is therefore the arrival, and not the model that was fine-tuned before (arXiv 2405.02581). In session 0
+    of a stream without an arrival the starting model has random weights; ``from_start`` says whether it teaches.
 
     Args:
         loss: between features, for instance :func:`~clsim.losses.higher_order_compatibility`.
@@ -29,17 +29,25 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         own_weight: :math:`w_1`.
         old_classes_only: compare images of earlier sessions' classes alone, which are the remembered ones. How many
             these are, each step waits for the device to say.
+        from_start: Whether session 0 has a teacher even if no model arrives before it.
 
     """
 
     def __init__(
-        self, loss: FeatureLoss, *, weight: float, own_weight: float = 1.0, old_classes_only: bool = False
+        self,
+        loss: FeatureLoss,
+        *,
+        weight: float,
+        own_weight: float = 1.0,
+        old_classes_only: bool = False,
+        from_start: bool = False,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.weight = weight
         self.own_weight = own_weight
         self.old_classes_only = old_classes_only
+        self.from_start = from_start
         self.teacher: nn.Module | None = None
         self._current = torch.zeros(0, dtype=torch.long)
 
@@ -47,7 +55,8 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         """Copies the model, which has just been replaced if it is to be."""
         session = strategy.experience
         arrived = any(replacement.before_session for replacement in getattr(session, "replacements", ()))
-        self.teacher = _frozen(strategy.model) if session.current_experience > 0 or arrived else None
+        taught = self.from_start or session.current_experience > 0 or arrived
+        self.teacher = _frozen(strategy.model) if taught else None
         self._current = torch.tensor(sorted(session.classes_in_this_experience)).to(strategy.device)
 
     def model_replaced(self, strategy: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from desk import REPLACEMENT, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
+from clsim.recipes import find_scenario
 
 DRAWN = """\
   replacements:
@@ -75,6 +76,14 @@ def test_an_incremental_stream_is_the_same_without_them(replacement: Path) -> No
 @pytest.mark.parametrize(("ways", "sessions"), [(15, 7), (3, 31)])
 def test_the_published_streams_have_7_and_31_sessions(replacement: Path, ways: int, sessions: int) -> None:
     assert load_scenario(replacement, {"stream.ways": ways}).sessions == sessions
+
+
+@pytest.mark.parametrize(("name", "sessions"), [("cifar_replacement_7", 7), ("cifar_replacement_31", 31)])
+def test_published_rows_stand_beside_the_images_of_the_notebooks_they_are_from(name: str, sessions: int) -> None:
+    """All 500 images of each class; the authors' package takes 300, and that is a setting."""
+    loaded = load_scenario(find_scenario(name))
+    assert (loaded.sessions, loaded.stream.images_per_class) == (sessions, None)
+    assert load_scenario(find_scenario(name), ["stream.images_per_class=300"]).stream.images_per_class == 300
 
 
 def test_the_last_session_can_be_named_and_the_one_after_it_cannot(replacement: Path) -> None:

@@ -40,6 +40,24 @@ def test_a_residual_network_starts_as_its_shortcuts():
     torch.testing.assert_close(block(x.clone()), x)
 
 
+def gains(network):
+    return [module.weight.detach() for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("resnet14x4", 6), ("resnet18", 8)])
+def test_gains_of_last_normalizations_start_at_0_or_as_in_torchvision_at_1(name, blocks):
+    started = {}
+    for zero_init in (True, False):
+        torch.manual_seed(0)
+        started[zero_init] = make_backbone(name, zero_init=zero_init)
+    assert sum(bool((gain == 0).all()) for gain in gains(started[True])) == blocks
+    assert all((gain == 1).all() for gain in gains(started[False]))
+    convolutions = [name for name, value in started[True].named_parameters() if value.ndim == 4]
+    assert all(
+        torch.equal(started[True].get_parameter(each), started[False].get_parameter(each)) for each in convolutions
+    )
+
+
 def test_timm_models_by_name():
     backbone = make_backbone("resnet10t")
     assert backbone(torch.rand(2, 3, 32, 32)).shape == (2, backbone.num_features)

@@ -83,6 +83,14 @@ def test_nothing_is_taught_in_the_first_session():
     assert watch.seen == [[None] * 8]
 
 
+def test_the_random_start_teaches_the_first_session_if_so_wished():
+    _, _, watch = run(sessions=1, from_start=True)
+    assert len(watch.seen[0]) == 8
+    for state, training, gradients in watch.seen[0]:
+        assert all(torch.equal(value, watch.began[0][name]) for name, value in state.items())
+        assert not (training or gradients)
+
+
 def test_the_teacher_is_the_model_the_session_began_with_frozen_and_unchanged():
     strategy, teacher, watch = run()
     assert len(watch.seen[1]) == 6

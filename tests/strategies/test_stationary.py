@@ -1,5 +1,9 @@
+import math
+from copy import deepcopy
+
 import pytest
 import torch
+from avalanche.training.plugins import SupervisedPlugin
 from tiny import tiny_dataset
 
 from clsim.errors import UserError
@@ -119,6 +123,64 @@ def test_whole_sessions_have_the_published_settings():
     assert (strategy.train_epochs, strategy.train_mb_size) == (70, 128)
     (teacher,) = (plugin for plugin in strategy.plugins if isinstance(plugin, FeatureTeacher))
     assert (teacher.own_weight, teacher.weight) == (0.1, 0.9)
+
+
+class Steps(SupervisedPlugin):
+    """Images, classes, features and logits of every step, and the loss that was propagated back."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def after_backward(self, strategy, **kwargs):
+        values = (strategy.mb_x, strategy.mb_y, strategy.model.features, strategy.mb_output, strategy.loss)
+        self.steps.append([value.detach().clone() for value in values])
+
+
+def plain_loss(old, new, logits, labels, vertices, mu=10.0, weight=0.1):
+    """w L_CE + (1 - w) L_HOC as sums over images: every class of the batch adds 1 for each of its own images."""
+    old, new, logits = old.double(), new.double(), logits.double()
+    cross_entropy = compatibility = 0.0
+    for n, label in enumerate(labels.tolist()):
+        cross_entropy -= logits[n, label] - sum(logits[n, k].exp() for k in range(vertices)).log()
+        similar = [mu * float(old[n] @ new[m] / old[n].norm() / new[m].norm()) for m in range(len(labels))]
+        others = sum(math.exp(s) if labels[m] != label else 1.0 for m, s in enumerate(similar))
+        compatibility += math.log(others) - similar[n]
+    return float(weight * cross_entropy + (1 - weight) * compatibility) / len(labels)
+
+
+@pytest.mark.parametrize("first_teacher", ["start", "none"])
+def test_the_first_session_has_the_published_loss_without_an_arriving_model(first_teacher):
+    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    small = {"backbone": "resnet8x2", "epochs": 2, "batch_size": 20, "lr": 0.05}
+    strategy, steps = build(whole, **small, first_teacher=first_teacher), Steps()
+    start = deepcopy(strategy.model).eval()
+    strategy.plugins.append(steps)
+    strategy.train(whole.train_stream[0], eval_streams=[])
+    assert len(steps.steps) == 8
+    for images, labels, features, logits, loss in steps.steps:
+        assert logits.shape[1] == 12
+        with torch.no_grad():
+            old = start.embed(images)
+        weight = 0.1 if first_teacher == "start" else 1.0
+        assert loss.item() == pytest.approx(plain_loss(old, features, logits, labels, 12, weight=weight), rel=1e-4)
+
+
+def test_gains_and_decay_are_settings():
+    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    for name in ("stationary", "replay"):
+        made = load_strategy(find_strategy(name))
+
+        def start(made=made, **settings):
+            strategy = made(whole, backbone="resnet8x2", **settings)
+            strategy.make_optimizer()
+            gains = [m.weight for m in strategy.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+            groups = strategy.optimizer.param_groups
+            smallest = min(float(gain.detach().max()) for gain in gains)
+            return smallest, [(g["weight_decay"], {p.ndim for p in g["params"]}) for g in groups]
+
+        assert start() == (0.0, [(5e-4, {1, 2, 4})])
+        assert start(zero_init=False, decayed="matrices") == (1.0, [(5e-4, {2, 4}), (0.0, {1})])
 
 
 def test_the_teachers_can_be_left_out_and_added():

@@ -1,0 +1,35 @@
+"""SGD whose weight decay may leave out gains and biases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from torch.nn import Parameter
+from torch.optim import SGD
+
+Decayed = Literal["all", "matrices"]
+
+
+def decayed_sgd(
+    parameters: Iterable[Parameter], *, weight_decay: float, decayed: Decayed = "all", **settings: Any
+) -> SGD:
+    """Return SGD over ``parameters`` with weight decay on all of them or on matrices alone.
+
+    Args:
+        parameters: Parameters to optimize.
+        weight_decay: Factor of the decay.
+        decayed: Parameters that decay. ``matrices`` leaves out those of fewer than two dimensions: biases, and gains
+            of normalization layers.
+        settings: Further arguments of :class:`torch.optim.SGD`.
+
+    """
+    if decayed == "all":
+        return SGD(parameters, weight_decay=weight_decay, **settings)
+    several = list(parameters)
+    groups = [
+        {"params": [each for each in several if each.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [each for each in several if each.ndim < 2], "weight_decay": 0.0},
+    ]
+    # A group without parameters would be an empty entry of every checkpoint.
+    return SGD([group for group in groups if group["params"]], **settings)
