@@ -24,6 +24,19 @@ def autocast(device: torch.device | str, precision: str, *, cache: bool = True) 
     return torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32", cache_enabled=cache)
 
 
+def lies_on(tensor: torch.Tensor, device: torch.device | str) -> bool:
+    """Return whether a tensor is on a device; ``cuda`` without a number is the GPU in use.
+
+    A tensor on a GPU always names its number, so that comparing both devices would find them different.
+    """
+    import torch
+
+    wanted = torch.device(device)
+    if wanted.type == "cuda" and wanted.index is None:
+        wanted = torch.device("cuda", torch.cuda.current_device())
+    return tensor.device == wanted
+
+
 def device_time(device: torch.device | str) -> float:
     """Seconds, after the device has finished what it was given; only differences mean something."""
     import torch

@@ -225,7 +225,11 @@ class Keeper:
         """The state between sessions from which the checkpoint's session began; ``None`` for the first."""
         if moment.kind != AMID:
             return state
-        return None if moment.session == 0 else self.checkpoints.load(Moment(moment.session - 1, DONE))
+        return (
+            None
+            if moment.session == 0
+            else self.checkpoints.load(Moment(moment.session - 1, DONE), str(self.strategy.device))
+        )
 
     def _go_on(self, moment: Moment, state: State, before: State | None) -> int:
         done = moment.session + (moment.kind != AMID)

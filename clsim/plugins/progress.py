@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.training.loaders import length
+
 
 class Listener(Protocol):
     """Whoever wants to know; a reporter of :mod:`clsim.report` is one."""
@@ -42,12 +44,15 @@ class Progress(SupervisedPlugin[Any]):
         self._images = self._steps = 0
         self._started = self._told = time.perf_counter()
         session = strategy.experience
+        steps = length(strategy.dataloader)
+        if steps is None:  # about as many as a loader of the session's images has
+            steps = -(-len(session.dataset) // strategy.train_mb_size)
         self.listener.session_started(
             session.current_experience,
             len(set(session.classes_in_this_experience) - set(session.previous_classes)),
             len(session.dataset),
             strategy.train_epochs,
-            strategy.train_epochs * len(strategy.dataloader),
+            strategy.train_epochs * steps,
         )
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:

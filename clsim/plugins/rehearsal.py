@@ -98,8 +98,9 @@ class Rehearsal(SupervisedPlugin[Any]):
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Chooses images of the classes just learnt."""
         view: ResidentView = strategy.experience.resident
+        labels = view.labels.cpu()  # as its indices are, wherever the images lie
         for label in sorted(strategy.experience.classes_in_this_experience):
-            of_class = view.indices[view.labels == label]
+            of_class = view.indices[labels == label]
             drawn = torch.randperm(len(of_class), generator=self.choice)[: self.per_class]
             self.chosen[label] = of_class[drawn]
 

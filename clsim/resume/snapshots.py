@@ -124,7 +124,7 @@ class Snapshots(SupervisedPlugin[Any]):
             "plugins": [_named(plugin) for plugin in self._plugins],
             "numbers": {name: getattr(strategy, name) for name in NUMBERS},
             "order": strategy.order.get_state(),
-            "random": random_state(),
+            "random": random_state(strategy.device),
             "threads": torch.get_num_threads(),
         }
 
@@ -141,7 +141,7 @@ class Snapshots(SupervisedPlugin[Any]):
             setattr(strategy, name, state["numbers"][name])
         strategy.order.set_state(state["order"])
         torch.set_num_threads(state["threads"])  # sums are split among threads, and rounded by the parts
-        set_random_state(state["random"])
+        set_random_state(state["random"], strategy.device)
 
 
 def _named(part: Attributes) -> dict[str, State]:

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResidentView:
-    """Some images of a resident set: the set and the indices, nothing copied."""
+    """Some images of a resident set: the set and the indices, nothing copied.
+
+    The indices are on the CPU, wherever the images are: orders are drawn there.
+    """
 
     images: Images
     indices: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", self.indices.cpu())
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -45,7 +45,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         self.few_shot = few_shot
         self.cumulative = cumulative
         self.class_blocks = tuple(tuple(block) for block in class_blocks)
-        labels = dataset.test.labels
+        labels = dataset.test.labels.cpu()  # positions are on the CPU, wherever the images are
         test = [
             ResidentView(dataset.test, torch.isin(labels, torch.tensor(block)).nonzero().flatten())
             for block in class_blocks

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from clsim.streams.session import ResidentView
+
+
+def length(loader: Any) -> int | None:
+    """Return the number of batches that a loader yields; ``None`` where it does not know."""
+    try:
+        return len(loader)
+    except TypeError:  # torch's own loader has a length, which an endless data set does not
+        return None
 
 
 class ResidentBatches:

@@ -19,12 +19,12 @@ from torch.optim import SGD, Optimizer
 
 from clsim import processes
 from clsim.data.images import Images
-from clsim.device import Precision, autocast
+from clsim.device import Precision, autocast, lies_on
 from clsim.resume.randomness import loader_state, set_loader_state
 from clsim.streams.session import ResidentView, Session
 from clsim.training.callbacks import listeners
 from clsim.training.forward import Compile, ForwardPass
-from clsim.training.loaders import ResidentBatches
+from clsim.training.loaders import ResidentBatches, length
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
@@ -123,6 +123,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         self.initialisation: int | None = None
         self.images_trained = 0
         self._in_processes = False
+        self._unscaled = False
         self.epoch = self.step = 0
         self.after_step: Callable[[], None] | None = None
         self.going_on: GoingOn | None = None
@@ -134,7 +135,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def resident(self, view: ResidentView) -> ResidentView:
         """The same view with its images on the strategy's device; each set of images moves there once."""
         images = view.images
-        if images.pixels.device == self.device:
+        if lies_on(images.pixels, self.device):
             return view
         if images.sha256 not in self._resident:
             self._resident[images.sha256] = images.to(self.device)
@@ -238,15 +239,18 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         loss.backward(retain_graph=self.retain_graph)
         if self._in_processes:
             processes.average_gradients(self.model)
-        if self.scaler is not None and self._has_gradients():
+        self._unscaled = self.scaler is not None and self._has_gradients()
+        if self.scaler is not None and self._unscaled:
             self.scaler.unscale_(self.optimizer)
 
     def optimizer_step(self) -> None:
-        """One step, or none if a gradient overflowed in ``fp16``."""
+        """Take one step; none if a gradient overflowed in ``fp16``, or if a plugin took the gradients away."""
         if self.scaler is None:
             self.optimizer.step()
-        elif self._has_gradients():
+            return
+        if self._has_gradients():
             self.scaler.step(self.optimizer)
+        if self._unscaled:  # also without a step, since the scaler refuses to look at a second step before
             self.scaler.update()
 
     def _has_gradients(self) -> bool:
@@ -284,10 +288,10 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         going_on, self.going_on, self.step = self.going_on, None, 0
         if going_on is None:
             if self.after_step is not None:
-                self.loader_state = loader_state(self.dataloader)
+                self.loader_state = loader_state(self.dataloader, self.device)
             return iter(self.dataloader)
         self.loader_state = going_on.loader_state
-        set_loader_state(self.dataloader, going_on.loader_state)
+        set_loader_state(self.dataloader, going_on.loader_state, self.device)
         batches = iter(self.dataloader)
         for _ in range(going_on.step):
             next(batches)
@@ -297,9 +301,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def training_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader, with Avalanche's order of callbacks."""
-        # Only there does the number of steps matter, which not every loader knows.
-        steps = self.train_epochs * len(self.dataloader) if self.device.type == "cuda" else 0
-        self.passes.start(self.model, self.device, steps)
+        self.passes.start(self.model, self.device, self.train_epochs * (length(self.dataloader) or 0))
         heard = {name: listeners(self.plugins, name) for name in _TRAINING_CALLBACKS}
         before_iteration, before_forward, after_forward, before_backward = (
             heard[name] for name in _TRAINING_CALLBACKS[:4]

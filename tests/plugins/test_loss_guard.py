@@ -28,7 +28,7 @@ class Trouble:
         return loss * self.value if self.calls in self.at else loss
 
 
-def learner(guard, trouble, epochs=2):
+def learner(guard, trouble, epochs=2, precision="fp32"):
     torch.manual_seed(0)
     return Strategy(
         model=TinyModel(),
@@ -37,6 +37,7 @@ def learner(guard, trouble, epochs=2):
         train_mb_size=20,  # six steps an epoch
         train_epochs=epochs,
         plugins=[guard],
+        precision=precision,
     )
 
 
@@ -52,9 +53,13 @@ def test_stop_tells_where_and_what_would_help(value):
     assert all(bool(parameter.isfinite().all()) for parameter in strategy.model.parameters())
 
 
-def test_a_step_that_is_skipped_changes_nothing():
+PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+
+
+@PRECISIONS
+def test_a_step_that_is_skipped_changes_nothing(precision):
     guard, trouble = LossGuard("skip"), Trouble([2, 9])
-    strategy, weights = learner(guard, trouble), []
+    strategy, weights = learner(guard, trouble, precision=precision), []
     strategy.after_step = lambda: weights.append(strategy.model.linear.weight.detach().clone())
     strategy.train(stream().train_stream[0], eval_streams=[])
     same = [step for step in range(2, 13) if torch.equal(weights[step - 1], weights[step - 2])]
@@ -68,9 +73,10 @@ def test_ten_steps_in_a_row_may_be_skipped_and_not_one_more():
         learner(LossGuard("skip"), Trouble(range(2, 13))).train(stream().train_stream[0], eval_streams=[])
 
 
-def test_rewind_gives_back_what_the_epoch_began_with():
+@PRECISIONS
+def test_rewind_gives_back_what_the_epoch_began_with(precision):
     guard, trouble = LossGuard("rewind"), Trouble([9])
-    strategy, weights, momenta = learner(guard, trouble), [], []
+    strategy, weights, momenta = learner(guard, trouble, precision=precision), [], []
 
     def look():
         weight = strategy.model.linear.weight

@@ -1,5 +1,6 @@
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,12 +16,13 @@ from avalanche.training.plugins import (
 )
 from tiny import TinyModel, tiny_dataset
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from clsim.metrics.class_accuracy import ClassAccuracy
-from clsim.plugins import ClassScope
+from clsim.plugins import ClassScope, Progress
 from clsim.streams import fscil
 from clsim.training import ResidentBatches, Strategy
+from clsim.training.loaders import length
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -132,6 +134,41 @@ def test_trains_on_a_stream_that_is_not_clsims():
         learner = strategy()
         learner.train(benchmark.train_stream, eval_streams=[])
     assert learner.clock.train_exp_counter == 2
+
+
+class Endless:
+    """A loader that does not know its length, as one of generated data does not."""
+
+    def __iter__(self):
+        yield from ([torch.rand(4, 3, 8, 8), torch.arange(4), torch.zeros(4, dtype=torch.long)] for _ in range(3))
+
+
+class Brings(SupervisedPlugin):
+    def __init__(self, loader):
+        super().__init__()
+        self.loader = loader
+
+    def before_training_exp(self, strategy, **kwargs):
+        strategy.dataloader = self.loader
+
+
+def test_a_loader_need_not_know_its_length():
+    heard = []
+    listener = SimpleNamespace(session_started=lambda *facts: heard.append(facts), progress=lambda *report: None)
+    learner = strategy(plugins=[Brings(Endless()), Progress(listener)])
+    learner.train(stream().train_stream[0], eval_streams=[])
+    assert learner.clock.train_iterations == 3 * 3
+    assert heard == [(0, 6, 120, 3, 3 * 6)]  # as many steps as the session's own images would make
+
+
+def test_the_length_of_a_loader():
+    class Made(IterableDataset):
+        def __iter__(self):
+            yield from range(5)
+
+    assert length([1, 2]) == 2
+    assert length(Endless()) is None
+    assert length(DataLoader(Made())) is None
 
 
 def test_resident_batches_cover_the_session_once_in_a_drawn_order():
