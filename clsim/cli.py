@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from clsim.bench import Benchmark
+from clsim.errors import DataWarning
 from clsim.exits import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
 from clsim.words import clean
 
@@ -54,7 +55,9 @@ def main() -> None:
 def _warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as Python words it, with the names in it as they may reach a terminal."""
+    """A warning as Python words it, with the names in it as they may reach a terminal; of data, one plain line."""
+    if issubclass(category, DataWarning):
+        return f"warning: {lines_of(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {lines_of(str(message))}\n"
 
 

@@ -69,6 +69,10 @@ class RunFailed(Exception):
         return _part(self.what) + (f"\n  {_part(self.fix)}" if self.fix else "")
 
 
+class DataWarning(UserWarning):
+    """Data is usable, but something about it changes the figures: shown as one line, once."""
+
+
 class DataMissing(UserError):
     """A data set is not on this machine and could not be fetched."""
 

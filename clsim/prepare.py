@@ -19,8 +19,10 @@ from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStre
 from clsim.data import load, load_captions
 from clsim.data.held_out import held_out
 from clsim.data.images import Images
+from clsim.data.notices import tell_if_enlarged
 from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.models.arrival import ClipArrival
+from clsim.models.preprocess import Preprocess
 from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
 from clsim.pretraining import ClipRecipe
 from clsim.pretraining.classifier_recipe import Head
@@ -74,6 +76,7 @@ def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
     """A stream and a strategy composed in Python, which was seeded when it was."""
     if not isinstance(strategy, Strategy):
         raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
+    _tell_if_enlarged(stream, strategy)
     return Prepared(stream.dataset.name, type(strategy).__name__, torch.initial_seed(), stream, strategy)
 
 
@@ -174,7 +177,14 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     if isinstance(stream, TextStream) and len(stream) > 1:
         _check_replaceable(strategy, chosen.name, scenario.stream)
     strategy.eval_mb_size = scenario.evaluation.batch_size
+    _tell_if_enlarged(stream, strategy)
     return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
+
+
+def _tell_if_enlarged(stream: Stream | TextStream, strategy: Strategy) -> None:
+    sizes = [module.image_size for module in strategy.model.modules() if isinstance(module, Preprocess)]
+    wanted = max((size for size in sizes if size is not None), default=0)
+    tell_if_enlarged(stream.dataset.train, wanted)
 
 
 def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None:

@@ -10,6 +10,7 @@ from clsim.data import caption_file, coco_captions, flickr8k, flickr30k
 from clsim.data.cache import cache_folders
 from clsim.data.captioned import CaptionDataSet
 from clsim.data.facts import CAPTIONED, CAPTIONS
+from clsim.data.notices import tell_of
 from clsim.errors import UserError
 
 
@@ -31,6 +32,12 @@ LOADERS: Mapping[str, Callable[[Path, int | None], CaptionDataSet]] = {
 
 def load(name: str, *, image_size: int | None, root: Path) -> CaptionDataSet:
     """See :func:`clsim.data.load_captions`."""
+    dataset = _load(name, image_size, root)
+    tell_of(dataset)
+    return dataset
+
+
+def _load(name: str, image_size: int | None, root: Path) -> CaptionDataSet:
     if name.startswith(CAPTIONS):
         path = Path(name.removeprefix(CAPTIONS)).expanduser()
         return caption_file.load(path, image_size, cache_folders(root), name)

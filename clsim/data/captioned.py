@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from clsim.data.cache import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +23,7 @@ class CaptionedImages:
         pixels: uint8 ``[N, 3, H, W]``, RGB.
         captions: for every image its captions, at least one.
         name: of the data set.
+        traits: int32 ``[N, fields of Traits]``, what the files were like; see :mod:`clsim.data.convert`.
 
     Raises:
         ValueError: the shapes or types do not fit together, or an image has no caption.
@@ -28,6 +32,7 @@ class CaptionedImages:
     pixels: Tensor
     captions: tuple[tuple[str, ...], ...]
     name: str
+    traits: Array | None = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels
@@ -63,7 +68,13 @@ class CaptionedImages:
         """The images at these positions, in this order, with all their captions."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         captions = tuple(self.captions[i] for i in chosen.tolist())
-        return replace(self, pixels=self.pixels[chosen.to(self.pixels.device)], captions=captions)
+        traits = None if self.traits is None else self.traits[chosen.cpu().numpy()]
+        return replace(self, pixels=self.pixels[chosen.to(self.pixels.device)], captions=captions, traits=traits)
+
+    @property
+    def file_side(self) -> int | None:
+        """Median of the short sides of the files in pixels, before any was resized; None without files."""
+        return None if self.traits is None or not len(self.traits) else int(np.median(self.traits[:, 0]))
 
     def to(self, device: torch.device | str) -> CaptionedImages:
         """The same images on another device (this object itself if they are there already)."""

@@ -20,6 +20,7 @@ from clsim.data.flickr8k import FLICKR8K
 from clsim.data.flickr30k import FLICKR30K
 from clsim.data.images import DataSet, Images
 from clsim.data.mini_imagenet import MINI_IMAGENET
+from clsim.data.notices import tell_of
 from clsim.data.splits import FSCIL_SPLITS
 from clsim.data.tiny_imagenet import TINY_IMAGENET, TINY_IMAGENET_32
 from clsim.errors import DataMissing, UserError
@@ -82,6 +83,12 @@ class Status:
 
 def load(name: str, *, image_size: int | None, root: Path, download: bool) -> DataSet:
     """See :func:`clsim.data.load`."""
+    dataset = _load(name, image_size, root, download)
+    tell_of(dataset)
+    return dataset
+
+
+def _load(name: str, image_size: int | None, root: Path, download: bool) -> DataSet:
     if name.startswith("folder:"):
         path = Path(name.removeprefix("folder:")).expanduser()
         return folder.load(path, image_size, cache_folders(root), name)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
+from clsim.data.convert import Pixels, Traits, upright_rgb
 from clsim.errors import UserError, UserErrors
 
-Pixels = NDArray[np.uint8]
 CHUNK = 64
 """Images a task: a task for every small image would cost more than decoding it."""
 CHUNK_BYTES = 16 * 2**20
@@ -24,10 +24,24 @@ HELD_BYTES = 256 * 2**20
 """Content of an archive that waits to be decoded, at most: what comes next is read when there is room."""
 MAX_PIXELS = 100_000_000
 """A larger image is a mistake or an attack: a file of some kilobytes can ask for all the memory there is."""
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(("AVIF",) if features.check("avif") else ()))
 """By content, whatever the name: PIL would hand a PostScript file called .png to Ghostscript."""
+MAX_ASPECT = 8
+"""Longest image, in short sides, that is resized whole before its centre is cut out."""
 SHOWN = 10
 """Unreadable files named in one message."""
+
+
+class Decoded(NamedTuple):
+    """Decoded images, and what their files were like.
+
+    Attributes:
+        pixels: uint8 ``[N, 3, side, side]``, RGB.
+        traits: int32 ``[N, fields of Traits]``.
+    """
+
+    pixels: Pixels
+    traits: NDArray[np.int32]
 
 
 class Encoded(NamedTuple):
@@ -38,11 +52,12 @@ class Encoded(NamedTuple):
     content: str | bytes
 
 
-def decode(files: Iterable[Encoded], count: int, size: int | None) -> Pixels:
+def decode(files: Iterable[Encoded], count: int, size: int | None) -> Decoded:
     """Decode ``count`` images to RGB ``[count, 3, size, size]``, PIL in a pool of threads.
 
-    The largest centred square of each is resampled (bicubic, antialiased) to ``size``: the short side is
-    resized and the centre cut out. With ``size`` None, every image must be a square of the size of the first.
+    The short side of each is resized to ``size`` (bicubic, antialiased) and the centre cut out, to the pixel as
+    torchvision's ``Resize`` and ``CenterCrop`` do. With ``size`` None, every image must be a square of the size of
+    the first.
 
     Raises:
         UserError: files that are not whole images, or not of one size; the first ten are named.
@@ -52,10 +67,11 @@ def decode(files: Iterable[Encoded], count: int, size: int | None) -> Pixels:
     exact = size is None
     side = _side(first) if size is None else size
     pixels = np.empty((count, 3, side, side), np.uint8)
+    decoded = Decoded(pixels, np.zeros((count, len(Traits._fields)), np.int32))
     problems: list[UserError] = []
 
     def work(chunk: list[Encoded]) -> list[UserError]:
-        return [problem for file in chunk if (problem := _decode_into(pixels, file, side, exact))]
+        return [problem for file in chunk if (problem := _decode_into(decoded, file, side, exact))]
 
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
@@ -71,41 +87,48 @@ def decode(files: Iterable[Encoded], count: int, size: int | None) -> Pixels:
         problems += chain.from_iterable(future.result() for future, _ in running)
     if problems:
         raise problems[0] if len(problems) == 1 else UserErrors(problems[:SHOWN])
-    return pixels
+    return decoded
 
 
-def _decode_into(pixels: Pixels, file: Encoded, side: int, exact: bool) -> UserError | None:
+def _decode_into(decoded: Decoded, file: Encoded, side: int, exact: bool) -> UserError | None:
     try:
         with _open(file) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-            if image.size != (side, side):
+            rgb, traits = upright_rgb(image)
+            if rgb.size != (side, side):
                 if exact:
                     return UserError(
-                        f"this image has {image.width} x {image.height} pixels, the first {side} x {side}",
+                        f"this image has {rgb.width} x {rgb.height} pixels, the first {side} x {side}",
                         where=file.name,
                         fix="give `image_size` to resample all images to one size",
                     )
-                pixels[file.position] = _channels_first(_square(_rgb(image), side))
-            else:
-                pixels[file.position] = _channels_first(_rgb(image))
+                rgb = _square(rgb, side)
+            decoded.pixels[file.position] = _channels_first(rgb)
+            decoded.traits[file.position] = traits
     except MemoryError:
         raise
+    except UserError as error:
+        return UserError(error.what, where=file.name, fix=error.fix)
     except Exception as error:  # the decoders of PIL raise whatever their parsing failed with
         return _unreadable(file, error)
     return None
 
 
 def _square(image: Image.Image, side: int) -> Image.Image:
+    """The centre of the image with its short side resized."""
     width, height = image.size
     short = min(width, height)
-    left, top = (width - short) / 2, (height - short) / 2
-    box = (left, top, left + short, top + short)
-    return image.resize((side, side), Image.Resampling.BICUBIC, box=box)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    return image if image.mode == "RGB" else image.convert("RGB")
+    resized = (side * width // short, side * height // short)
+    # Halves are rounded to even, as torchvision does.
+    left, top = (round((length - side) / 2) for length in resized)
+    if max(resized) <= MAX_ASPECT * side:
+        whole = image.resize(resized, Image.Resampling.BICUBIC)
+        return whole.crop((left, top, left + side, top + side))
+    # The ends of a long strip would fill the memory: only the window is computed, to the same values but for rounding.
+    across, down = width / resized[0], height / resized[1]
+    right, bottom = min(width, (left + side) * across), min(height, (top + side) * down)
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=(left * across, top * down, right, bottom))
 
 
 def _channels_first(image: Image.Image) -> Pixels:

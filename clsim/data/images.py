@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from clsim.data.cache import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,7 @@ class Images:
         class_names: every class of the data set, also those that have no image here.
         name: of the data set.
         paths: where each image came from, if it was a file of its own.
+        traits: int32 ``[N, fields of Traits]``, what those files were like; see :mod:`clsim.data.convert`.
 
     Raises:
         ValueError: the shapes or types do not fit together.
@@ -31,6 +35,7 @@ class Images:
     class_names: tuple[str, ...]
     name: str
     paths: tuple[str, ...] | None = None
+    traits: Array | None = None
 
     def __post_init__(self) -> None:
         pixels, labels = self.pixels, self.labels
@@ -57,7 +62,13 @@ class Images:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         at = chosen.to(self.pixels.device)
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen.tolist())
-        return replace(self, pixels=self.pixels[at], labels=self.labels[at], paths=paths)
+        traits = None if self.traits is None else self.traits[chosen.cpu().numpy()]
+        return replace(self, pixels=self.pixels[at], labels=self.labels[at], paths=paths, traits=traits)
+
+    @property
+    def file_side(self) -> int | None:
+        """Median of the short sides of the files in pixels, before any was resized; None without files."""
+        return None if self.traits is None or not len(self.traits) else int(np.median(self.traits[:, 0]))
 
     def first_of_each(self, classes: Iterable[int], count: int | None = None) -> list[Tensor]:
         """Positions of the first ``count`` images of each of the classes, or of all of them; on the CPU."""

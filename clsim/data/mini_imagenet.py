@@ -31,7 +31,7 @@ def folder(root: Path) -> Path | None:
 
 
 def load(root: Path, image_size: int | None) -> DataSet:
-    """Load the data set; ``image_size`` None means 84 pixels, as in CEC.
+    """Load the data set; ``image_size`` None means 84 pixels, as in CEC. A CLIP needs its own size, mostly 224.
 
     Raises:
         DataMissing: the images, or both kinds of lists, are not here.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from clsim.data.cache import cached
+from clsim.data.cache import cached_all
 from clsim.data.captioned import CaptionedImages
 from clsim.data.decode import decode
 from clsim.data.images import Images
 from clsim.data.sources import Source, digest
 from clsim.errors import UserError
 
-DECODER = 1
+DECODER = 2
 """Part of every key; another number makes all kept tensors stale."""
 Told = dict[str, tuple[str, ...]]
 """For every image, by its path within a source, its captions."""
@@ -38,10 +38,10 @@ def resident(
     if missing:
         what = f"{len(missing)} images of {name} are missing, the first is {missing[0]}"
         raise UserError(what, where=str(source.path))
-    stamps = [(file, source.stamps[file]) for file in files]
-    key = digest(DECODER, str(source.path.resolve()), image_size, stamps)
-    pixels = cached(key, lambda: decode(source.read(files), len(files), image_size), cache)
-    return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names, name, tuple(files))
+    key = digest(DECODER, image_size, source.fingerprint(files, cache))
+    keys = (key, f"{key}-traits")
+    pixels, traits = cached_all(keys, lambda: decode(source.read(files), len(files), image_size), cache)
+    return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names, name, tuple(files), traits)
 
 
 def resident_captions(
@@ -53,4 +53,4 @@ def resident_captions(
         UserError: as :func:`resident`.
     """
     images = resident(source, list(told), [0] * len(told), (name,), name, image_size, cache)
-    return CaptionedImages(images.pixels, tuple(told.values()), name)
+    return CaptionedImages(images.pixels, tuple(told.values()), name, images.traits)

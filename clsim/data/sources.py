@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from clsim.data.cache import cached
-from clsim.data.decode import Encoded, Pixels
+from clsim.data.convert import Pixels
+from clsim.data.decode import Encoded
+from clsim.data.fingerprint import fingerprints, stamp_of
 from clsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class Source(ABC):
     def read(self, files: Sequence[str]) -> Iterator[Encoded]:
         """The content of these files, in any order; ``position`` is the one in ``files``."""
 
+    @abstractmethod
+    def fingerprint(self, files: Sequence[str], cache: Sequence[Path]) -> str:
+        """A hash of the content of these files in this order; what it takes long to find is kept in ``cache``."""
+
 
 class Folder(Source):
     """Images in a folder and the folders below it; hidden ones are left out."""
@@ -70,6 +76,11 @@ class Folder(Source):
             path = f"{self.path}/{file}"
             yield Encoded(i, path, path)
 
+    def fingerprint(self, files: Sequence[str], cache: Sequence[Path]) -> str:
+        """Of every file on its own: where one has changed, no other is taken for it."""
+        key = digest("contents", str(self.path.resolve()), [(file, self.stamps[file]) for file in files])
+        return digest(fingerprints([self.path / file for file in files], key, cache))
+
 
 class Listed(Folder):
     """These files of a folder, whatever else lies in it; one that is not there is left out."""
@@ -80,7 +91,7 @@ class Listed(Folder):
             with suppress(OSError, ValueError):  # not there, or no name that a file may have
                 stat = (path / file).stat()
                 if S_ISREG(stat.st_mode):
-                    stamps[file] = _stamp(stat)
+                    stamps[file] = stamp_of(stat)
         Source.__init__(self, path, stamps)
 
 
@@ -97,8 +108,7 @@ class Archive(Source):
 
     def __init__(self, path: Path, cache: Sequence[Path]) -> None:
         super().__init__(path, {})
-        stat = path.stat()
-        stamp = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        stamp = f"{path.resolve()}:{stamp_of(path.stat())}"
 
         def names() -> Pixels:
             listed = sorted({name for name, _ in self._members(()) if _is_image(name)})
@@ -113,6 +123,11 @@ class Archive(Source):
         for name, content in self._members(wanted):
             if name in wanted:
                 yield Encoded(wanted.pop(name), f"{self.path}/{name}", content)
+
+    def fingerprint(self, files: Sequence[str], cache: Sequence[Path]) -> str:
+        """Of the archive as it lies, which need not be unpacked for it, and the names."""
+        key = digest("contents", str(self.path.resolve()), stamp_of(self.path.stat()))
+        return digest(fingerprints([self.path], key, cache), list(files))
 
     def _members(self, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
         """Every regular file of the archive, with its content where it is wanted."""
@@ -192,11 +207,7 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
                     yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
             elif _is_image(entry.name) and (entry.is_file() or not Path(entry.path).exists()):
                 # A link to nowhere is listed too: whoever decodes it names it. Not a pipe: opening one may never end.
-                yield prefix + entry.name, _stamp(entry.stat(follow_symlinks=entry.is_file()))
-
-
-def _stamp(stat: os.stat_result) -> str:
-    return f"{stat.st_size}:{stat.st_mtime_ns}"
+                yield prefix + entry.name, stamp_of(entry.stat(follow_symlinks=entry.is_file()))
 
 
 def _leads_up(link: os.DirEntry[str]) -> bool:
