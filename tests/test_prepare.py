@@ -1,16 +1,18 @@
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tiny import tiny_dataset
 
 from clsim import arrivals
 from clsim import prepare as preparing
 from clsim.config import load_scenario
 from clsim.config.seeds import EffectiveSeeds, Seeds
-from clsim.errors import DataMissing, UserError
+from clsim.errors import DataMissing, DataWarning, UserError
 from clsim.models.arrival import save_classifier
 from clsim.models.backbones import make_backbone
 from clsim.plugins import ModelReplacement
@@ -265,3 +267,28 @@ def test_weights_to_begin_with_may_be_any_model_with_a_file(settled, tmp_path, m
     )
     with pytest.raises(ValueError, match="v2-simplex"):
         prepared(path, ["strategy.pretrained=v2"], strategy="./taking.py")
+
+
+def test_a_model_that_enlarges_images_whose_files_hold_more_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLSIM_DATA", str(tmp_path))
+    for word in ("cat", "dog"):
+        for i in range(5):
+            (tmp_path / "pets" / word).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (120, 90), (i, i, i)).save(tmp_path / "pets" / word / f"{i}.png")
+    scenario = {
+        "description": "two pets",
+        "stream": {
+            **{"kind": "upgrade", "dataset": f"folder:{tmp_path / 'pets'}", "classes": [1, 2], "image_size": 32},
+        },
+        "strategy": "independent",
+        "strategies": {"independent": {"backbone": "resnet8x2", "image_size": 64}},
+        "seed": 1,
+    }
+    (tmp_path / "pets.yaml").write_text(yaml.safe_dump(scenario))
+    with pytest.warns(DataWarning, match="stored at 32 pixels and enlarged to the 64 of the model"):
+        prepare(tmp_path / "pets.yaml", None, None, None, "cpu", True)
+    scenario["stream"]["image_size"] = 64
+    (tmp_path / "pets.yaml").write_text(yaml.safe_dump(scenario))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        prepare(tmp_path / "pets.yaml", None, None, None, "cpu", True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from clsim.config import load_scenario
 from clsim.data import facts, load
 from clsim.data.catalog import ENTRIES
 from clsim.errors import DataMissing
+from clsim.recipes import find_scenario, list_scenarios
 
 
 def test_every_data_set_that_can_be_loaded_has_its_facts() -> None:
@@ -34,3 +36,16 @@ def test_standard_protocols_use_up_their_classes() -> None:
             base, ways, shots, sessions = stated.standard
             assert base + ways * sessions == stated.classes
             assert shots <= stated.train_per_class
+
+
+def test_every_scenario_with_a_published_clip_decodes_large_images_at_its_size() -> None:
+    """Those of CIFAR are small by nature."""
+    seen = set()
+    for name in list_scenarios():
+        scenario = load_scenario(name)
+        text = find_scenario(name).read_text()
+        if "pretrained: openai" not in text or scenario.stream.dataset.startswith("cifar"):
+            continue
+        assert scenario.stream.image_size == 224, name
+        seen.add(name)
+    assert {"cub_fscil", "miniimagenet_fscil", "flickr_upgrade"} <= seen

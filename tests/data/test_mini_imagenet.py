@@ -1,7 +1,11 @@
 import hashlib
 
+import numpy as np
 import pytest
+from PIL import Image
+from torchvision import transforms
 
+from clsim.config import load_scenario
 from clsim.data import load
 from clsim.data.split_hashes import SHA256
 from clsim.data.splits import standard_sessions
@@ -80,3 +84,16 @@ def test_an_incomplete_copy_is_refused(tmp_path, lists, save):
     (tmp_path / "mini_imagenet" / image(WNIDS[0], 9)).unlink()
     with pytest.raises(UserError, match=f"1 images .*{image(WNIDS[0], 9)}"):
         load("mini_imagenet", root=tmp_path)
+
+
+def test_a_clip_gets_the_pixels_of_the_files_and_not_those_of_84(tmp_path, lists, save):
+    save_all(save, lambda wnid, i: tmp_path / "mini_imagenet" / image(wnid, i))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (375, 500, 3), np.uint8))
+    noise.save(tmp_path / "mini_imagenet" / image(WNIDS[0], 5))
+    size = load_scenario("miniimagenet_fscil").stream.image_size
+    published = transforms.Compose(
+        [transforms.Resize(size, interpolation=transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(size)]
+    )
+    found = load("mini_imagenet", image_size=size, root=tmp_path).train.pixels[0]
+    assert size == 224
+    assert np.array_equal(found.numpy(), np.asarray(published(noise)).transpose(2, 0, 1))
