@@ -1,8 +1,12 @@
-"""Backward-compatible training (BCT, arXiv 2003.11942): the old classifier has a say in what the new model learns.
+"""Backward-compatible training (BCT, arXiv 2003.11942): a fixed classifier in the old space guides the new model.
 
-A new model of the same width learns all classes with a classifier of its own; its features are also sorted by the
-classifier of the old model, which stands still, L = L_CE + lambda L_influence. For classes that the old model never
-learnt, rows are made from the mean of the features that it gives their images.
+A new model of the same width learns all classes with a classifier of its own. A second classifier with fixed rows sorts
+the same features, L = L_CE + lambda L_influence. There are two forms of its rows:
+
+- prototypes: the mean of the old model's features for every class, also for those that it learnt; lambda is 10. This is
+  the BCT of BT2's and OCA's authors, and of the figures that they publish under this name.
+- classifier: the rows of the old model's classifier, and for classes that it never learnt the mean of its features,
+  scaled to the length of those rows; lambda is 1. This is the BCT of its own paper.
 """
 
 from functools import partial
@@ -13,9 +17,7 @@ import torch
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.losses import prototype_cross_entropy, smoothed_cross_entropy
-from clsim.models import EmbeddingClassifier
-from clsim.models.backbones import make_backbone
-from clsim.models.lanes import Lanes
+from clsim.models import EmbeddingClassifier, make_embedding_classifier
 from clsim.plugins import ClassScope, ModelUpgrade, OldPrototypes, WarmupCosine
 from clsim.streams import Stream
 
@@ -26,9 +28,13 @@ def build(
     stream: Stream,
     *,
     backbone: str = "resnet50",
+    neck: Literal["block", "linear"] = "block",
     image_size: int | None = None,
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    zero_init: bool = True,
     dimensions: int = 128,
-    influence: float = 10.0,
+    form: Literal["prototypes", "classifier"] = "prototypes",
+    influence: float | None = None,
     epochs: int = 100,
     warmup: int = 5,
     batch_size: int = 64,
@@ -46,9 +52,16 @@ def build(
     Args:
         stream: gives the number of classes.
         backbone: of every model, with random weights.
+        neck: Source of the features. block: the last residual block emits them, with batch normalization and no ReLU,
+            as published; linear: a matrix behind the pooled output of the whole network.
         image_size: side that images are resized to; null: as they come.
+        interpolation: Kernel of that resize.
+        zero_init: Whether the last normalization of every block starts with gain 0; OCA's authors start with 1. The
+            block that emits the features starts with 1 in either case.
         dimensions: of the features.
-        influence: weight of the loss that the old classifier gives (OCA's authors: 10; BCT: 1).
+        form: Rows of the influence loss. prototypes: class means by the old model, unscaled, for all classes, as BT2's
+            authors publish it; classifier: the old classifier, and scaled means for new classes, as in BCT's paper.
+        influence: Weight of the influence loss; null: 10 with prototypes, 1 with the classifier.
         epochs: passes over a session.
         warmup: of these, how many the learning rate rises.
         batch_size: of every session.
@@ -66,12 +79,21 @@ def build(
     layout = torch.channels_last
 
     def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
-        network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
         width = dimensions if old is None else old.dimensions
-        model: EmbeddingClassifier = EmbeddingClassifier(network, width, len(stream.class_names))
+        model = make_embedding_classifier(
+            backbone,
+            width,
+            len(stream.class_names),
+            neck=neck,
+            image_size=image_size,
+            interpolation=interpolation,
+            zero_init=zero_init,
+            lanes=lanes,
+        )
         return model.to(memory_format=layout)
 
     upgrade = ModelUpgrade(fresh)
+    weight = {"prototypes": 10.0, "classifier": 1.0}[form] if influence is None else influence
     influenced = partial(prototype_cross_entropy, label_smoothing=label_smoothing)
     return Strategy(
         model=fresh(None),
@@ -83,7 +105,7 @@ def build(
         plugins=[
             upgrade,
             ClassScope(training="seen", evaluation="seen"),
-            OldPrototypes(upgrade, [(influence, influenced)], old_classifier=True),
+            OldPrototypes(upgrade, [(weight, influenced)], old_classifier=form == "classifier"),
             WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
         ],
         augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),

@@ -12,9 +12,7 @@ import torch
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.losses import smoothed_cross_entropy
-from clsim.models import EmbeddingClassifier
-from clsim.models.backbones import make_backbone
-from clsim.models.lanes import Lanes
+from clsim.models import EmbeddingClassifier, make_embedding_classifier
 from clsim.plugins import ClassScope, ModelUpgrade, Procrustes, WarmupCosine
 from clsim.streams import Stream
 
@@ -25,7 +23,10 @@ def build(
     stream: Stream,
     *,
     backbone: str = "resnet50",
+    neck: Literal["block", "linear"] = "block",
     image_size: int | None = None,
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    zero_init: bool = True,
     dimensions: int = 128,
     epochs: int = 100,
     warmup: int = 5,
@@ -44,7 +45,12 @@ def build(
     Args:
         stream: gives the number of classes.
         backbone: of every model, with random weights.
+        neck: Source of the features. block: the last residual block emits them, with batch normalization and no ReLU,
+            as published; linear: a matrix behind the pooled output of the whole network.
         image_size: side that images are resized to; null: as they come.
+        interpolation: Kernel of that resize.
+        zero_init: Whether the last normalization of every block starts with gain 0; OCA's authors start with 1. The
+            block that emits the features starts with 1 in either case.
         dimensions: of the features.
         epochs: passes over a session.
         warmup: of these, how many the learning rate rises.
@@ -63,8 +69,16 @@ def build(
     layout = torch.channels_last
 
     def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
-        network = Lanes(make_backbone(backbone, image_size=image_size), lanes)
-        model: EmbeddingClassifier = EmbeddingClassifier(network, dimensions, len(stream.class_names))
+        model = make_embedding_classifier(
+            backbone,
+            dimensions,
+            len(stream.class_names),
+            neck=neck,
+            image_size=image_size,
+            interpolation=interpolation,
+            zero_init=zero_init,
+            lanes=lanes,
+        )
         return model.to(memory_format=layout)
 
     upgrade = ModelUpgrade(fresh)

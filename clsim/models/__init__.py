@@ -2,7 +2,7 @@
 
 from clsim.models.classifier import ClipImageTower, LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
-from clsim.models.embedding import EmbeddingClassifier
+from clsim.models.embedding import EmbeddingClassifier, make_embedding_classifier
 from clsim.models.image_text import ImageTextModel
 from clsim.models.orthogonal import OrthogonalAlignment
 from clsim.models.projection import Projection
@@ -22,5 +22,6 @@ __all__ = [
     "StationaryClassifier",
     "dsimplex",
     "load_clip",
+    "make_embedding_classifier",
     "save_clip",
 ]

@@ -74,7 +74,14 @@ class ClipArrival:
 
 
 def save_classifier(
-    path: Path, backbone: nn.Module, *, architecture: str, name: str, head: Literal["simplex", "learnable"], top: Tensor
+    path: Path,
+    backbone: nn.Module,
+    *,
+    architecture: str,
+    name: str,
+    head: Literal["simplex", "learnable"],
+    top: Tensor,
+    dimensions: int | None = None,
 ) -> None:
     """Writes clsim's own format: one safetensors file with the backbone and what stands on it.
 
@@ -87,6 +94,7 @@ def save_classifier(
         name: what the model is called.
         head: ``simplex`` or ``learnable``.
         top: ``(K - 1, D)``, the projection into the simplex; or ``(N, D)``, the learnt classifier.
+        dimensions: Length of the features that the last block emits, where the backbone was made with one.
 
     Raises:
         OSError: the file could not be written.
@@ -95,7 +103,8 @@ def save_classifier(
     state = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
     state["projection" if head == "simplex" else "classifier"] = top
     stored = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
-    save_tensors(path, stored, {"format": FORMAT, "name": name, "backbone": architecture, "head": head})
+    metadata = {"format": FORMAT, "name": name, "backbone": architecture, "head": head}
+    save_tensors(path, stored, metadata if dimensions is None else {**metadata, "dimensions": str(dimensions)})
 
 
 def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
@@ -154,7 +163,10 @@ def open_clip_arrival(name: str, model: str, pretrained: str | None, device: str
 
 def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Arrival:
     architecture = metadata.get("backbone", "")
-    network = make_backbone(architecture)
+    length = metadata.get("dimensions")
+    if length is not None and not (length.isascii() and length.isdecimal() and int(length) > 0):
+        raise UserError(f"the length of {name}'s features is {length!r}, no number", where=str(path))
+    network = make_backbone(architecture, dimensions=None if length is None else int(length))
     own = {key.removeprefix("backbone."): value.float() for key, value in state.items() if key.startswith("backbone.")}
     counters = {key: value for key, value in network.state_dict().items() if not value.is_floating_point()}
     own.update({key: state[f"backbone.{key}"] for key in counters if f"backbone.{key}" in state})

@@ -7,11 +7,12 @@ from typing import Any
 
 import timm
 import torch
-from timm.models.resnet import BasicBlock, make_blocks
+from timm.models.resnet import BasicBlock, ResNet, make_blocks
 from torch import Tensor, nn
 
 from clsim.errors import UserError
-from clsim.models.preprocess import Preprocess
+from clsim.models.neck import shape_features
+from clsim.models.preprocess import Interpolation, Preprocess
 
 CIFAR_MEAN = (0.507, 0.487, 0.441)
 CIFAR_STD = (0.267, 0.256, 0.276)
@@ -67,7 +68,10 @@ class SmallResNet(nn.Module):
                 module.zero_init_last()
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)``, normalised, to ``(B, num_features)``, none negative; sides of 8 pixels or more."""
+        """``(B, 3, H, W)``, normalised, to ``(B, num_features)``; sides of 8 pixels or more.
+
+        No feature is negative, unless the last block was shaped to emit features of a chosen length.
+        """
         features: Tensor = self.stages(self.stem(images)).mean((2, 3))
         return features
 
@@ -80,6 +84,7 @@ class Backbone(nn.Module):
         num_features: length of the feature vector.
         mean, std: per channel.
         image_size: what ``body`` insists on; ``None`` where it takes any size.
+        interpolation: Kernel of the resize to ``image_size``.
 
     """
 
@@ -91,9 +96,10 @@ class Backbone(nn.Module):
         mean: tuple[float, ...] = CIFAR_MEAN,
         std: tuple[float, ...] = CIFAR_STD,
         image_size: int | None = None,
+        interpolation: Interpolation = "bicubic",
     ) -> None:
         super().__init__()
-        self.preprocess = Preprocess(mean, std, image_size)
+        self.preprocess = Preprocess(mean, std, image_size, interpolation=interpolation)
         self.body = body
         self.num_features = num_features
 
@@ -104,7 +110,13 @@ class Backbone(nn.Module):
 
 
 def make_backbone(
-    name: str, *, pretrained: bool = False, image_size: int | None = None, zero_init: bool = True
+    name: str,
+    *,
+    pretrained: bool = False,
+    image_size: int | None = None,
+    interpolation: Interpolation = "bicubic",
+    zero_init: bool = True,
+    dimensions: int | None = None,
 ) -> Backbone:
     """A network from images in [0, 1] to feature vectors.
 
@@ -112,21 +124,25 @@ def make_backbone(
         name: one of :data:`SMALL_RESNETS`, else a timm model.
         pretrained: timm's weights; the small ones have none.
         image_size: side that images are resized to; without it they are left alone unless the network insists.
+        interpolation: Kernel of that resize.
         zero_init: Whether the last normalization of every residual block starts with gain 0, where the architecture
             does so; else with 1, as in torchvision. Pre-trained weights are left alone.
+        dimensions: Length of the feature vector, which the last residual block then emits itself, see
+            :func:`~clsim.models.neck.shape_features`; the network's own width by default.
 
     Raises:
-        UserError: timm has no such model, or weights are asked for that do not exist.
+        UserError: timm has no such model, or weights are asked for that do not exist; ``dimensions`` of a network
+            without such a block.
 
     """
     if name in SMALL_RESNETS:
         if pretrained:
             raise UserError(f"there are no pre-trained weights of {name}", fix="train it from scratch")
-        shape = SMALL_RESNETS[name]
-        small = SmallResNet(shape)
+        small = SmallResNet(SMALL_RESNETS[name])
         if not zero_init:
             open_gains(small)
-        return Backbone(small, shape.channels[-1], image_size=image_size)
+        _emit(name, small, dimensions)
+        return Backbone(small, small.num_features, image_size=image_size, interpolation=interpolation)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or ", ".join(SMALL_RESNETS)
         raise UserError(f"no backbone is called {name!r}", fix=f"for example: {near}; all: timm.list_models()")
@@ -134,6 +150,7 @@ def make_backbone(
     body: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
     if not (zero_init or pretrained):
         open_gains(body)
+    _emit(name, body, dimensions)
     settings: Any = body.pretrained_cfg
     fixed = bool(settings.get("fixed_input_size"))
     return Backbone(
@@ -142,6 +159,7 @@ def make_backbone(
         mean=settings["mean"],
         std=settings["std"],
         image_size=image_size or (settings["input_size"][-1] if fixed or pretrained else None),
+        interpolation=interpolation,
     )
 
 
@@ -152,6 +170,21 @@ def open_gains(network: nn.Module) -> None:
         if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.GroupNorm | nn.LayerNorm) and gain is not None:
             with torch.no_grad():
                 gain.masked_fill_(gain == 0, 1.0)
+
+
+def _emit(name: str, body: SmallResNet | ResNet | Any, dimensions: int | None) -> None:
+    """Make the last block of a residual network emit features of this length."""
+    if dimensions is None:
+        return
+    fix = "choose a plain residual network, or `neck: linear`, a matrix behind whatever network there is"
+    if not isinstance(body, SmallResNet | ResNet):
+        raise UserError(f"{name} is no residual network whose last block could emit {dimensions} numbers", fix=fix)
+    stage: Any = body.stages[-1] if isinstance(body, SmallResNet) else body.layer4
+    try:
+        shape_features(stage[-1], dimensions)
+    except ValueError as error:
+        raise UserError(f"{name} cannot emit {dimensions} numbers: {error}", fix=fix) from error
+    body.num_features = dimensions
 
 
 def check_tag(name: str) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clsim.models.backbones import make_backbone
 from clsim.models.classifier import FeatureClassifier
+from clsim.models.lanes import Lanes
 from clsim.models.orthogonal import OrthogonalAlignment
+from clsim.models.preprocess import Interpolation
 from clsim.prototypes import prototypes
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
 
+Neck = Literal["block", "linear"]
+"""Where features of a chosen length come from: the last residual block, or a matrix behind the whole backbone."""
+
 
 class EmbeddingClassifier(FeatureClassifier):
     r"""Unit features :math:`h = \frac{N f(x)}{\lVert N f(x) \rVert}` and logits ``W h``, or ``W (Q h + b)``.
+
+    The neck ``N`` is a matrix, or, with ``neck`` off, nothing: then the backbone emits the features themselves.
 
     With ``turned`` an orthogonal layer stands between features and classifier. It is there in training alone: what
     is stored and searched is ``h``, whose first numbers may be held to those of an older, shorter feature, while
@@ -26,20 +34,29 @@ class EmbeddingClassifier(FeatureClassifier):
 
     Args:
         backbone: images in [0, 1] to ``(B, backbone.num_features)``.
-        dimensions: of the features.
+        dimensions: of the features; without a neck those of the backbone.
         classes: number of class ids.
         turned: whether there is a ``Q h + b``.
+        neck: Whether there is a matrix ``N``. Without one the backbone's features should not end in a ReLU.
 
-    Source: ``models/resnet.py`` of OCA's authors' code; there the neck is a 1 x 1 convolution.
+    Raises:
+        ValueError: There is no neck, and the backbone emits another number of features.
+
+    Source: ``models/resnet.py`` of OCA's authors' code. There is no ``N`` there: the last residual block emits the
+    features, see :func:`~clsim.models.neck.shape_features` and :func:`make_embedding_classifier`.
 
     """
 
-    def __init__(self, backbone: nn.Module, dimensions: int, classes: int, *, turned: bool = False) -> None:
+    def __init__(
+        self, backbone: nn.Module, dimensions: int, classes: int, *, turned: bool = False, neck: bool = True
+    ) -> None:
         width: Any = backbone.num_features
+        if not neck and width != dimensions:
+            raise ValueError(f"the backbone emits {width} features, not {dimensions}, and there is no neck")
         classifier = nn.Linear(dimensions, classes, bias=False)
         parts = [OrthogonalAlignment(dimensions), classifier] if turned else [classifier]
         super().__init__(backbone, nn.Sequential(*parts))
-        self.neck: nn.Module = nn.Linear(width, dimensions, bias=False)
+        self.neck: nn.Module = nn.Linear(width, dimensions, bias=False) if neck else nn.Identity()
         self.dimensions = dimensions
 
     head: nn.Sequential
@@ -116,3 +133,43 @@ def _linear(weight: Tensor) -> nn.Linear:
     with torch.no_grad():
         made.weight.copy_(weight)
     return made
+
+
+def make_embedding_classifier(
+    backbone: str,
+    dimensions: int,
+    classes: int,
+    *,
+    neck: Neck = "block",
+    turned: bool = False,
+    image_size: int | None = None,
+    interpolation: Interpolation = "bilinear",
+    zero_init: bool = True,
+    lanes: int = 1,
+) -> EmbeddingClassifier:
+    """Return a model of an upgrade, with random weights.
+
+    Args:
+        backbone: Name of the network, see :func:`~clsim.models.backbones.make_backbone`.
+        dimensions: Length of the features.
+        classes: Number of class ids.
+        neck: ``block``: the last residual block emits the features, with batch normalization and without a ReLU, as
+            published; ``linear``: a matrix without normalization behind the backbone's pooled output.
+        turned: Whether an orthogonal layer stands between features and classifier.
+        image_size: Side that images are resized to; the size they come in by default.
+        interpolation: Kernel of that resize.
+        zero_init: Whether the last normalization of every other residual block starts with gain 0.
+        lanes: Parts of a batch that a CPU computes side by side.
+
+    Raises:
+        UserError: There is no such network, or none whose last block can emit the features.
+
+    """
+    network = make_backbone(
+        backbone,
+        image_size=image_size,
+        interpolation=interpolation,
+        zero_init=zero_init,
+        dimensions=dimensions if neck == "block" else None,
+    )
+    return EmbeddingClassifier(Lanes(network, lanes), dimensions, classes, turned=turned, neck=neck == "linear")

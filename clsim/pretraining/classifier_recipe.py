@@ -28,6 +28,9 @@ class ClassifierRecipe(BaseModel):
     dataset: str = Field(description="a known data set; of shapes, kinds that are no class of the stream")
     classes: int = Field(ge=2, description="the first so many classes")
     backbone: str = Field("resnet8x4", description="a small residual network of clsim or a timm model")
+    dimensions: PositiveInt | None = Field(
+        None, description="features that the last residual block emits, without a ReLU; null: its own width, behind one"
+    )
     head: Head | None = Field(None, description="simplex or learnable; null: whichever the strategy asks for")
     vertices: int = Field(1024, ge=2, description="of the simplex; class y learns at vertex y")
     images_per_class: PositiveInt | None = Field(None, description="the first of each class; null: all")
@@ -64,6 +67,8 @@ class ClassifierRecipe(BaseModel):
         fields = self.model_dump(mode="json", exclude={"shipped"})
         if self.head == "learnable":
             del fields["vertices"]  # it has none
+        if self.dimensions is None:
+            del fields["dimensions"]  # models of before there was a choice keep their names
         return recipe_hash(TRAINER, fields)
 
     def versions(self) -> tuple[ClassifierRecipe, ...]:

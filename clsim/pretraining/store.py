@@ -160,7 +160,15 @@ def _make_classifier(
     data = supervised.recipe_images(recipe)
     made = supervised.train(recipe, data, device=device, progress=tell, unfinished=unfinished)
     assert recipe.head is not None
-    save_classifier(path, made.backbone, architecture=recipe.backbone, name=name, head=recipe.head, top=made.top)
+    save_classifier(
+        path,
+        made.backbone,
+        architecture=recipe.backbone,
+        name=name,
+        head=recipe.head,
+        top=made.top,
+        dimensions=recipe.dimensions,
+    )
     return {"weights_sha256": load_arrival(name, path).sha256, "accuracy": made.accuracy}
 
 

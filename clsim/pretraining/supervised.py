@@ -85,7 +85,7 @@ def train(
         )
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        backbone = make_backbone(recipe.backbone)
+        backbone = make_backbone(recipe.backbone, dimensions=recipe.dimensions)
         head = _head(recipe, backbone.num_features)
     model = nn.Sequential(Lanes(backbone, recipe.lanes), head)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

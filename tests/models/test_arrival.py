@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from tiny import save_tiny_clip
 
@@ -49,6 +49,28 @@ def test_a_model_of_a_simplex_goes_round(path):
     assert torch.equal(found.projection, top.float())
     with torch.no_grad():
         assert torch.equal(found.backbone.eval()(IMAGES), made(IMAGES))
+
+
+def test_a_model_whose_last_block_emits_the_features_goes_round(path):
+    torch.manual_seed(0)
+    made = make_backbone("resnet8x2", dimensions=12).eval()
+    top = torch.randn(7, 12).half()
+    save_classifier(path, made, architecture="resnet8x2", name="v", head="learnable", top=top, dimensions=12)
+    found = load_arrival("v", path)
+    assert found.width == 12
+    with torch.no_grad():
+        ours, theirs = found.backbone.eval()(IMAGES), made(IMAGES)
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=2e-3)  # stored in half precision
+    assert (theirs < 0).any()
+
+
+def test_a_length_of_features_that_is_no_number_is_refused(path):
+    save(path)
+    with safe_open(path, "pt") as file:
+        metadata = {**file.metadata(), "dimensions": "twelve"}
+    save_file(load_file(path), path, metadata)
+    with pytest.raises(UserError, match="'twelve'"):
+        load_arrival("v", path)
 
 
 def test_a_learnt_classifier_stays_in_the_file(path):

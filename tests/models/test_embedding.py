@@ -1,10 +1,13 @@
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from clsim.models import EmbeddingClassifier
+from clsim.errors import UserError
+from clsim.models import EmbeddingClassifier, make_embedding_classifier
 from clsim.models.arrival import Arrival
 from clsim.models.lanes import Lanes
 
@@ -229,3 +232,56 @@ def test_a_classifier_is_made_from_class_means():
     torch.testing.assert_close(made.classifier.detach()[2], torch.tensor([half, half, 0.0, 0.0]))
     torch.testing.assert_close(made.classifier.detach()[5], torch.tensor([0.0, 0.0, 1.0, 0.0]))
     assert made.classifier.detach()[[0, 1, 3, 4, 6]].equal(before[[0, 1, 3, 4, 6]])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_without_a_neck_the_backbone_emits_the_features(turned):
+    torch.manual_seed(0)
+    made = EmbeddingClassifier(Flat(5), 5, 7, turned=turned, neck=False)
+    torch.testing.assert_close(made.embed(images()), nn.functional.normalize(made.backbone(images()), dim=1))
+    assert not any(name.startswith("neck") for name in made.state_dict())
+    with pytest.raises(ValueError, match="emits 5 features, not 4"):
+        EmbeddingClassifier(Flat(5), 4, 7, neck=False)
+
+
+def test_without_a_neck_a_turn_becomes_a_matrix():
+    torch.manual_seed(0)
+    made = EmbeddingClassifier(Flat(5), 5, 7, neck=False)
+    rotation = torch.linalg.qr(torch.randn(5, 5))[0][:, :3]
+    with torch.no_grad():
+        features = made.embed(images())
+        made.turn(rotation)
+        torch.testing.assert_close(made.embed(images()), nn.functional.normalize(features @ rotation, dim=1))
+    assert made.dimensions == 3
+
+
+def test_a_model_by_name_has_the_neck_that_is_asked_for():
+    block = make_embedding_classifier("resnet8x2", 12, 7, turned=True, lanes=2)
+    assert isinstance(block.neck, nn.Identity)
+    assert (block.backbone.num_features, block.dimensions, block.backbone.lanes) == (12, 12, 2)
+    assert block.orthogonality_error() < 1e-6
+    linear = make_embedding_classifier("resnet8x2", 12, 7, neck="linear")
+    assert (linear.backbone.num_features, linear.dimensions) == (128, 12)
+    assert linear.orthogonality_error() is None
+    # As many features as the network emits anyway are no reason to leave out normalization.
+    same = make_embedding_classifier("resnet8x2", 128, 7).eval()
+    with torch.no_grad():
+        assert (same.backbone(torch.rand(4, 3, 32, 32)) < 0).any()
+    with pytest.raises(UserError, match="vit_tiny"):
+        make_embedding_classifier("vit_tiny_patch16_224", 12, 7)
+    assert make_embedding_classifier("vit_tiny_patch16_224", 12, 7, neck="linear").dimensions == 12
+
+
+def test_images_are_enlarged_as_the_authors_loader_does():
+    """Pillow's bilinear resize, which rounds to whole numbers in both of its passes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    enlarged = Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR)
+    theirs = torch.from_numpy(np.asarray(enlarged, dtype=np.float32)).permute(2, 0, 1) / 255
+    images = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    errors = {}
+    for kernel in ("bilinear", "bicubic"):
+        model = make_embedding_classifier("resnet8x2", 12, 7, image_size=224, interpolation=kernel)
+        preprocess = model.backbone.module.preprocess
+        errors[kernel] = float((preprocess(images)[0] * preprocess.std[0] + preprocess.mean[0] - theirs).abs().max())
+    assert errors["bilinear"] < 1.1 / 255
+    assert errors["bicubic"] > 10 / 255

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from clsim.pretraining.classifier_recipe import HEADS, ClassifierRecipe
+from clsim.pretraining.classifier_recipe import HEADS, TRAINER, ClassifierRecipe
 from clsim.pretraining.hashing import recipe_hash
 from clsim.pretraining.recipe import ClipRecipe, ModelRecipe
 from clsim.pretraining.sources import CheckpointModel, OpenClipModel, TimmModel
@@ -37,6 +37,14 @@ def test_the_hash_names_what_is_made():
     assert SIMPLEX.hash == ClassifierRecipe(**SIMPLEX.model_dump(mode="json")).hash
     others = {"seed": 1, "epochs": 2, "classes": 5, "lr": 0.2, "sizes": (32,), "images_per_class": 3, "lanes": 1}
     assert len({SIMPLEX.hash, *(changed(SIMPLEX, **{key: value}).hash for key, value in others.items())}) == 8
+
+
+def test_the_length_of_features_is_part_of_the_hash_and_models_of_before_keep_theirs():
+    plain = {
+        key: value for key, value in SIMPLEX.model_dump(mode="json").items() if key not in {"shipped", "dimensions"}
+    }
+    assert SIMPLEX.hash == recipe_hash(TRAINER, plain)
+    assert len({SIMPLEX.hash, *(changed(SIMPLEX, dimensions=length).hash for length in (128, 160))}) == 3
 
 
 def test_vertices_matter_only_where_there_are_any():

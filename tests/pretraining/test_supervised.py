@@ -149,3 +149,14 @@ def test_features_are_not_one_part_in_common(classifier_recipe):
         features = made.backbone(data.test.pixels.float() / 255) @ made.top.T
     cosines = torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(features, dim=1).T
     assert cosines[data.test.labels[:, None] != data.test.labels].mean() < 0.5
+
+
+def test_the_last_block_emits_as_many_features_as_the_recipe_says(recipe, tmp_path):
+    short = recipe.model_copy(update={"dimensions": 12, "epochs": 1})
+    path = make_model("short", short, tmp_path / f"{short.hash}.safetensors")
+    found = load_arrival("short", path)
+    assert found.width == 12
+    stored = load_file(path)
+    assert stored["projection" if short.head == "simplex" else "classifier"].shape[1] == 12
+    with torch.no_grad():
+        assert (found.backbone.eval()(torch.rand(4, 3, 32, 32)) < 0).any()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from tiny import tiny_dataset
+from torch import nn
 from torch.nn import functional as F
 
 from clsim.metrics.class_accuracy import ClassAccuracy
@@ -206,8 +207,16 @@ def test_ocas_weights_can_be_chosen(stream):
     assert step["loss"] == pytest.approx((2 * own + 3 * sorting + 7 * (1 - cosine).mean()).item(), rel=1e-4)
 
 
-def test_bcts_rows_are_the_old_classifier_and_scaled_means_of_new_classes(stream, trained):
+def test_bcts_rows_are_by_default_the_means_of_all_classes_unscaled(stream, trained):
     _, steps, ((first, _), _) = trained("bct")
+    rows = old_means(stream, first)
+    for step in steps.steps[1]:
+        torch.testing.assert_close(step["prototypes"], rows, rtol=1e-4, atol=1e-5)
+    assert (rows.norm(dim=1) < 0.999).any()  # means of unit features are shorter than 1
+
+
+def test_the_rows_of_bcts_paper_are_the_old_classifier_and_scaled_means_of_new_classes(stream):
+    steps, ((first, _), _) = train(build(stream, "bct", form="classifier"), stream)
     rows, weight = steps.steps[1][0]["prototypes"], first.classifier.detach()
     assert torch.equal(rows[:4], weight[:4])
     length = weight[:4].norm(dim=1).mean()
@@ -217,16 +226,57 @@ def test_bcts_rows_are_the_old_classifier_and_scaled_means_of_new_classes(stream
     assert all(torch.equal(step["prototypes"], rows) for step in steps.steps[1])
 
 
-@pytest.mark.parametrize(("settings", "influence"), [({}, 10), ({"influence": 1.0}, 1)])
-def test_bcts_loss_is_its_own_and_the_influence_of_the_old_classifier(stream, settings, influence):
-    steps, _ = train(build(stream, "bct", **settings), stream)
+@pytest.mark.parametrize(
+    ("settings", "influence"),
+    [
+        ({}, 10),
+        ({"form": "classifier"}, 1),
+        ({"influence": 1.0}, 1),
+        ({"influence": 0.0}, 0),
+        ({"form": "classifier", "influence": 10.0}, 10),
+    ],
+)
+def test_bcts_loss_is_its_own_and_the_influence_of_the_fixed_rows(stream, settings, influence):
+    steps, ((first, _), _) = train(build(stream, "bct", **settings), stream)
     for step in steps.steps[0]:
         logits = step["features"] @ step["classifier"].T
         assert step["loss"] == pytest.approx(smoothed(logits[:, :4], step["labels"]).item(), rel=1e-4)
+    rows = old_means(stream, first)
+    if "form" in settings:
+        rows = F.normalize(rows, dim=1) * first.classifier.detach()[:4].norm(dim=1).mean()
+        rows[:4] = first.classifier.detach()[:4]
     for step in steps.steps[1]:
         own = smoothed(step["features"] @ step["classifier"].T, step["labels"])
-        old = smoothed(step["features"] @ step["prototypes"].T, step["labels"])
+        old = smoothed(step["features"] @ rows.T, step["labels"])
         assert step["loss"] == pytest.approx((own + influence * old).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
+def test_the_last_block_emits_the_features_unless_a_matrix_is_asked_for(stream, name):
+    model = build(stream, name).model
+    assert isinstance(model.neck, nn.Identity)
+    block = model.backbone.module.body.stages[-1][-1]
+    assert (block.bn2.num_features, block.downsample[-1].num_features) == (8, 8)
+    assert (model.embed(torch.rand(20, 3, 8, 8)) < 0).any()
+    before = build(stream, name, neck="linear").model
+    assert before.neck.weight.shape == (8, 128)
+    assert before.backbone.module.body.stages[-1][-1].bn2.num_features == 128
+
+
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
+def test_images_are_resized_with_the_published_kernel(stream, name):
+    preprocess = build(stream, name, image_size=24).model.backbone.module.preprocess
+    assert (preprocess.image_size, preprocess.interpolation) == (24, "bilinear")
+    chosen = build(stream, name, image_size=24, interpolation="bicubic").model.backbone.module.preprocess
+    assert chosen.interpolation == "bicubic"
+
+
+@pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
+@pytest.mark.parametrize("zero_init", [True, False])
+def test_blocks_start_with_the_gain_that_is_chosen_and_the_last_one_with_one(stream, name, zero_init):
+    first, _, last = build(stream, name, zero_init=zero_init).model.backbone.module.body.stages
+    assert first[-1].bn2.weight.unique().tolist() == [0.0 if zero_init else 1.0]
+    assert last[-1].bn2.weight.unique().tolist() == [1.0]
 
 
 @pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
