@@ -39,6 +39,10 @@ class UserError(Exception):
         return f"{place}{_part(self.what)}{remedy}"
 
 
+class ArgumentError(UserError, ValueError):
+    """An argument that a function or class of Python was called with, and a scenario could not have had either."""
+
+
 class UserErrors(UserError):
     """Several problems found in one go, so that they can be mended in one go."""
 

@@ -242,7 +242,7 @@ def plain_stream(scenario: Scenario) -> Stream:
     if validation is not None:
         dataset = replace(dataset, test=dataset.train.subset([]))  # not even looked at
     if isinstance(described, FscilStream):
-        stream = fscil(dataset, **given)  # whose lists count the images of the whole data set
+        stream = fscil(dataset, **given, tested=validation is None)  # lists count the images of the whole set
         return stream if validation is None else on_held_out(stream, validation.share, validation.seed)
     if validation is not None:
         dataset = held_out(dataset, validation.share, validation.seed)

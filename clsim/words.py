@@ -37,6 +37,8 @@ def describe(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return "a block of keys"
+    if type(value).__module__.partition(".")[0] in ("clsim", "torch", "avalanche"):  # which may be long to show
+        return f"an object of type {type(value).__name__}"
     return short(repr(value), 40)
 
 

@@ -27,6 +27,8 @@ _EXPECTED = {
     "model_type": "a block of keys",
     "model_attributes_type": "a block of keys",
     "none_required": "null",
+    "callable_type": "a function",
+    "is_instance_of": "{class}",
 }
 _BOUNDS = {
     "greater_than_equal": "at least {ge}",
@@ -85,13 +87,14 @@ def _finding(path: KeyPath, problems: list[Any], value: Any) -> Finding:
     name = ".".join(map(str, path)) or "the file"
     expected: list[str] = []
     for problem in problems:
-        kind, context = problem["type"], problem.get("ctx", {})
+        kind = problem["type"]
+        context = {key: f"{it:g}" if isinstance(it, float) else it for key, it in problem.get("ctx", {}).items()}
         if kind in _BOUNDS:
             return Finding(path, f"{name}: must be {_BOUNDS[kind].format(**context)}, got {describe(value)}")
         if kind == "literal_error":
             expected.append(context["expected"].replace("'", ""))
         elif kind in _EXPECTED:
-            expected.append(_EXPECTED[kind])
+            expected.append(_EXPECTED[kind].format(**context))
         else:
             return Finding(path, f"{name}: {problem['msg'].removeprefix('Value error, ')}")
     allowed = " or ".join(dict.fromkeys(expected))

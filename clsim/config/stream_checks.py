@@ -18,11 +18,16 @@ def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
     yield from check_dataset(("stream", "dataset"), stream.get("dataset"))
     facts = facts_of(stream.get("dataset"))
     if facts:
-        yield from _class_range(stream, facts)
-        yield from _images(stream, facts)
-        yield from _order(stream, facts)
-        if stream.get("kind") == "fscil":
-            yield from _standard_lists(stream, facts)
+        yield from check_classes(stream, facts)
+
+
+def check_classes(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
+    """Every finding of a block whose data set has these classes and images."""
+    yield from _class_range(stream, facts)
+    yield from _images(stream, facts)
+    yield from _order(stream, facts)
+    if stream.get("kind") == "fscil":
+        yield from _standard_lists(stream, facts)
 
 
 def session_count(stream: Mapping[str, Any]) -> int | None:

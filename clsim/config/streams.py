@@ -130,7 +130,7 @@ class UpgradeStream(StreamBlock):
 
     kind: Literal["upgrade"]
     classes: list[PositiveInt] = Field(min_length=1, description="of every session, the first so many; rising")
-    images_per_class: PositiveInt | list[PositiveInt] | None = Field(
+    images_per_class: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
         default=None, description="the first so many training images of every class, in all sessions or in each"
     )
 

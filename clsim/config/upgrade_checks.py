@@ -7,6 +7,7 @@ from typing import Any
 
 from clsim.config.finding import Finding, check_model, facts_of
 from clsim.config.yaml_lines import KeyPath
+from clsim.data.facts import Facts
 
 CLASSES: KeyPath = ("stream", "classes")
 IMAGES: KeyPath = ("stream", "images_per_class")
@@ -21,7 +22,12 @@ def check_upgrades(stream: Mapping[str, Any], models: Collection[str]) -> Iterat
         models: the names in the scenario's ``models:``.
     """
     yield from _load(stream, models)
-    facts, name = facts_of(stream.get("dataset")), stream.get("dataset")
+    yield from check_sessions(stream, facts_of(stream.get("dataset")))
+
+
+def check_sessions(stream: Mapping[str, Any], facts: Facts | None) -> Iterator[Finding]:
+    """Every finding of the classes and images of the sessions, as far as the data set is known."""
+    name = stream.get("dataset")
     classes, images = _counts(stream.get("classes")), _counts(stream.get("images_per_class"))
     for session, count in enumerate(classes):
         if facts and count > facts.classes:

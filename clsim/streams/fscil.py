@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from clsim.config.seeds import DRAWN
+from clsim.config.streams import DrawnSplits, FscilStream
 from clsim.data import DataSet
 from clsim.data.splits import draw_sessions, standard_sessions
-from clsim.errors import UserError
+from clsim.errors import ArgumentError, UserError
+from clsim.streams.checks import check_tested, described
 from clsim.streams.order import ClassOrder, arriving_classes
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
@@ -23,6 +26,7 @@ def fscil(
     sessions: int | None = None,
     splits: str | Mapping[str, int] = "standard",
     class_order: ClassOrder = None,
+    tested: bool = True,
 ) -> Stream:
     """Builds an FSCIL stream.
 
@@ -35,25 +39,39 @@ def fscil(
         splits: ``standard`` reads the lists of the field (TOPIC, CEC), in their class order; ``{"draw": seed}``
             draws the shots with a generator of its own. (``drawn`` is for scenarios, which have seeds to draw by.)
         class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
+        tested: whether every session must have test images; a stream that is then measured on held-out training
+            images needs none, see :func:`~clsim.streams.validation.on_held_out`.
 
     Returns:
         The stream; session 0 has ``base_classes`` classes, the others ``ways`` each.
 
     Raises:
-        UserError: the classes do not divide up, a class has too few images, the standard lists do not fit, or nobody
-            says by what seed to draw.
+        UserError: an argument is none, the classes do not divide up, a class has too few training images or a session
+            no test image, the standard lists do not fit, or nobody says by what seed to draw.
 
     """
-    blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
-    if isinstance(splits, str):
-        if splits != "standard":
-            fix = 'write splits={"draw": SEED}, or "standard"'
-            raise UserError(f"splits: '{splits}' names no seed to draw by", fix=fix)
-        indices = standard_sessions(dataset)[: len(blocks)]
-        _check_lists(dataset, indices, blocks, shots)
+    given = described(
+        FscilStream,
+        "fscil",
+        dataset,
+        base_classes=base_classes,
+        ways=ways,
+        shots=shots,
+        sessions=sessions,
+        splits=splits,
+        class_order=class_order,
+    )
+    blocks = arriving_classes(len(dataset.class_names), given)
+    if isinstance(given.splits, DrawnSplits):
+        indices = draw_sessions(dataset.train.labels, blocks, given.shots, given.splits.draw)
+    elif given.splits == DRAWN:
+        fix = 'write splits={"draw": SEED}, or "standard"'
+        raise ArgumentError(f"splits: '{given.splits}' names no seed to draw by", fix=fix)
     else:
-        indices = draw_sessions(dataset.train.labels, blocks, shots, splits["draw"])
-    return Stream(dataset, blocks, [ResidentView(dataset.train, index) for index in indices], few_shot=True)
+        indices = standard_sessions(dataset)[: len(blocks)]
+        _check_lists(dataset, indices, blocks, given.shots)
+    stream = Stream(dataset, blocks, [ResidentView(dataset.train, index) for index in indices], few_shot=True)
+    return check_tested(stream) if tested else stream
 
 
 def _check_lists(

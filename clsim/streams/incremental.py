@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
+from clsim.config.streams import IncrementalStream
 from clsim.data import DataSet
-from clsim.errors import UserError
+from clsim.streams.checks import check_tested, described, images_of
 from clsim.streams.order import ClassOrder, arriving_classes
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
@@ -35,19 +34,21 @@ def class_incremental(
         The stream; its test images are all those of the data set.
 
     Raises:
-        UserError: the classes do not divide up, or a class has too few images.
+        ArgumentError: an argument is none, the classes do not divide up, a class has too few training images, or a
+            session no test image.
 
     """
-    blocks = arriving_classes(dataset, base_classes, ways, sessions, class_order)
-    if images_per_class is not None and images_per_class < 1:
-        raise UserError("images_per_class must be at least 1")
-    views = []
-    for block in blocks:
-        found = dataset.train.first_of_each(block, images_per_class)
-        for label, positions in zip(block, found, strict=True):
-            if len(positions) < (images_per_class or 1):
-                raise UserError(
-                    f"class {label} has {len(positions)} training images, {images_per_class or 1} are asked for"
-                )
-        views.append(ResidentView(dataset.train, torch.cat(found)))
-    return Stream(dataset, blocks, views)
+    given = described(
+        IncrementalStream,
+        "incremental",
+        dataset,
+        base_classes=base_classes,
+        ways=ways,
+        sessions=sessions,
+        images_per_class=images_per_class,
+        class_order=class_order,
+    )
+    each = given.images_per_class
+    blocks = arriving_classes(len(dataset.class_names), given)
+    views = [ResidentView(dataset.train, images_of(dataset.train, block, each or 1, each)) for block in blocks]
+    return check_tested(Stream(dataset, blocks, views))

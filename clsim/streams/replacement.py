@@ -6,13 +6,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
+from clsim.arguments import Positive, Seed, Whole, checked, checked_fields
 from clsim.data import DataSet
-from clsim.errors import UserError
+from clsim.errors import ArgumentError, UserError
 from clsim.streams.incremental import class_incremental
 from clsim.streams.order import ClassOrder
 from clsim.streams.stream import Stream
+from clsim.words import describe
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
@@ -29,20 +33,21 @@ class Replacement:
         after_share: the same as a share of all iterations of the session, in [0, 1); used instead if given.
 
     Raises:
-        ValueError: a negative session or number, a share outside [0, 1), or both ways of saying when.
+        ArgumentError: a negative session or number, a share outside [0, 1), or both ways of saying when.
 
     """
 
     model: Arrival
-    session: int
-    after_iterations: int = 0
-    after_share: float | None = None
+    session: Whole
+    after_iterations: Whole = 0
+    after_share: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     def __post_init__(self) -> None:
-        if self.session < 0 or self.after_iterations < 0:
-            raise ValueError("session and after_iterations of a replacement must be at least 0")
-        if self.after_share is not None and not (0 <= self.after_share < 1 and self.after_iterations == 0):
-            raise ValueError("after_share must be in [0, 1), and after_iterations is not given beside it")
+        checked_fields(self)
+        if not hasattr(self.model, "backbone"):
+            raise ArgumentError(f"Replacement: model: expected an Arrival, got {describe(self.model)}")
+        if self.after_share is not None and self.after_iterations:
+            raise ArgumentError("Replacement: after_share and after_iterations exclude each other")
 
     @property
     def moment(self) -> tuple[int, float, int]:
@@ -64,7 +69,8 @@ class Replacement:
         return self.after_iterations
 
 
-def poisson_arrivals(rate: float, sessions: int, seed: int, count: int) -> list[float]:
+@checked
+def poisson_arrivals(rate: Positive, sessions: Whole, seed: Seed, count: Whole) -> list[float]:
     """Moments of a Poisson process, rising, in units of sessions from the start of the first one.
 
     Waiting times are independent and exponential with mean ``1 / rate``, from a generator of their own: the
@@ -80,15 +86,13 @@ def poisson_arrivals(rate: float, sessions: int, seed: int, count: int) -> list[
         At most ``count`` moments in (0, sessions); 3.42 is when 42 % of session 3 is over.
 
     Raises:
-        ValueError: the rate is not positive.
+        ArgumentError: a rate that is not positive, or a number that is none.
 
     Example:
         >>> [round(moment, 2) for moment in poisson_arrivals(0.5, 7, seed=7, count=2)]
         [0.78, 1.11]
 
     """
-    if not rate > 0:
-        raise ValueError(f"the rate of a Poisson process must be more than 0, not {rate}")
     generator = random.Random(seed)
     moments: list[float] = []
     now = generator.expovariate(rate)
@@ -136,6 +140,10 @@ def replacement_stream(
         images_per_class=images_per_class,
         class_order=class_order,
     )
+    for index, replacement in enumerate(replacements):
+        if not isinstance(replacement, Replacement):
+            what = f"stream.replacements.{index}: expected a Replacement, got {describe(replacement)}"
+            raise ArgumentError(what, fix="write Replacement(model, session=2)")
     ordered = sorted(replacements, key=lambda replacement: replacement.moment)
     for replacement in ordered:
         if replacement.session >= len(plain):

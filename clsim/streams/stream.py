@@ -10,6 +10,7 @@ from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 
 from clsim.data import DataSet
+from clsim.streams.checks import check_blocks
 from clsim.streams.session import ResidentView, Session, sessions_from_views
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Stream(CLScenario[EagerCLStream[Session]]):
         few_shot: bool = False,
         cumulative: bool = False,
     ) -> None:
+        check_blocks(dataset, class_blocks, len(train))
         self.dataset = dataset
         self.replacements = tuple(replacements)
         self.few_shot = few_shot

@@ -9,10 +9,12 @@ import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 
+from clsim.arguments import Count, checked
 from clsim.data.captioned import CaptionDataSet, CaptionedImages
 from clsim.data.images import Images
-from clsim.errors import UserError
+from clsim.errors import ArgumentError, UserError
 from clsim.streams.session import ResidentView, Session
+from clsim.words import describe
 
 if TYPE_CHECKING:
     from clsim.models.arrival import ClipArrival
@@ -55,7 +57,8 @@ class TextStream(CLScenario[EagerCLStream[Session]]):
         return len(self.models)
 
 
-def text_upgrade(dataset: CaptionDataSet, *, load: Sequence[ClipArrival], pairs: int | None = None) -> TextStream:
+@checked
+def text_upgrade(dataset: CaptionDataSet, *, load: Sequence[ClipArrival], pairs: Count | None = None) -> TextStream:
     """Builds a stream of image-text models, each of which takes the place of the one before.
 
     Args:
@@ -64,12 +67,15 @@ def text_upgrade(dataset: CaptionDataSet, *, load: Sequence[ClipArrival], pairs:
         pairs: training images that come with a session, the first so many; without it all of them.
 
     Raises:
-        UserError: no model, or more images asked for than there are.
+        UserError: no model, more images asked for than there are, or an argument that is none.
 
     """
     if not load:
         raise UserError("an upgrade stream needs a model", where="stream.load")
-    if pairs is not None and not 1 <= pairs <= len(dataset.train):
+    for number, model in enumerate(load):
+        if not hasattr(model, "clip"):
+            raise ArgumentError(f"stream.load.{number}: expected a ClipArrival, got {describe(model)}")
+    if pairs is not None and pairs > len(dataset.train):
         what = f"{pairs} images with captions asked of {dataset.name}, which has {len(dataset.train)} to train on"
         raise UserError(what, where="stream.pairs")
     return TextStream(dataset, load, pairs)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import torch
-
+from clsim.config.streams import UpgradeStream
 from clsim.data import DataSet
-from clsim.errors import UserError
+from clsim.errors import ArgumentError
+from clsim.streams.checks import check_tested, described, images_of
 from clsim.streams.order import ClassOrder, arrival_order
 from clsim.streams.replacement import Replacement
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
+from clsim.words import describe
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
@@ -44,44 +44,30 @@ def upgrade(
         The stream; a session's test images are those of the classes that it is the first to hold.
 
     Raises:
-        UserError: no session, classes or images that become fewer or that the data set does not have, or an upgrade
-            that brings nothing.
+        ArgumentError: no session, classes or images that become fewer or that the data set does not have, an upgrade
+            that brings nothing, new classes without a test image, or something loaded that is no model.
 
     """
-    images = [images_per_class] * len(classes) if images_per_class is None else _of_each(images_per_class, len(classes))
-    _check(dataset, classes, images)
-    if load and len(load) != len(classes):
-        raise UserError(f"load: {len(load)} given for {len(classes)} sessions")
-    order = arrival_order(len(dataset.class_names), class_order)
+    given = described(
+        UpgradeStream, "upgrade", dataset, classes=classes, images_per_class=images_per_class, class_order=class_order
+    )
+    counts, each = given.classes, given.images_per_class
+    models = _models(load, len(counts))
+    order = arrival_order(len(dataset.class_names), given.class_order)
     views = []
-    for count, each in zip(classes, images, strict=True):
-        found = dataset.train.first_of_each(order[:count], each)
-        for label, positions in zip(order, found, strict=False):
-            if len(positions) < (each or 1):
-                raise UserError(f"class {label} has {len(positions)} training images, {each or 1} are asked for")
-        views.append(ResidentView(dataset.train, torch.cat(found)))
-    starts = [0, *classes[:-1]]
-    blocks = [order[start:count] for start, count in zip(starts, classes, strict=True)]
-    loaded = [Replacement(model, session) for session, model in enumerate(load) if model is not None]
-    return Stream(dataset, blocks, views, replacements=loaded, cumulative=True)
+    for count, images in zip(counts, each if isinstance(each, list) else [each] * len(counts), strict=True):
+        views.append(ResidentView(dataset.train, images_of(dataset.train, order[:count], images or 1, images)))
+    starts = [0, *counts[:-1]]
+    blocks = [order[start:count] for start, count in zip(starts, counts, strict=True)]
+    loaded = [Replacement(model, session) for session, model in enumerate(models) if model is not None]
+    return check_tested(Stream(dataset, blocks, views, replacements=loaded, cumulative=True))
 
 
-def _of_each(given: int | Sequence[int], sessions: int) -> list[int]:
-    counts = [given] * sessions if isinstance(given, int) else list(given)
-    if len(counts) != sessions:
-        raise UserError(f"images_per_class: {len(counts)} given for {sessions} sessions")
-    return counts
-
-
-def _check(dataset: DataSet, classes: Sequence[int], images: Sequence[int | None]) -> None:
-    if any(each is not None and each < 1 for each in images):
-        raise UserError("images_per_class must be at least 1")
-    if not classes or min(classes) < 1:
-        raise UserError("an upgrade stream needs classes in every session")
-    if max(classes) > len(dataset.class_names):
-        raise UserError(f"{max(classes)} classes asked of {dataset.name}, which has {len(dataset.class_names)}")
-    for session, (before, now) in enumerate(pairwise(zip(classes, images, strict=True)), start=1):
-        if now[0] < before[0] or (now[1] or 0) < (before[1] or 0):
-            raise UserError(f"session {session} has fewer classes or images than the one before")
-        if now == before:
-            raise UserError(f"session {session} brings neither classes nor images that the one before did not have")
+def _models(load: Sequence[Arrival | None], sessions: int) -> Sequence[Arrival | None]:
+    """What is loaded for each session, if anything is."""
+    if not isinstance(load, Sequence) or isinstance(load, str):
+        raise ArgumentError(f"stream.load: expected a list, got {describe(load)}")
+    if load and len(load) != sessions:
+        fix = "give one for each session, None for a model that is to be trained"
+        raise ArgumentError(f"stream.load: {len(load)} given for {sessions} sessions", fix=fix)
+    return load

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from clsim.arguments import Seed, checked
 from clsim.data.held_out import held_out, kept_images
+from clsim.errors import ArgumentError
 from clsim.streams.session import ResidentView
 from clsim.streams.stream import Stream
 
 
-def on_held_out(stream: Stream, share: float, seed: int) -> Stream:
+@checked
+def on_held_out(stream: Stream, share: Annotated[float, Field(gt=0, lt=1)], seed: Seed) -> Stream:
     """The stream with a share of the base session's training images as test images, of which it trains on the rest.
 
     The few shots of later sessions are too few to be split: these are trained as they were, and what is measured after
@@ -18,7 +25,13 @@ def on_held_out(stream: Stream, share: float, seed: int) -> Stream:
         share: of the images of every class.
         seed: of the draw.
 
+    Raises:
+        ArgumentError: a share or seed that is none, or a stream of another kind.
+
     """
+    if not stream.few_shot or stream.replacements:
+        fix = "hold images out of its data set before it is cut: clsim.data.held_out.held_out(dataset, share, seed)"
+        raise ArgumentError("on_held_out: stream: expected a few-shot one into which no models arrive", fix=fix)
     dataset = stream.dataset
     few = {label for block in stream.class_blocks[1:] for label in block}
     classes = set(range(len(dataset.class_names))) - few

@@ -53,7 +53,9 @@ def test_without_a_number_all_images_are_pairs():
     [
         ({"load": []}, "needs a model", "stream.load"),
         ({"pairs": 13}, "13 images with captions asked of tiny, which has 12 to train on", "stream.pairs"),
-        ({"pairs": 0}, "0 images with captions asked of tiny", "stream.pairs"),
+        ({"pairs": 0}, "pairs: must be at least 1, got 0", "text_upgrade"),
+        ({"pairs": 2.0}, "pairs: expected a whole number, got 2.0", "text_upgrade"),
+        ({"load": ["first"]}, "stream.load.0: expected a ClipArrival, got the text 'first'", None),
     ],
 )
 def test_what_cannot_be_had_is_the_users_error(settings, what, where):
