@@ -30,6 +30,7 @@ from clsim.recipes import find_metric
 
 if TYPE_CHECKING:
     from clsim.config import Scenario
+    from clsim.device import Precision
     from clsim.prepare import Prepared
     from clsim.store import RunDirectory
     from clsim.training import Strategy
@@ -119,6 +120,18 @@ def go_on(directory: RunDirectory, prepared: Prepared, *, force: bool = False) -
     return noted
 
 
+def precision_begun(directory: RunDirectory, prepared: Prepared) -> Precision:
+    """Return the precision in which a run that is resumed began, if the same one was asked for then and now.
+
+    The processor that began it may have computed in bfloat16 where this one does not, or the other way round.
+    """
+    before, used = directory.read_json(NAME), prepared.strategy.precision
+    if not isinstance(before, dict) or before.get("precision_requested") != prepared.requested_precision:
+        return used
+    began: Precision = before.get("precision", used)
+    return began if began in ("fp32", prepared.requested_precision) else used
+
+
 def _not_the_same(found: list[str], path: Path, fix: str) -> UserErrors:
     errors = [UserError(f"this run began with something else: {each}", where=str(path)) for each in found]
     errors[-1].fix = fix
@@ -142,6 +155,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "strategy": prepared.strategy_name,
             "seeds": None if scenario is None else asdict(scenario.effective_seeds),
             "precision": strategy.precision,
+            "precision_requested": prepared.requested_precision,
             "compile": strategy.passes.compile,
             "threads": torch.get_num_threads(),
             "processes": processes.count(),
@@ -150,6 +164,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "split_lists": {} if scenario is None else standard_lists(scenario),
             "test_images": test_images(prepared.stream),
             "stands_in_for": prepared.stands_in_for,
+            "other_protocol": [] if scenario is None else list(scenario.other_protocol),
             "validation": prepared.validation,
         },
     )

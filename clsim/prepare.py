@@ -14,6 +14,7 @@ import torch
 from clsim.arrivals import Moment, load_clips, load_replacements, moments, weights_file
 from clsim.compared import compared_images
 from clsim.config import Scenario, load_scenario
+from clsim.config.published_checks import BY_SESSION
 from clsim.config.seeds import DRAWN
 from clsim.config.streams import FscilStream, ReplacementStream, TextUpgradeStream, UpgradeStream
 from clsim.data import load, load_captions
@@ -24,6 +25,7 @@ from clsim.errors import DataMissing, UserError, WeightsMissing
 from clsim.models.arrival import ClipArrival
 from clsim.models.preprocess import Preprocess
 from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
+from clsim.precision import INSISTED, KEPT, REPLACED, is_emulated, usable
 from clsim.pretraining import ClipRecipe
 from clsim.pretraining.classifier_recipe import Head
 from clsim.recipes import list_strategies, load_strategy
@@ -47,6 +49,7 @@ class Prepared:
         stands_in_for: the scenario in whose place this one runs, and why.
         compared: query and gallery images on which versions of the model are compared, if they are; one object
             if query and gallery are the same.
+        requested_precision: Precision that the scenario asks for; the strategy has the one in use.
 
     """
 
@@ -58,6 +61,22 @@ class Prepared:
     scenario: Scenario | None = None
     stands_in_for: dict[str, str] | None = None
     compared: tuple[Images, Images] | None = None
+    requested_precision: str = "fp32"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is not as the scenario says: the precision, and published figures left out."""
+        found = []
+        used, requested, device = self.strategy.precision, self.requested_precision, str(self.strategy.device)
+        if used != requested:
+            replaced = is_emulated(requested, device)
+            found.append(REPLACED if replaced else KEPT.format(used=used, requested=requested))
+        elif is_emulated(used, device):
+            found.append(INSISTED)
+        changes = self.scenario.other_protocol if self.scenario else ()
+        if changes:
+            found.append(f"published figures left out: they are of another protocol (changed: {', '.join(changes)})")
+        return tuple(found)
 
     @property
     def validation(self) -> dict[str, float | int] | None:
@@ -77,7 +96,9 @@ def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
     if not isinstance(strategy, Strategy):
         raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
     _tell_if_enlarged(stream, strategy)
-    return Prepared(stream.dataset.name, type(strategy).__name__, torch.initial_seed(), stream, strategy)
+    name, precision = type(strategy).__name__, strategy.precision
+    seed = torch.initial_seed()
+    return Prepared(stream.dataset.name, name, seed, stream, strategy, requested_precision=precision)
 
 
 def prepare(
@@ -120,7 +141,8 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
     """
     written = load_scenario(scenario.path, strategy=scenario.strategy)
     usual, chosen = written.selected_strategy.settings, scenario.selected_strategy.settings
-    changed = {f"strategy.{key}": value for key, value in chosen.items() if value != usual.get(key)}
+    by_hand = scenario.sets_by_hand
+    changed = {f"strategy.{key}": value for key, value in chosen.items() if value != usual.get(key) or by_hand(key)}
     own_weights = Path(str(chosen.get("pretrained"))).is_file()
     kept = {key: value for key, value in changed.items() if own_weights or key not in _WEIGHTS}
     before, after = written.stream.model_dump(), scenario.stream.model_dump()
@@ -151,6 +173,9 @@ _EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size", "memory", "metrics")  #
 def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None = None) -> Prepared:
     chosen = scenario.selected_strategy
     settings = dict(chosen.settings)
+    requested = settings.get("precision")
+    if isinstance(requested, str) and not scenario.sets_by_hand("precision"):
+        settings["precision"] = usable(requested, device)
     build = load_strategy(chosen.path)
     if "device" in inspect.signature(build).parameters:
         settings["device"] = device
@@ -161,6 +186,7 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
     else:
         head: Head = "simplex" if settings.get("head") == "simplex" else "learnable"
         plain = plain_stream(scenario)
+        _check_published(scenario, len(plain))
         # Whatever may be missing or wrong is looked for before hours go into a model that is to arrive.
         compared = _compared(scenario, plain)
         named = settings.get("pretrained")
@@ -178,7 +204,19 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
         _check_replaceable(strategy, chosen.name, scenario.stream)
     strategy.eval_mb_size = scenario.evaluation.batch_size
     _tell_if_enlarged(stream, strategy)
-    return Prepared(scenario.name, chosen.name, scenario.seed, stream, strategy, scenario, stands_in_for, compared)
+    requested = requested if isinstance(requested, str) else strategy.precision
+    made = (scenario.name, chosen.name, scenario.seed, stream, strategy)
+    return Prepared(*made, scenario, stands_in_for, compared, requested)
+
+
+def _check_published(scenario: Scenario, sessions: int) -> None:
+    """Refuse published rows of another length than the stream, which only its loaded data could tell."""
+    for name, row in scenario.published.items():
+        for key in BY_SESSION:
+            figures = getattr(row, key)
+            if figures is not None and len(figures) != sessions:
+                what = f"{len(figures)} figures for {sessions} sessions (the base session counts)"
+                raise UserError(what, where=f"{scenario.path}: published.{name}.{key}")
 
 
 def _tell_if_enlarged(stream: Stream | TextStream, strategy: Strategy) -> None:

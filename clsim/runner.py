@@ -19,7 +19,7 @@ from clsim.device import device_time, peak_memory
 from clsim.failures import batch_settings, explained
 from clsim.interruption import Interrupted, Interruption
 from clsim.keeping import Keeper, Schedule
-from clsim.manifest import go_on, seal, write_manifest
+from clsim.manifest import go_on, precision_begun, seal, write_manifest
 from clsim.measured import Measured, forgetting_record, known, replacement_records
 from clsim.plugins import LossGuard, Progress
 from clsim.prepare import Prepared, prepare, prepare_given, resolve_device
@@ -114,6 +114,8 @@ def simulate(
     started, threads = time.perf_counter(), torch.get_num_threads()
     interruption = Interruption()
     try:
+        if resume:
+            strategy.precision = processes.told_by_first(lambda: precision_begun(directory, prepared))
         begun = processes.told_by_first(lambda: go_on(directory, prepared, force=force) if resume else None)
         if begun is None:
             write_manifest(directory, prepared)
@@ -125,6 +127,9 @@ def simulate(
         if told is not None:
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
+        if processes.is_first():
+            for note in prepared.notes:
+                (_tell if told is None else told.note)(note)
         with report_left(path, _tell if told is None else told.note) if processes.is_first() else nullcontext():
             with interruption.listening(), _status(results, directory), _place_told(keeper):
                 first = 0 if begun is None else keeper.resume()

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from clsim.bench.timing import fastest
+from clsim.precision import is_emulated
 
 COPIED = 1 << 27
 """Bytes of the buffer that is copied: more than any cache holds."""
@@ -33,7 +34,7 @@ class Machine:
 
     Attributes:
         device: its name, with the number of threads on a CPU.
-        flops: of a large matrix product, a second, by precision.
+        flops: of a large matrix product, a second, by precision; without ``bf16`` where it is emulated.
         bytes: read and written by a large copy, a second.
 
     """
@@ -64,6 +65,8 @@ def measure_machine(device: str = "cpu") -> Machine:
     size = 8192 if place.type == "cuda" else 1536
     rates = {}
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        if is_emulated(precision, device):
+            continue
         left, right = (torch.randn(size, size, device=place).to(dtype) for _ in range(2))
         out = torch.empty_like(left)
         rates[precision] = 2 * size**3 / fastest(partial(torch.mm, left, right, out=out), device=device)

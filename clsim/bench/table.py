@@ -52,7 +52,8 @@ def show_benchmark(console: Console, result: BenchResult, machine: Machine) -> N
 def limits(machine: Machine) -> str:
     """The machine's limits in one line."""
     products = ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in machine.flops.items())
-    return f"{machine.device}: matrix product {products} GFLOP/s, copy {machine.bytes / 1e9:,.0f} GB/s"
+    emulated = "" if "bf16" in machine.flops else ", bf16 emulated and not measured"
+    return f"{machine.device}: matrix product {products} GFLOP/s, copy {machine.bytes / 1e9:,.0f} GB/s{emulated}"
 
 
 def _cells(line: Line) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from clsim.config.checks import check
 from clsim.config.finding import Finding
 from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.overrides import Overrides, apply
+from clsim.config.protocol import comparable_rows, protocol_changes
 from clsim.config.scenario import Scenario, strategy_name
 from clsim.config.signatures import REQUIRED, Signature, read_signature
 from clsim.config.strategy_checks import check_runs_on
@@ -55,9 +57,15 @@ def load_scenario(
     if "stream" not in document.value and not SWEEP.isdisjoint(document.value):
         fix = f"run it by: clsim sweep {path}"
         raise UserErrors([UserError("this is a sweep, not a scenario", where=document.place(()), fix=fix)])
-    apply(document, overrides, {"strategy": strategy, "seed": seed})
+    written = copy.deepcopy(document.value)
+    overridden = apply(document, overrides, {"strategy": strategy, "seed": seed})
     strategies = _Strategies(document)
     scenario, found = _validated(document.value)
+    other_protocol: tuple[str, ...] = ()
+    if scenario is not None and scenario.published and not any(path[0] == "published" for path in overridden):
+        other_protocol = protocol_changes(_validated(written)[0], scenario, overridden)
+        document.value["published"] = comparable_rows(document.value["published"], other_protocol)
+        scenario = _validated(document.value)[0] or scenario
     found += [*unknown_keys(Scenario, document.value), *check(document.value, path), *strategies.findings]
     unique = {(finding.path, finding.what): finding for finding in found}.values()
     problems = [UserError(f.what, where=document.place(f.path), fix=f.fix) for f in unique]
@@ -66,6 +74,7 @@ def load_scenario(
         raise UserErrors(sorted(problems, key=_order))
     scenario = scenario.model_copy(update={"strategies": strategies.resolved})
     scenario._path, scenario._files = path, strategies.files
+    scenario._overridden, scenario._other_protocol = overridden, other_protocol
     return scenario
 
 

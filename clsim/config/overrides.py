@@ -12,7 +12,7 @@ from clsim.errors import UserError, UserErrors
 Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
 
 
-def apply(document: Document, overrides: Overrides, options: Mapping[str, object]) -> None:
+def apply(document: Document, overrides: Overrides, options: Mapping[str, object]) -> frozenset[KeyPath]:
     """Write the overrides into the document; a changed value is placed at its option from then on.
 
     ``strategy.NAME`` addresses a setting of the strategy that runs, whatever the order of the overrides.
@@ -21,6 +21,9 @@ def apply(document: Document, overrides: Overrides, options: Mapping[str, object
         document: of the scenario; changed.
         overrides: changes by dotted key.
         options: values of command-line options of the same names as the keys; None where not given.
+
+    Returns:
+        The paths of the values that were written.
     """
     changes: list[tuple[tuple[str, ...], Any, str]] = []
     for keys, value, place in _read(overrides, document.problems):
@@ -31,8 +34,9 @@ def apply(document: Document, overrides: Overrides, options: Mapping[str, object
             document.problems.append(UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value"))
     given = {name: value for name, value in options.items() if value is not None}
     changes += [((name,), _plain(value), f"--{name} {value}") for name, value in given.items()]
-    for change in sorted(changes, key=lambda change: change[0] != ("strategy",)):
-        _write(document, *change)
+    ordered = sorted(changes, key=lambda change: change[0] != ("strategy",))
+    written = [_write(document, *change) for change in ordered]
+    return frozenset(path for path in written if path)
 
 
 def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, Any, str]]:
@@ -66,12 +70,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _write(document: Document, path: KeyPath, value: Any, place: str) -> None:
+def _write(document: Document, path: KeyPath, value: Any, place: str) -> KeyPath | None:
     selected = document.value.get("strategy")
     if path[0] == "strategy" and len(path) > 1:
         if not isinstance(selected, str):
             document.problems.append(UserError("no strategy is named, so it has no settings", where=place))
-            return
+            return None
         path = ("strategies", strategy_name(selected), *path[1:])
     block = document.value
     for depth, key in enumerate(path[:-1]):
@@ -82,9 +86,10 @@ def _write(document: Document, path: KeyPath, value: Any, place: str) -> None:
         if not isinstance(block, dict):
             at = ".".join(map(str, path[: depth + 1]))
             document.problems.append(UserError(f"{at} has no keys below it", where=place))
-            return
+            return None
     block[path[-1]] = value
     stale = [known for known in document.places if known[: len(path)] == path]
     for known in stale:
         del document.places[known]
     document.places[path] = place
+    return path

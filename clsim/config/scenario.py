@@ -68,6 +68,8 @@ class Scenario(Block):
 
     _path: Path = PrivateAttr(Path("scenario.yaml"))
     _files: dict[str, Path] = PrivateAttr({})
+    _overridden: frozenset[tuple[str | int, ...]] = PrivateAttr(frozenset())
+    _other_protocol: tuple[str, ...] = PrivateAttr(())
 
     @property
     def path(self) -> Path:
@@ -78,6 +80,15 @@ class Scenario(Block):
     def name(self) -> str:
         """The stem of its file."""
         return self._path.stem
+
+    @property
+    def other_protocol(self) -> tuple[str, ...]:
+        """Keys changed on loading that make published figures those of another protocol; these are left out."""
+        return self._other_protocol
+
+    def sets_by_hand(self, setting: str) -> bool:
+        """Return whether an override on loading gave this setting of the selected strategy, whatever its value."""
+        return ("strategies", strategy_name(self.strategy), setting) in self._overridden
 
     @property
     def sessions(self) -> int | None:

@@ -15,6 +15,7 @@ from clsim.device import autocast
 from clsim.losses import contrastive_loss
 from clsim.models.clip import encode_texts
 from clsim.models.tokenizer import CompactTokenizer
+from clsim.precision import usable
 from clsim.pretraining.corpora import Corpus
 from clsim.pretraining.partial import Partial
 from clsim.pretraining.recipe import ClipRecipe
@@ -73,13 +74,14 @@ def train(
     steps, started, reported = recipe.epochs * corpus.steps(), time.monotonic(), 0.0
     done = unfinished.restore(model, optimizer) if unfinished else 0
     first = step = done * corpus.steps()
+    precision = usable(recipe.precision, device)
     for epoch in range(done, recipe.epochs):
         for pairs in corpus.epoch(epoch):
             tokens = tokenizer(pairs.captions).to(device)
             images = (pairs.pixels.to(device).float() / 255 - mean) / std
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, recipe)
-            with autocast(device, recipe.precision):
+            with autocast(device, precision):
                 seen, told = model.encode_image(images), encode_texts(model, tokens)
             seen, told = F.normalize(seen.float(), dim=-1), F.normalize(told.float(), dim=-1)
             logits = logit_scale(step, steps) * seen @ told.T

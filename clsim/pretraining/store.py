@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
 from clsim.files import atomic, locked, sha256_of, unlock
+from clsim.precision import is_emulated, usable
 from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
 from clsim.words import clean
 
@@ -104,6 +105,9 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
     from clsim.pretraining.partial import Partial
 
     started, tell, unfinished = time.time(), _Teller(name), Partial(path)
+    if is_emulated(recipe.precision, device):
+        what = f"pre-training {clean(name)} in fp32 in place of bf16, which this processor only emulates\n"
+        sys.stderr.write(what)
     try:
         if isinstance(recipe, ClipRecipe):
             found = _make_clip(name, recipe, path, device, tell, unfinished)
@@ -120,6 +124,7 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
             "final_loss": tell.loss if math.isfinite(tell.loss) else None,  # nothing was left to train
             "seconds": round(time.time() - started, 1),
             "device": device,
+            "precision": usable(recipe.precision, device),
             "versions": _versions(),
         }
         with atomic(path.with_suffix(".json")) as temporary:

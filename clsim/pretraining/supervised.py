@@ -19,6 +19,7 @@ from clsim.models.backbones import make_backbone
 from clsim.models.lanes import Lanes
 from clsim.models.simplex import SimplexClassifier
 from clsim.plugins.one_cycle import one_cycle
+from clsim.precision import usable
 from clsim.pretraining.classifier_recipe import ClassifierRecipe
 from clsim.pretraining.contrastive import Progress
 from clsim.pretraining.partial import Partial
@@ -95,6 +96,7 @@ def train(
     per_epoch = max(1, len(train_images) // recipe.batch_size)
     steps, started, reported = recipe.epochs * per_epoch, time.monotonic(), 0.0
     done = unfinished.restore(model, optimizer) if unfinished else 0
+    precision = usable(recipe.precision, device)
     for epoch in range(done, recipe.epochs):
         model.train()
         size = recipe.sizes[epoch * len(recipe.sizes) // recipe.epochs]
@@ -107,7 +109,7 @@ def train(
             images = augment(train_images.pixels[rows], generator).float() / 255
             if size < images.shape[-1]:
                 images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-            with autocast(device, recipe.precision):
+            with autocast(device, precision):
                 logits = model(images)
             loss = F.cross_entropy(logits[:, : recipe.classes].float(), train_images.labels[rows])
             optimizer.zero_grad(set_to_none=True)
@@ -137,7 +139,7 @@ def _accuracy(model: nn.Module, test: Images, recipe: ClassifierRecipe, device: 
     """Share of test images that are sorted right among the recipe's classes."""
     model.eval()
     right = 0
-    with torch.no_grad(), autocast(device, recipe.precision):
+    with torch.no_grad(), autocast(device, usable(recipe.precision, device)):
         for rows in torch.arange(len(test), device=device).split(500):
             logits = model(test.pixels[rows].float() / 255)[:, : recipe.classes]
             right += int((logits.argmax(1) == test.labels[rows]).sum())

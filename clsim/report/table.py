@@ -144,14 +144,15 @@ def sessions_table(records: Sequence[Record], published: Sequence[float] | None 
 def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, str]]:
     """Name, our figure, the published one and the difference in points of each figure of the summary.
 
-    The published average and drop are computed from the published row, over the sessions that were run. AC and AM
-    are rows only where they are known; the published ones are those of a whole run, so a shorter one has none. Further
-    figures of versions are rows where a paper has them.
+    The published average, final accuracy and drop are those of the whole published row. A run that has not ended as
+    many sessions has none of them beside it: nobody published the average of a part. AC and AM are rows only where they
+    are known; the published ones are of a whole run, too. Further figures of versions are rows where a paper has them.
     """
     summary = results.get("summary") or {}
     records = results.get("sessions") or []
     row = [published_at(info.published, r.get("session", i)) for i, r in enumerate(records)]
-    theirs = [v for v in row if v is not None] if None not in row else []
+    whole_row = len(records) == len(info.published or ()) and None not in row
+    theirs = [v for v in row if v is not None] if whole_row else []
     published: dict[str, float | None] = (
         {
             "average_accuracy": fmean(theirs),

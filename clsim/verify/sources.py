@@ -56,6 +56,7 @@ def check_sources(run: RunFiles) -> Iterator[Check]:
         yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
         return
     yield _strategy(run, run.scenario)
+    yield from _precision(run, run.scenario)
     yield from (_metric(run, name) for name in run.scenario.evaluation.metrics)
     yield from _lists(run, run.scenario)
     yield from _data(run, run.scenario)
@@ -80,6 +81,20 @@ def _strategy(run: RunFiles, scenario: Scenario) -> Check:
     except UserError as error:
         return not_checked(what, error.what)
     return _file(what, noted, path)
+
+
+def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
+    """The precision that was asked for, beside the scenario's; and the one in use, which may be fp32 in its place."""
+    asked, used = run.manifest.get("precision_requested"), run.manifest.get("precision")
+    wanted = scenario.strategies.get(run.manifest["strategy"], {}).get("precision")
+    if asked is None or not isinstance(wanted, str):
+        return
+    if wanted != asked:
+        yield differs("precision", f"{wanted} in scenario.yaml, {asked} in the manifest")
+    elif used not in (asked, "fp32"):
+        yield differs("precision", f"{used} was used, and {asked} asked for")
+    else:
+        yield agrees("precision", str(used) if used == asked else f"{used} in place of {asked}")
 
 
 def _metric(run: RunFiles, name: str) -> Check:

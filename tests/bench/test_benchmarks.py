@@ -59,6 +59,15 @@ def test_clip_gives_what_the_published_way_gives(monkeypatch):
     assert wanted | {"published_evaluation_s", "bf16_train_step_s"} <= set(found)
 
 
+@pytest.mark.slow
+def test_clip_leaves_bf16_out_where_it_is_emulated(monkeypatch):
+    monkeypatch.setattr(clip, "TEST", 1)
+    found = clip.bench_clip(Machine("CPU", {"fp32": 1e11}, 1e10), rounds=1, backbone="ViT-S-32-alt", seen=())
+    assert positive({key: value for key, value in found.figures.items() if key != "by_classes"})
+    assert not [key for key in found.figures if "bf16" in key]
+    assert not [line.what for line in found.lines if "bf16" in line.what]
+
+
 def test_matrix_takes_two_passes_a_model(monkeypatch):
     monkeypatch.setattr(matrix, "IMAGES", 100)
     found = matrix.bench_matrix(MACHINE, rounds=1).figures

@@ -2,8 +2,10 @@
 
 import pytest
 
+from clsim.bench import machine as measuring
 from clsim.bench.machine import Machine, Work, measure_machine
 from clsim.bench.result import BenchResult, Line
+from clsim.bench.table import limits
 
 MACHINE = Machine("a machine", {"fp32": 100.0, "bf16": 400.0}, 10.0)
 
@@ -39,3 +41,12 @@ def test_this_machine_can_do_something():
     assert machine.flops["fp32"] > 1e8
     assert machine.bytes > 1e8
     assert "threads" in machine.device
+
+
+def test_an_emulated_precision_is_not_measured_and_the_table_says_so(monkeypatch):
+    monkeypatch.setattr(measuring, "COPIED", 1 << 16)
+    monkeypatch.setattr(measuring, "is_emulated", lambda precision, device: precision == "bf16")
+    machine = measure_machine()
+    assert list(machine.flops) == ["fp32"]
+    assert limits(machine).endswith("bf16 emulated and not measured")
+    assert "emulated" not in limits(MACHINE)

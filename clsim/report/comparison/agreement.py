@@ -132,7 +132,12 @@ def circumstances(runs: Sequence[Run]) -> Iterator[str]:
         "versions of torch": [run.manifest["packages"].get("torch") for run in runs],
         "kinds of device": [run.manifest["device"].partition(":")[0] for run in runs],
     }
-    for what, values in told.items():
+    names = dict.fromkeys(run.strategy for run in runs)
+    precisions = {
+        f"precision of {name}": [run.manifest.get("precision") for run in runs if run.strategy == name]
+        for name in names
+    }
+    for what, values in {**told, **precisions}.items():
         known = list(dict.fromkeys(_shown(value) for value in values))
         if len(known) > 1:
             yield f"not the same in all runs: {what} ({', '.join(known)})"

@@ -26,6 +26,8 @@ def on_runs(runs: Sequence[Run]) -> Iterator[str]:
                 f"{run.strategy}, seed {run.seed}: {run.results['status']} after {ended}; it counts in the figures of "
                 f"these sessions alone"
             )
+    if changed := sorted({key for run in runs for key in run.manifest.get("other_protocol") or []}):
+        yield f"published figures are of another protocol, and left out (changed by hand: {', '.join(changed)})"
     stands_in = sorted({run.results["stands_in_for"] is not None for run in runs})
     if len(stands_in) == 2:
         yield "some of the runs stand in for another scenario, others are of this one"

@@ -154,13 +154,25 @@ def what_ran(run: LeftRun) -> Table:
         "sessions": len(run.sessions),
         "base classes": class_ids(blocks[0]) if blocks else None,
         "device": manifest.get("device_name") or manifest["device"],
-        "precision": manifest.get("precision"),
+        "precision": precision_used(manifest),
         "threads": manifest.get("threads"),
         "started": manifest.get("started"),
         "directory": str(run.files.path),
     }
     rows = tuple((words(key), words(value)) for key, value in facts.items() if value not in (None, ""))
     return Table("what_ran", "What ran, and on what", ("", "said"), rows)
+
+
+def precision_used(manifest: Mapping[str, Any]) -> str | None:
+    """Return the precision of a run's passes, and the one asked for if that is another.
+
+    Example:
+        >>> precision_used({"precision": "fp32", "precision_requested": "bf16"})
+        'fp32 (bf16 was asked for)'
+
+    """
+    used, asked = manifest.get("precision"), manifest.get("precision_requested")
+    return used if asked in (None, used) else f"{used} ({asked} was asked for)"
 
 
 def manifest(run: LeftRun) -> Table:

@@ -1,0 +1,81 @@
+"""Changes by hand that make a stream another one than that of the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clsim.config.scenario import Scenario
+    from clsim.config.yaml_lines import KeyPath
+
+OF_VERSIONS = ("ac", "am", "self_test", "upgrade")
+"""Published figures that depend on how versions of the model are compared."""
+COMPARING = "evaluation.compatibility"
+_NO_MATTER = ("also",)  # a further criterion changes no other figure
+
+
+def protocol_changes(before: Scenario | None, after: Scenario, overridden: Collection[KeyPath]) -> tuple[str, ...]:
+    """Return the dotted keys of the protocol that overrides have changed: stream, arriving models, comparison.
+
+    Settings of a strategy are the method's own, and seeds draw within the same protocol.
+
+    Args:
+        before: Scenario as its file says; ``None`` if the file is incomplete by itself.
+        after: Scenario with its overrides.
+        overridden: Paths that overrides have written.
+
+    """
+    if not overridden:
+        return ()
+    ours, theirs = _protocol(after), {} if before is None else _protocol(before)
+    if before is None:
+        return tuple(sorted({".".join(map(str, path)) for path in overridden} & set(ours)))
+    return tuple(key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key))
+
+
+def comparable_rows(rows: Mapping[str, Any], changes: Collection[str]) -> dict[str, Any]:
+    """Return the published rows of a raw scenario that a changed protocol leaves comparable.
+
+    Args:
+        rows: Block ``published``, by method.
+        changes: Result of :func:`protocol_changes`.
+
+    Example:
+        >>> row = {"accuracy": [0.9, 0.8], "ac": 0.5, "source": "a paper"}
+        >>> comparable_rows({"er": row}, ["evaluation.compatibility.criterion"])
+        {'er': {'accuracy': [0.9, 0.8], 'source': 'a paper'}}
+        >>> comparable_rows({"er": row}, ["stream.shots"])
+        {}
+
+    """
+    if not changes:
+        return dict(rows)
+    if any(not key.startswith(COMPARING) for key in changes):
+        return {}
+    left = {
+        name: {key: value for key, value in row.items() if key not in OF_VERSIONS} if isinstance(row, Mapping) else row
+        for name, row in rows.items()
+    }
+    return {name: row for name, row in left.items() if set(row) - {"source"}}
+
+
+def _protocol(scenario: Scenario) -> dict[str, Any]:
+    """Every key of the protocol with its value, defaults filled in."""
+    stream = scenario.stream.model_dump(mode="json")
+    found = {f"stream.{key}": value for key, value in stream.items()}
+    arriving = _texts(stream.get("replacements")) | _texts(stream.get("load"))
+    found |= {f"models.{name}": recipe for name, recipe in scenario.models.items() if name in arriving}
+    compatibility = scenario.evaluation.compatibility
+    if compatibility is None:
+        return {**found, COMPARING: None}
+    compared = compatibility.model_dump(mode="json", exclude=set(_NO_MATTER))
+    return found | {f"{COMPARING}.{key}": value for key, value in compared.items()}
+
+
+def _texts(value: Any) -> set[str]:
+    """Every text in nested lists and blocks."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return set().union(*map(_texts, inner))
