@@ -63,7 +63,7 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
 
     Besides Avalanche's ``dataset`` of ``(x, y, t)`` items it carries ``resident``, the same images as a
     :class:`ResidentView`, the classes' timeline as Avalanche names it, and ``replacements``, the models that
-    arrive before or during its training, by time.
+    arrive before or during its training, by time. A plugin may set ``dataset``, as BiC does to hold images out.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         # targets and task labels attached. Its public sibling forgets the targets.
         items = _as_taskaware_supervised_classification_dataset(_Items(view), task_labels=0)
         super().__init__(dataset=items, current_experience=session)
-        self.resident = view
+        self._built, self._view = items, view
         self.replacements = tuple(replacements)
         self.task_labels = [0]
         self.task_label = 0
@@ -87,6 +87,31 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         self.previous_classes = set(previous)
         self.classes_seen_so_far = self.previous_classes | self.classes_in_this_experience
         self.future_classes = set(every) - self.classes_seen_so_far
+
+    @property
+    def dataset(self) -> TaskAwareSupervisedClassificationDataset:
+        """The items to train on."""
+        items: TaskAwareSupervisedClassificationDataset = super().dataset
+        return items
+
+    @dataset.setter
+    def dataset(self, items: TaskAwareSupervisedClassificationDataset) -> None:
+        self._dataset = items
+
+    @property
+    def resident(self) -> ResidentView:
+        """The images of the stream.
+
+        Raises:
+            AttributeError: ``dataset`` was set to other items, which the resident images do not follow.
+
+        """
+        if self._dataset is not self._built:
+            raise AttributeError(
+                f"the data set of session {self.current_experience} was changed: its images are no resident view; "
+                "use its dataset"
+            )
+        return self._view
 
 
 def sessions_from_views(

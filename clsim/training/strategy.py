@@ -14,7 +14,6 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.nn import Parameter
-from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
 from clsim import processes
@@ -22,6 +21,7 @@ from clsim.data.images import Images
 from clsim.device import Precision, autocast, lies_on
 from clsim.resume.randomness import loader_state, set_loader_state
 from clsim.streams.session import ResidentView, Session
+from clsim.training.avalanche_plugins import check_plugins
 from clsim.training.callbacks import listeners
 from clsim.training.forward import Compile, ForwardPass
 from clsim.training.loaders import ResidentBatches, length
@@ -102,7 +102,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         super().__init__(
             model=model,
             optimizer=optimizer if isinstance(optimizer, Optimizer) else _no_optimizer(),
-            criterion=criterion or F.cross_entropy,
+            criterion=criterion or nn.CrossEntropyLoss(),
             train_mb_size=train_mb_size,
             train_epochs=train_epochs,
             eval_mb_size=eval_mb_size,
@@ -264,8 +264,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     # -- loops ------------------------------------------------------------------------------------------------
 
     def _before_training_exp(self, **kwargs: Any) -> None:
-        self.images_trained = 0
+        self.images_trained, self._given = 0, self.experience.dataset
         super()._before_training_exp(**kwargs)
+        check_plugins(self.plugins, self.optimizer, self.device)
 
     def _train_exp(self, experience: Any, eval_streams: Any = None, **kwargs: Any) -> None:
         """All epochs of a session, or those that are left of one that goes on."""
@@ -353,6 +354,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
     def _after_training_exp(self, **kwargs: Any) -> None:
         self.passes.stop()
         super()._after_training_exp(**kwargs)
+        if self.experience.dataset is not self._given:  # by a plugin, whose next run would find less
+            self.experience.dataset = self._given
 
     def eval_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader without gradients."""
