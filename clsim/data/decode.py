@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import Image
 
 from clsim.data.convert import Pixels, Traits, upright_rgb
+from clsim.data.names import FORMATS
 from clsim.errors import UserError, UserErrors
 
 CHUNK = 64
@@ -24,8 +25,6 @@ HELD_BYTES = 256 * 2**20
 """Content of an archive that waits to be decoded, at most: what comes next is read when there is room."""
 MAX_PIXELS = 100_000_000
 """A larger image is a mistake or an attack: a file of some kilobytes can ask for all the memory there is."""
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(("AVIF",) if features.check("avif") else ()))
-"""By content, whatever the name: PIL would hand a PostScript file called .png to Ghostscript."""
 MAX_ASPECT = 8
 """Longest image, in short sides, that is resized whole before its centre is cut out."""
 SHOWN = 10

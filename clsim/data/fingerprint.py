@@ -30,28 +30,30 @@ def stamp_of(stat: os.stat_result) -> str:
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
 
 
-def fingerprints(paths: Sequence[Path], key: str, cache: Sequence[Path]) -> list[str]:
+def fingerprints(paths: Sequence[str], stamps: Sequence[str], key: str, cache: Sequence[Path]) -> list[str]:
     """Return a hash of the content of every file, in this order.
 
     Args:
         paths: Files; one that cannot be read has the hash of nothing, and is named by whoever decodes it.
-        key: Text that differs if the stamp of any file does.
+        stamps: Their stamps.
+        key: Text that differs if any stamp or path does.
         cache: Folders that keep the hashes.
     """
-    hashes = _hash_all(paths) if _is_fresh(paths) else cached(key, lambda: _hash_all(paths), cache)
-    return [row.tobytes().hex() for row in hashes]
+    hashes = _hash_all(paths) if _is_fresh(stamps) else cached(key, lambda: _hash_all(paths), cache)
+    text, width = np.asarray(hashes).tobytes().hex(), 2 * DIGEST_BYTES
+    return [text[start : start + width] for start in range(0, len(text), width)]
 
 
-def _hash_all(paths: Sequence[Path]) -> Array:
+def _hash_all(paths: Sequence[str]) -> Array:
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
         digests = b"".join(pool.map(_hash, paths, chunksize=64))
     return np.frombuffer(digests, np.uint8).reshape(len(paths), DIGEST_BYTES)
 
 
-def _hash(path: Path) -> bytes:
+def _hash(path: str) -> bytes:
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        with path.open("rb", buffering=0) as file:
+        with Path(path).open("rb", buffering=0) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
     except (OSError, ValueError):
@@ -59,13 +61,6 @@ def _hash(path: Path) -> bytes:
     return digest.digest()
 
 
-def _is_fresh(paths: Iterable[Path]) -> bool:
-    newest = max((changed for path in paths if (changed := _changed_ns(path))), default=0)
+def _is_fresh(stamps: Iterable[str]) -> bool:
+    newest = max((int(stamp.split(":")[2]) for stamp in stamps), default=0)
     return time.time_ns() - newest < FRESH_NS
-
-
-def _changed_ns(path: Path) -> int:
-    try:
-        return path.stat().st_ctime_ns
-    except (OSError, ValueError):
-        return 0

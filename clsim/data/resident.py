@@ -11,7 +11,7 @@ from clsim.data.cache import cached_all
 from clsim.data.captioned import CaptionedImages
 from clsim.data.decode import decode
 from clsim.data.images import Images
-from clsim.data.sources import Source, digest
+from clsim.data.source import Source, digest
 from clsim.errors import UserError
 
 DECODER = 2

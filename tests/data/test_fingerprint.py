@@ -46,13 +46,14 @@ def test_what_was_moved_or_touched_is_not_decoded_again(tmp_path, save, settled,
 
 def test_settled_files_are_read_once(tmp_path, save, settled, monkeypatch):
     path, cache = save(tmp_path / "a.png", 1), [tmp_path / "cache"]
-    first = fingerprints([path], "key", cache)
+    first = fingerprints([str(path)], [stamp_of(path.stat())], "key", cache)
     monkeypatch.setattr("clsim.data.fingerprint._hash_all", None)
-    assert fingerprints([path], "key", cache) == first
+    assert fingerprints([str(path)], [stamp_of(path.stat())], "key", cache) == first
 
 
 def test_a_hash_of_a_fresh_file_is_not_kept(tmp_path, save):
-    fingerprints([save(tmp_path / "a.png", 1)], "key", [tmp_path / "cache"])
+    path = save(tmp_path / "a.png", 1)
+    fingerprints([str(path)], [stamp_of(path.stat())], "key", [tmp_path / "cache"])
     assert not (tmp_path / "cache").exists()
 
 
@@ -68,4 +69,4 @@ def test_the_stamp_sees_a_change_that_restores_the_time_of_modification(tmp_path
 
 
 def test_a_file_that_cannot_be_read_stops_nothing_here(tmp_path):
-    assert fingerprints([tmp_path / "nowhere"], "key", []) == ["0" * 32]
+    assert fingerprints([str(tmp_path / "nowhere")], ["0:0:0:0"], "key", []) == ["0" * 32]
