@@ -85,7 +85,7 @@ class Archive(Source):
             what = f"{len(twice)} paths are in this archive twice, the first is {twice[0]!r}"
             raise UserError(what, where=str(self.path), fix="pack it anew from the files that count")
         left_out = dict(Counter(LINKS if name.endswith("/") else suffix_of(name) for name in others))
-        first = others[0] if others else None
+        first = others[0].rstrip("/") if others else None
         return {"images": sorted(images), "left_out": left_out, "first": first, "guessed": self.guessed}
 
     def _members(self, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
