@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache, wraps
-from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, create_model
 
@@ -23,18 +23,30 @@ from clsim.config.block import Fraction, Seed
 from clsim.config.finding import Finding
 from clsim.config.mistakes import findings
 from clsim.errors import ArgumentError, UserErrors
+from clsim.plain import listed, plain, scalar
 
-__all__ = ["Count", "Fraction", "NotNegative", "Positive", "Seed", "Whole", "checked", "checked_fields", "plain"]
+__all__ = [
+    "Between",
+    "Count",
+    "Fraction",
+    "NotNegative",
+    "Positive",
+    "Seed",
+    "Whole",
+    "checked",
+    "checked_fields",
+    "plain",
+]
 
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Between = Annotated[float, Field(gt=0, lt=1)]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=())
-_LONGEST = 100_000  # numbers of an array that are looked at one by one
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -68,20 +80,6 @@ def checked_fields(instance: Any) -> None:
     given = {field.name: getattr(instance, field.name) for field in fields(instance) if field.name in _names(model)}
     for name, value in _fitting(model, given, kind.__name__).items():
         object.__setattr__(instance, name, value)  # it may be frozen
-
-
-def plain(value: Any) -> Any:
-    """Return numpy's and torch's numbers and lists as Python's own, within lists and mappings too.
-
-    Example:
-        >>> import numpy as np
-        >>> plain({"classes": np.array([50, 100]), "seed": np.int64(3), "name": "a"})
-        {'classes': [50, 100], 'seed': 3, 'name': 'a'}
-
-    """
-    if isinstance(value, Mapping):
-        return {plain(key): plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in _listed(value)] if isinstance(_listed(value), list) else _scalar(value)
 
 
 def refuse(problems: list[Finding], where: str | None = None) -> None:
@@ -146,48 +144,30 @@ def _rule(annotation: Any) -> Any:
         return Any
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in (int, float, bool, str):
-        return Annotated[annotation, BeforeValidator(_scalar)]
+        return Annotated[annotation, BeforeValidator(scalar)]
     if annotation in (None, type(None)) or origin is Literal:
         return annotation
     if origin is Annotated:
-        members = (*inner, BeforeValidator(_scalar))
-        return Annotated[members] if inner[0] in (int, float) else _rule(inner[0])  # type: ignore[return-value]
+        rule = _rule(inner[0])
+        bare, *before = get_args(rule) if get_origin(rule) is Annotated else (rule,)
+        members = (bare, *inner[1:], *before)  # a validator that stands last comes first
+        return Any if rule is Any else Annotated[members]  # type: ignore[return-value]
     if origin in (Union, types.UnionType):
         rules = [_rule(member) for member in inner]
         return Any if Any in rules else Union[tuple(rules)]  # noqa: UP007
     if origin in (list, collections.abc.Sequence):
-        return Annotated[list[_rule(inner[0])], BeforeValidator(_listed)]  # type: ignore[misc]
+        return Annotated[list[_rule(inner[0])], BeforeValidator(listed)]  # type: ignore[misc]
     if origin is tuple:
         members = tuple(each if each is Ellipsis else _rule(each) for each in inner)
         return Annotated[types.GenericAlias(tuple, members), BeforeValidator(_tupled)]
     if origin is collections.abc.Callable:
         return Callable
     kind = annotation if origin is None else origin
-    if isinstance(kind, type) and Protocol not in kind.__mro__ and kind.__module__ != "collections.abc":
+    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False) and kind.__module__ != "collections.abc":
         return InstanceOf[kind]  # type: ignore[valid-type, misc]
     return Any
 
 
-def _scalar(value: Any) -> Any:
-    """A number of numpy or torch as Python's own."""
-    if _is_array(value) and value.ndim == 0:
-        return value.tolist()
-    return str.__str__(value) if isinstance(value, str) else value
-
-
-def _listed(value: Any) -> Any:
-    """A list, if it is a sequence of any kind but text."""
-    if _is_array(value) and value.ndim == 1 and len(value) <= _LONGEST:
-        return value.tolist()
-    return list(value) if isinstance(value, (list, tuple, range)) else value
-
-
 def _tupled(value: Any) -> Any:
-    listed = _listed(value)
-    return tuple(listed) if isinstance(listed, list) else value
-
-
-def _is_array(value: Any) -> bool:
-    """Whether it is of numpy or torch, neither of which is imported for this."""
-    home = type(value).__module__.partition(".")[0]
-    return home in ("numpy", "torch") and hasattr(value, "tolist") and hasattr(value, "ndim")
+    found = listed(value)
+    return tuple(found) if isinstance(found, list) else value

@@ -21,7 +21,7 @@ from clsim.data import load, load_captions
 from clsim.data.held_out import held_out
 from clsim.data.images import Images
 from clsim.data.notices import tell_if_enlarged
-from clsim.errors import DataMissing, UserError, WeightsMissing
+from clsim.errors import ArgumentError, DataMissing, UserError, WeightsMissing
 from clsim.models.arrival import ClipArrival
 from clsim.models.preprocess import Preprocess
 from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
@@ -94,7 +94,7 @@ class Prepared:
 def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
     """A stream and a strategy composed in Python, which was seeded when it was."""
     if not isinstance(strategy, Strategy):
-        raise TypeError("a stream is run by a Strategy; pass one as `strategy`")
+        raise ArgumentError("a stream is run by a Strategy; pass one as `strategy`")
     _tell_if_enlarged(stream, strategy)
     name, precision = type(strategy).__name__, strategy.precision
     seed = torch.initial_seed()
@@ -111,10 +111,10 @@ def prepare(
 ) -> Prepared:
     """Loads data and weights and composes the strategy, or those of the stand-in; see :func:`clsim.run`."""
     if isinstance(strategy, Strategy):
-        raise TypeError("a scenario composes its own strategy; pass a name or a path, or run a stream")
+        raise ArgumentError("a scenario composes its own strategy; pass a name or a path, or run a stream")
     if isinstance(scenario, Scenario):
         if overrides:
-            raise TypeError("a loaded scenario is not changed any more; give the overrides to load_scenario")
+            raise ArgumentError("a loaded scenario is not changed any more; give the overrides to load_scenario")
         scenario = scenario if strategy is None else scenario.with_strategy(str(strategy))
         scenario = scenario if seed is None else scenario.with_seed(seed)
     else:

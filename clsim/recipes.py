@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 
 from clsim.errors import UserError
+from clsim.plain import plain
 from clsim.words import suggestion
 
 Kind = Literal["scenarios", "strategies", "scenarios/sweeps", "metrics"]
@@ -86,12 +89,36 @@ def list_strategies() -> dict[str, Path]:
 
 
 def load_strategy(path: Path) -> Callable[..., Any]:
-    """The function ``build`` of a strategy file, which is executed.
+    """Return the function ``build`` of a strategy file, which is executed; its settings are checked as a scenario's.
 
     Raises:
         UserError: executing it fails, or it has no ``build``; the cause is chained.
     """
-    return _load(path, "strategy")
+    build, place = _load(path, "strategy"), path.absolute()
+
+    @wraps(build)
+    def checked(stream: Any, **settings: Any) -> Any:
+        from clsim.arguments import refuse
+        from clsim.config.kinds import kinds_of
+        from clsim.config.signatures import RESERVED, read_signature
+        from clsim.config.strategy_checks import check_runs_on, check_settings
+
+        signature = read_signature(place)
+        given = {key: _written(value) for key, value in settings.items() if key not in RESERVED}
+        found, resolved = check_settings(signature, path.stem, given)
+        kinds = kinds_of(stream)
+        if not set(kinds) & set(signature.streams):
+            found += check_runs_on((), path.stem, signature, kinds[0])
+        refuse(found)
+        reserved = {key: value for key, value in settings.items() if key in RESERVED}
+        return build(stream, **resolved, **reserved)
+
+    return checked
+
+
+def _written(value: Any) -> Any:
+    """What a scenario would say for a value of Python."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else plain(value)
 
 
 def load_metric(path: Path) -> Callable[..., Any]:

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from clsim import processes
+from clsim.arguments import Seed, checked
 from clsim.config import Scenario
 from clsim.config.trackers import TrackerBlock, chosen_trackers
 from clsim.device import device_time, peak_memory
+from clsim.errors import ArgumentError
 from clsim.failures import batch_settings, explained
 from clsim.interruption import Interrupted, Interruption
 from clsim.keeping import Keeper, Schedule
@@ -34,13 +36,14 @@ from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 
 
+@checked
 def run(
     scenario: Scenario | Stream | TextStream | str | Path,
     strategy: str | Path | Strategy | None = None,
     *,
     overrides: Mapping[str, object] | Sequence[str] | None = None,
-    seed: int | None = None,
-    device: str = "auto",
+    seed: Seed | None = None,
+    device: str | torch.device = "auto",
     out: Path | str | None = None,
     strict: bool = False,
     resume: bool = False,
@@ -71,12 +74,12 @@ def run(
         RunFailed: it could not go on; what was written before is whole.
 
     """
-    device = processes.join(resolve_device(device))
+    device = processes.join(resolve_device(str(device)))
     if out is not None and processes.is_first():
         check_usable(Path(out), resume=resume)
     if isinstance(scenario, Stream | TextStream):
         if overrides or seed is not None:
-            raise TypeError("a strategy composed in Python has its settings and its seed already")
+            raise ArgumentError("a strategy composed in Python has its settings and its seed already")
         prepared = prepare_given(scenario, strategy)
     else:
         prepared = processes.first_alone(lambda: prepare(scenario, strategy, overrides, seed, device, strict))

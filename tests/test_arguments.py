@@ -10,8 +10,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from clsim.arguments import Count, Fraction, Positive, Seed, Whole, checked, checked_fields, plain
+from clsim.arguments import Count, Fraction, Positive, Seed, Whole, checked, checked_fields
 from clsim.errors import ArgumentError, UserErrors
+from clsim.plain import plain
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival

@@ -89,7 +89,7 @@ def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
     one, other = recipes.load_strategy(Path("a/same.py")), recipes.load_strategy(Path("b/same.py"))
     assert (one(None), other(None)) == ("a", "b")
     assert one.__module__ != other.__module__
-    assert sys.modules[one.__module__].build is one
+    assert sys.modules[one.__module__].build is one.__wrapped__
 
 
 @pytest.mark.parametrize(

@@ -158,11 +158,11 @@ def test_a_used_directory_loses_nothing(tmp_path):
 
 
 def test_arguments_that_would_be_ignored_are_refused(tmp_path):
-    with pytest.raises(TypeError, match="its seed already"):
+    with pytest.raises(UserError, match="its seed already"):
         run(stream(), learner(), seed=3, out=tmp_path / "run")
-    with pytest.raises(TypeError, match="not changed any more"):
+    with pytest.raises(UserError, match="not changed any more"):
         run(clsim.load_scenario("shapes_fscil"), overrides={"stream.shots": 1})
-    with pytest.raises(TypeError, match="run by a Strategy"):
+    with pytest.raises(UserError, match="run by a Strategy"):
         run(stream(), "cpe_clip")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clsim.words import describe, suggestion
 
 CLASS_KINDS = ("fscil", "incremental", "replacement", "upgrade")
@@ -34,3 +36,15 @@ def check_kinds(value: object) -> tuple[str, ...]:
         if kind not in KINDS:
             raise ValueError(f"STREAMS: there is no kind of stream '{kind}'", suggestion(kind, KINDS))
     return tuple(value)
+
+
+def kinds_of(stream: Any) -> tuple[str, ...]:
+    """Return the kinds that a stream may be of, as far as that can be seen when it was built in Python.
+
+    One into which models may arrive need not have any.
+    """
+    if hasattr(stream, "pairs"):
+        return ("text_upgrade",)
+    if getattr(stream, "few_shot", False):
+        return ("fscil",)
+    return ("upgrade",) if getattr(stream, "cumulative", False) else ("incremental", "replacement")

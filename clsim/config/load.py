@@ -16,12 +16,12 @@ from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.overrides import Overrides, apply
 from clsim.config.protocol import comparable_rows, protocol_changes
 from clsim.config.scenario import Scenario, strategy_name
-from clsim.config.signatures import REQUIRED, Signature, read_signature
-from clsim.config.strategy_checks import check_runs_on
+from clsim.config.signatures import Signature, read_signature
+from clsim.config.strategy_checks import check_runs_on, check_settings
 from clsim.config.yaml_lines import Document, KeyPath, read
 from clsim.errors import UserError, UserErrors
 from clsim.recipes import find_scenario, find_strategy
-from clsim.words import describe, suggestion
+from clsim.words import describe
 
 SWEEP = frozenset(("scenario", "scenarios", "grid", "choose"))
 """Keys by which a sweep is told from a scenario that lacks its stream."""
@@ -159,25 +159,5 @@ class _Strategies:
             yield ("strategies", name), name
 
     def _check(self, signature: Signature, name: str, given: Mapping[str, Any], path: KeyPath) -> None:
-        resolved = self.resolved[name] = {}
-        for key in given:
-            if key not in signature.settings:
-                what = f"unknown setting '{key}' of {name}"
-                fix = suggestion(key, signature.settings)
-                self.findings.append(Finding(("strategies", name, key), what, fix))
-        for key, setting in signature.settings.items():
-            if key not in given:
-                if setting.default is REQUIRED:
-                    at: KeyPath = ("strategies", name) if given else path
-                    what = f"the setting '{key}' of {name} is missing: {setting.expected}"
-                    self.findings.append(Finding(at, what))
-                else:
-                    resolved[key] = setting.check(setting.default)  # in its type: a tuple for a list
-                continue
-            try:
-                resolved[key] = setting.check(given[key])
-            except ValueError as error:
-                what = f"strategies.{name}.{key}: {error}"
-                text = given[key] if isinstance(given[key], str) else None
-                meant = suggestion(text, setting.choices) if text is not None and setting.choices else None
-                self.findings.append(Finding(("strategies", name, key), what, meant))
+        found, self.resolved[name] = check_settings(signature, name, given, path)
+        self.findings += found

@@ -8,6 +8,8 @@ from typing import Any
 from clsim.config.scenario import strategy_name
 from clsim.config.yaml_lines import Document, KeyPath, parse
 from clsim.errors import UserError, UserErrors
+from clsim.plain import plain
+from clsim.words import describe
 
 Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
 
@@ -42,6 +44,10 @@ def apply(document: Document, overrides: Overrides, options: Mapping[str, object
 def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, Any, str]]:
     if isinstance(overrides, Mapping):
         return [(keys, _plain(value), f"override {keys}") for keys, value in overrides.items()]
+    if isinstance(overrides, str) or not isinstance(overrides, Sequence | None):
+        what = f"overrides: expected a list or a block of keys, got {describe(overrides)}"
+        problems.append(UserError(what, fix='write {"stream.shots": 1} or ["stream.shots=1"]'))
+        return []
     read = []
     for text in overrides or ():
         keys, sign, value = text.partition("=")
@@ -63,6 +69,7 @@ def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, An
 
 def _plain(value: Any) -> Any:
     """Tuples as lists and anything that is no plain value as its text, as a YAML file would have it."""
+    value = plain(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

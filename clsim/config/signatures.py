@@ -89,7 +89,7 @@ class Setting:
         try:
             # By way of JSON, where a strict tuple is a list.
             checked = self._adapter().validate_json(json.dumps(value))
-        except ValidationError as error:
+        except (ValidationError, TypeError) as error:  # the latter of what no JSON can hold
             raise ValueError(f"expected {self.expected}, got {describe(value)}") from error
         if isinstance(checked, (list, tuple)) and not checked and self.least is not None:
             raise ValueError("must not be empty")

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from clsim.arguments import Count, Fraction, Positive, Whole, checked_fields
+
 
 class Transform(Protocol):
     """What :class:`Compose` composes."""
@@ -40,8 +42,11 @@ class Compose:
 class RandomCrop:
     """Pad every side by ``padding`` pixels; cut a window of the old size at a random place of each image."""
 
-    padding: int = 4
+    padding: Whole = 4
     mode: Literal["zeros", "reflect"] = "zeros"
+
+    def __post_init__(self) -> None:
+        checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """``[B, 3, H, W]`` to the same shape."""
@@ -57,7 +62,10 @@ class RandomCrop:
 class HorizontalFlip:
     """Mirror each image left to right with this probability."""
 
-    probability: float = 0.5
+    probability: Fraction = 0.5
+
+    def __post_init__(self) -> None:
+        checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """``[B, 3, H, W]`` to the same shape."""
@@ -69,7 +77,10 @@ class HorizontalFlip:
 class Resize:
     """Resample to ``size`` x ``size`` pixels, bicubic, antialiased when shrinking (as PIL does)."""
 
-    size: int
+    size: Count
+
+    def __post_init__(self) -> None:
+        checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """``[B, 3, H, W]`` to ``[B, 3, size, size]``; a batch of that size is returned as it is."""
@@ -88,9 +99,12 @@ class RandomResizedCrop:
     convolutions", Szegedy et al. 2014, section 6).
     """
 
-    size: int
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    size: Count
+    scale: tuple[Fraction, Fraction] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+
+    def __post_init__(self) -> None:
+        checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """``[B, 3, H, W]`` to ``[B, 3, size, size]``."""
@@ -112,7 +126,10 @@ class RandomResizedCrop:
 class Cutout:
     """Blacken a ``size`` x ``size`` square about a random pixel, cut off at the border (arXiv 1708.04552)."""
 
-    size: int
+    size: Whole
+
+    def __post_init__(self) -> None:
+        checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """``[B, 3, H, W]`` to the same shape."""

@@ -10,6 +10,7 @@ import torch
 from timm.models.resnet import BasicBlock, ResNet, make_blocks
 from torch import Tensor, nn
 
+from clsim.arguments import Count, checked
 from clsim.errors import UserError
 from clsim.models.neck import shape_features
 from clsim.models.preprocess import Interpolation, Preprocess
@@ -109,14 +110,15 @@ class Backbone(nn.Module):
         return features
 
 
+@checked
 def make_backbone(
     name: str,
     *,
     pretrained: bool = False,
-    image_size: int | None = None,
+    image_size: Count | None = None,
     interpolation: Interpolation = "bicubic",
     zero_init: bool = True,
-    dimensions: int | None = None,
+    dimensions: Count | None = None,
 ) -> Backbone:
     """A network from images in [0, 1] to feature vectors.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from clsim.arguments import Count, checked
 from clsim.models.lanes import Lanes
 from clsim.models.preprocess import Preprocess
 
@@ -79,7 +80,8 @@ class LinearClassifier(FeatureClassifier):
 
     """
 
-    def __init__(self, backbone: nn.Module, classes: int, *, bias: bool = True) -> None:
+    @checked
+    def __init__(self, backbone: nn.Module, classes: Count, *, bias: bool = True) -> None:
         width: Any = backbone.num_features
         super().__init__(backbone, nn.Linear(width, classes, bias=bias))
 

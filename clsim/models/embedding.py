@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clsim.arguments import Count, checked
 from clsim.models.backbones import make_backbone
 from clsim.models.classifier import FeatureClassifier
 from clsim.models.lanes import Lanes
@@ -47,8 +48,9 @@ class EmbeddingClassifier(FeatureClassifier):
 
     """
 
+    @checked
     def __init__(
-        self, backbone: nn.Module, dimensions: int, classes: int, *, turned: bool = False, neck: bool = True
+        self, backbone: nn.Module, dimensions: Count, classes: Count, *, turned: bool = False, neck: bool = True
     ) -> None:
         width: Any = backbone.num_features
         if not neck and width != dimensions:

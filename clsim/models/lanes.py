@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from clsim import processes
+from clsim.arguments import Count, checked
 
 
 class Lanes(nn.Module):
@@ -32,7 +33,8 @@ class Lanes(nn.Module):
 
     """
 
-    def __init__(self, module: nn.Module, lanes: int) -> None:
+    @checked
+    def __init__(self, module: nn.Module, lanes: Count) -> None:
         super().__init__()
         self.module = module
         self.lanes = lanes

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from clsim.arguments import Count, checked
+
 
 class LowRank(nn.Module):
     r"""A matrix :math:`W` to :math:`W + \frac{\alpha}{r} B A`, with :math:`B` zero at first.
@@ -25,7 +27,7 @@ class LowRank(nn.Module):
         alpha: strength; the change is scaled by ``alpha / rank``. Without it by 1.
 
     Raises:
-        ValueError: a rank below 1.
+        ArgumentError: a rank below 1.
 
     Example:
         >>> change = LowRank(4, 3, rank=2)
@@ -34,10 +36,9 @@ class LowRank(nn.Module):
 
     """
 
-    def __init__(self, rows: int, columns: int, rank: int, alpha: float | None = None) -> None:
+    @checked
+    def __init__(self, rows: Count, columns: Count, rank: Count, alpha: float | None = None) -> None:
         super().__init__()
-        if rank < 1:
-            raise ValueError(f"the rank of a change is at least 1, not {rank}")
         self.scale = (rank if alpha is None else alpha) / rank
         self.down = nn.Parameter(torch.empty(rank, columns))
         self.up = nn.Parameter(torch.zeros(rows, rank))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
+from clsim.arguments import Count, checked
+
 
 class OrthogonalAlignment(nn.Linear):
     r"""``Q h + b`` with :math:`Q^\top Q = I` at every step of training, by parametrisation (OCA, arXiv 2408.08793).
@@ -20,7 +22,8 @@ class OrthogonalAlignment(nn.Linear):
 
     """
 
-    def __init__(self, dimensions: int) -> None:
+    @checked
+    def __init__(self, dimensions: Count) -> None:
         super().__init__(dimensions, dimensions)
         orthogonal(self)
 

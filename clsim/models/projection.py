@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from clsim.arguments import Count, Whole, checked
+
 
 class Projection(nn.Module):
     r"""A matrix, and a small network that corrects it: :math:`\phi(x) = W x + V \sigma(U x + b)`.
@@ -18,7 +20,8 @@ class Projection(nn.Module):
 
     """
 
-    def __init__(self, width: int, old_width: int, hidden: int = 0) -> None:
+    @checked
+    def __init__(self, width: Count, old_width: Count, hidden: Whole = 0) -> None:
         super().__init__()
         self.linear = nn.Linear(width, old_width, bias=False)
         self.correction: nn.Module | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clsim.arguments import Count, checked
 from clsim.errors import UserError
 from clsim.losses import EXCLUDED
 from clsim.models.preprocess import Preprocess
@@ -40,6 +41,7 @@ class PromptedCLIP(nn.Module):
 
     LOGIT_SCALE = 100.0
 
+    @checked
     def __init__(
         self,
         clip: nn.Module,
@@ -48,9 +50,9 @@ class PromptedCLIP(nn.Module):
         *,
         mean: Sequence[float],
         std: Sequence[float],
-        image_size: int,
-        prompts: int = 2,
-        depth: int = 12,
+        image_size: Count,
+        prompts: Count = 2,
+        depth: Count = 12,
         text_mode: PromptMode = "replace",
         vision_mode: PromptMode = "accumulate",
         template: str = "[].",
@@ -63,8 +65,6 @@ class PromptedCLIP(nn.Module):
         self.vision_mode: PromptMode = vision_mode
         self.text_prompts, self.vision_prompts = text_prompts, vision_prompts
         text, vision = towers(clip)
-        if depth < 1 or prompts < 1:
-            raise ValueError(f"depth and prompts must be at least 1; got {depth} and {prompts}")
         depth = min(depth, max(len(text.transformer.resblocks), len(vision.transformer.resblocks)))
         text_width = text.positional_embedding.shape[1]
         vision_width = vision.positional_embedding.shape[1]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from clsim.arguments import checked
 from clsim.models.classifier import FeatureClassifier
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
 
+Vertices = Annotated[int, Field(ge=2)]
 
-def dsimplex(vertices: int) -> Tensor:
+
+@checked
+def dsimplex(vertices: Vertices) -> Tensor:
     r"""Vertices of a regular simplex around the origin.
 
     The ``n = K - 1`` vectors of the standard basis and :math:`\frac{1 - \sqrt{1 + n}}{n} \mathbf 1` are as far
@@ -27,7 +32,7 @@ def dsimplex(vertices: int) -> Tensor:
         ``(K, K - 1)``, unit rows that sum to 0.
 
     Raises:
-        ValueError: fewer than 2 vertices.
+        ArgumentError: fewer than 2 vertices.
 
     Source: IAM-CL2R (arXiv 2405.02581), ``src/iamcl2r/models/__init__.py`` of the authors' code.
 
@@ -38,8 +43,6 @@ def dsimplex(vertices: int) -> Tensor:
                 [-0.5000, -0.5000,  1.0000]])
 
     """
-    if vertices < 2:
-        raise ValueError(f"a simplex has at least 2 vertices, not {vertices}")
     n = vertices - 1
     corners = torch.eye(vertices, n, dtype=torch.float64)
     corners[-1] = (1 - (1 + n) ** 0.5) / n
@@ -63,7 +66,8 @@ class SimplexClassifier(nn.Module):
 
     """
 
-    def __init__(self, vertices: int, *, from_last: bool = True) -> None:
+    @checked
+    def __init__(self, vertices: Vertices, *, from_last: bool = True) -> None:
         super().__init__()
         rows = dsimplex(vertices)
         self.register_buffer("weight", rows.flip(0) if from_last else rows, persistent=False)
@@ -90,7 +94,8 @@ class StationaryClassifier(FeatureClassifier):
 
     """
 
-    def __init__(self, backbone: nn.Module, vertices: int) -> None:
+    @checked
+    def __init__(self, backbone: nn.Module, vertices: Vertices) -> None:
         width: Any = backbone.num_features
         projection = nn.Linear(width, vertices - 1, bias=False)
         super().__init__(backbone, nn.Sequential(projection, SimplexClassifier(vertices)))

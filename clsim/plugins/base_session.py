@@ -6,6 +6,8 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.arguments import Count, Whole, checked
+
 
 class BaseSession(SupervisedPlugin[Any]):
     """Sets epochs and batch size before each session.
@@ -15,7 +17,8 @@ class BaseSession(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, *, epochs: int, train_mb_size: int) -> None:
+    @checked
+    def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:
         super().__init__()
         self.base = (epochs, train_mb_size)
         self.later: tuple[int, int] | None = None

@@ -10,6 +10,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from clsim.arguments import checked
 from clsim.data.captioned import CaptionedImages
 from clsim.device import autocast_of
 from clsim.plugins.clip_upgrade import ClipUpgrade
@@ -63,6 +64,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         pairs: CaptionedImages,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.arguments import checked
 from clsim.losses import exclude_classes
 
 Scope = Literal["current", "seen", "all"]
@@ -26,6 +27,7 @@ class ClassScope(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, training: Scope = "current", evaluation: Scope = "seen") -> None:
         super().__init__()
         self.training: Scope = training

@@ -9,6 +9,7 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from clsim.arguments import checked
 from clsim.models.arrival import ClipArrival
 from clsim.models.clip import LoadedClip
 from clsim.seeding import initialised
@@ -29,6 +30,7 @@ class ClipUpgrade(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, models: Sequence[ClipArrival], make: Callable[[LoadedClip, Any], nn.Module]) -> None:
         super().__init__()
         self.models = tuple(models)

@@ -9,6 +9,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clsim.arguments import Count, Fraction, NotNegative, checked
 from clsim.device import autocast_of
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.prototypes import prototypes
@@ -69,14 +70,15 @@ class FeatureReplay(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         model: TwoPartModel,
         *,
-        weight: float = 0.9,
-        per_class: int = 8,
-        own: float = 0.6,
-        sharpness: float = 16.0,
+        weight: Fraction = 0.9,
+        per_class: Count = 8,
+        own: Fraction = 0.6,
+        sharpness: NotNegative = 16.0,
     ) -> None:
         super().__init__()
         self.model = model

@@ -10,6 +10,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
+from clsim.arguments import NotNegative, checked
 from clsim.device import autocast_of
 
 FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -33,12 +34,13 @@ class FeatureTeacher(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         loss: FeatureLoss,
         *,
-        weight: float,
-        own_weight: float = 1.0,
+        weight: NotNegative,
+        own_weight: NotNegative = 1.0,
         old_classes_only: bool = False,
         from_start: bool = False,
     ) -> None:

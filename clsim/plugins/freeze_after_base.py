@@ -7,6 +7,8 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from clsim.arguments import checked
+
 
 class FreezeAfterBase(SupervisedPlugin[Any]):
     """Freezes a part of the model, its running statistics included, from the first session after the base on.
@@ -16,6 +18,7 @@ class FreezeAfterBase(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module

@@ -10,6 +10,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
+from clsim.arguments import checked
 from clsim.errors import RunFailed
 
 OnNan = Literal["stop", "skip", "rewind"]
@@ -48,6 +49,7 @@ class LossGuard(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, on_nan: OnNan = "stop", advice: Callable[[], str] = str) -> None:
         super().__init__()
         self.on_nan: OnNan = on_nan

@@ -9,6 +9,7 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from clsim.arguments import checked
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.seeding import initialised
 
@@ -30,6 +31,7 @@ class ModelUpgrade(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, make: Callable[[Any], nn.Module]) -> None:
         super().__init__()
         self.make = make

@@ -9,6 +9,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
+from clsim.arguments import checked
 from clsim.device import autocast_of
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
@@ -36,6 +37,7 @@ class OldPrototypes(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         upgrade: ModelUpgrade,

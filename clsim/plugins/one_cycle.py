@@ -6,6 +6,8 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.arguments import Between, NotNegative, checked
+
 
 def one_cycle(step: int, *, steps: int, warmup: float) -> float:
     r"""Fraction of the highest rate at ``step`` of ``steps``: up in a straight line, then down in another.
@@ -39,7 +41,8 @@ class OneCycle(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, *, max_lr: float, later_lr: float, warmup: float = 0.15) -> None:
+    @checked
+    def __init__(self, *, max_lr: NotNegative, later_lr: NotNegative, warmup: Between = 0.15) -> None:
         super().__init__()
         self.max_lr = max_lr
         self.later_lr = later_lr

@@ -8,6 +8,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.alignment import orthogonal_procrustes
+from clsim.arguments import checked
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
 
@@ -26,6 +27,7 @@ class Procrustes(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(self, upgrade: ModelUpgrade) -> None:
         super().__init__()
         self.upgrade = upgrade

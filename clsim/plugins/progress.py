@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.arguments import NotNegative, checked
 from clsim.training.loaders import length
 
 
@@ -32,7 +33,8 @@ class Progress(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, listener: Listener, interval: float = 0.2) -> None:
+    @checked
+    def __init__(self, listener: Listener, interval: NotNegative = 0.2) -> None:
         super().__init__()
         self.listener = listener
         self.interval = interval

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from avalanche.training.plugins import SupervisedPlugin
+from pydantic import Field
 from torch.nn import functional as F
+
+from clsim.arguments import Count, checked
 
 
 class ProgressiveResize(SupervisedPlugin[Any]):
@@ -20,7 +23,8 @@ class ProgressiveResize(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    @checked
+    def __init__(self, sizes: Annotated[Sequence[Count], Field(min_length=1)]) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
         self._size = self.sizes[0]

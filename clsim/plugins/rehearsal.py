@@ -9,6 +9,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
+from clsim.arguments import Whole, checked
 from clsim.plugins.session_images import view_batches
 from clsim.streams.session import ResidentView
 
@@ -78,7 +79,8 @@ class Rehearsal(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, per_class: int = 20) -> None:
+    @checked
+    def __init__(self, per_class: Whole = 20) -> None:
         super().__init__()
         self.per_class = per_class
         self.chosen: dict[int, Tensor] = {}

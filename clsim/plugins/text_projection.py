@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clsim.alignment import orthogonal_procrustes
+from clsim.arguments import Count, NotNegative, Whole, checked
 from clsim.device import autocast_of
 from clsim.losses import contrastive_loss, cosine_distillation
 from clsim.plugins.clip_upgrade import ClipUpgrade
@@ -47,15 +48,16 @@ class TextProjection(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         upgrade: ClipUpgrade,
         texts: Sequence[str],
         *,
-        steps: int = 1000,
-        batch_size: int = 512,
-        lr: float = 1e-3,
-        contrast: float = 1.0,
+        steps: Whole = 1000,
+        batch_size: Count = 512,
+        lr: NotNegative = 1e-3,
+        contrast: NotNegative = 1.0,
         images: bool = False,
     ) -> None:
         super().__init__()

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.arguments import NotNegative, Whole, checked
+from clsim.errors import ArgumentError
+
 
 def warmup_cosine(
     step: int, *, max_lr: float, min_lr: float, warmup: int, cycle: int, rises_at_once: bool = False
@@ -31,6 +34,8 @@ def warmup_cosine(
         [0.001, 0.00298, 0.00496]
 
     """
+    if not cycle:
+        raise ArgumentError("warmup_cosine: cycle: must be at least 1, got 0")
     step %= cycle
     if step < warmup:
         return min_lr + (max_lr - min_lr) * (step + rises_at_once) / warmup
@@ -46,13 +51,14 @@ class WarmupCosine(SupervisedPlugin[Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         *,
-        max_lr: float,
-        min_lr: float,
-        warmup: int,
-        cycle: int,
+        max_lr: NotNegative,
+        min_lr: NotNegative,
+        warmup: Whole,
+        cycle: Whole,
         every: Literal["epoch", "step"] = "epoch",
         rises_at_once: bool = False,
     ) -> None:

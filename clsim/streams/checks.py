@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError, create_model
 from torch import Tensor
 
-from clsim.arguments import plain, refuse
+from clsim.arguments import refuse
 from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.stream_checks import check_classes
 from clsim.config.streams import StreamBlock
@@ -19,6 +19,7 @@ from clsim.config.upgrade_checks import check_sessions
 from clsim.data.facts import FACTS, Facts
 from clsim.data.images import DataSet, Images
 from clsim.errors import ArgumentError
+from clsim.plain import plain
 from clsim.words import describe
 
 if TYPE_CHECKING:

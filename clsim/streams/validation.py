@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from clsim.arguments import Seed, checked
+from clsim.arguments import Between, Seed, checked
 from clsim.data.held_out import held_out, kept_images
 from clsim.errors import ArgumentError
 from clsim.streams.session import ResidentView
@@ -14,7 +10,7 @@ from clsim.streams.stream import Stream
 
 
 @checked
-def on_held_out(stream: Stream, share: Annotated[float, Field(gt=0, lt=1)], seed: Seed) -> Stream:
+def on_held_out(stream: Stream, share: Between, seed: Seed) -> Stream:
     """The stream with a share of the base session's training images as test images, of which it trains on the rest.
 
     The few shots of later sessions are too few to be split: these are trained as they were, and what is measured after

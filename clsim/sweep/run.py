@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, Protocol
 
+from clsim.arguments import Count, checked
 from clsim.errors import UserError
 from clsim.exits import DONE, FAILED
 from clsim.interruption import Interrupted, Interruption
@@ -30,13 +31,14 @@ class Engine(Protocol):
         """Gives back what it holds."""
 
 
+@checked
 def run_sweep(
     name_or_path: str | Path,
     *,
     engine: EngineName = "local",
     address: str | None = None,
-    jobs: int | None = None,
-    out: Path | None = None,
+    jobs: Count | None = None,
+    out: Path | str | None = None,
     mode: Mode = "auto",
 ) -> int:
     """Makes every run of a sweep that is not complete yet, and compares them.
@@ -61,7 +63,7 @@ def run_sweep(
     made = _engine(plan, engine, address, jobs)
     interruption = Interruption()
     with closing(made), closing(make_watcher(mode)) as watcher:
-        board = Board(out or Path("sweeps") / plan.name, plan.sweep, watcher)
+        board = Board(Path(out).expanduser() if out else Path("sweeps") / plan.name, plan.sweep, watcher)
         with closing(board), interruption.listening():
             interruption.waits = True
             # Where a point is to be chosen, it is known only then which runs come after.

@@ -17,8 +17,10 @@ from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
 from clsim import processes
+from clsim.arguments import Count, Whole, checked
 from clsim.data.images import Images
 from clsim.device import Precision, autocast, lies_on
+from clsim.errors import ArgumentError
 from clsim.resume.randomness import loader_state, set_loader_state
 from clsim.streams.session import ResidentView, Session
 from clsim.training.avalanche_plugins import check_plugins
@@ -80,24 +82,26 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     """
 
+    @checked
     def __init__(
         self,
         *,
         model: nn.Module,
         optimizer: MakeOptimizer | Optimizer | None = None,
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
-        train_mb_size: int = 32,
-        train_epochs: int = 1,
-        eval_mb_size: int | None = 256,
+        train_mb_size: Count = 32,
+        train_epochs: Whole = 1,
+        eval_mb_size: Count | None = 256,
         device: str | torch.device = "cpu",
         plugins: Sequence[BasePlugin[Any]] | None = None,
-        metrics: Sequence[PluginMetric[Any]] = (),
+        metrics: Sequence[PluginMetric[Any] | Sequence[PluginMetric[Any]]] = (),
         evaluator: EvaluationPlugin | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         precision: Precision = "fp32",
         compile: Compile = "auto",
         **kwargs: Any,
     ) -> None:
+        _check_device(device)
         self._make_optimizer = None if isinstance(optimizer, Optimizer) else optimizer
         super().__init__(
             model=model,
@@ -395,11 +399,19 @@ _EVALUATION_CALLBACKS = (
 )
 
 
-def _evaluator(metrics: Sequence[PluginMetric[Any]]) -> EvaluationPlugin:
+def _evaluator(metrics: Sequence[PluginMetric[Any] | Sequence[PluginMetric[Any]]]) -> EvaluationPlugin:
     """Metrics without Avalanche's loggers (it warns of their absence) and without its growing history."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return EvaluationPlugin(*metrics, collect_all=False)
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.device(device)
+    except RuntimeError:
+        what = f"Strategy: unknown device {device!r}"
+        raise ArgumentError(what, fix="choose cpu, cuda or cuda:0") from None
 
 
 def _no_optimizer() -> Optimizer:

@@ -119,7 +119,7 @@ def test_the_projection_is_trained_before_the_session_and_the_rest_stands_still(
 
 
 def test_equal_captions_bear_one_number():
-    projection = TextProjection(None, ("a dog", "a cat", "a dog"))
+    projection = TextProjection(ClipUpgrade([], lambda clip, old: old), ("a dog", "a cat", "a dog"))
     assert projection.same.tolist() == [0, 1, 0]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clsim.arguments import checked
 from clsim.config.evaluation import Published
 from clsim.errors import UserError
 from clsim.metrics.compatibility import update_gain
@@ -121,6 +122,7 @@ class Comparison:
         }
 
 
+@checked
 def compare(
     paths: Iterable[str | Path],
     *,
@@ -145,7 +147,7 @@ def compare(
     if not 0 < confidence < 1:
         raise UserError(f"the confidence is {confidence}", fix="a number between 0 and 1, for instance 0.95")
     folders = [paths] if isinstance(paths, str | Path) else paths
-    runs = read_runs([Path(path) for path in folders], incomplete=incomplete, latest=latest)
+    runs = read_runs([Path(path).expanduser() for path in folders], incomplete=incomplete, latest=latest)
     check_agreement(runs)
     check_once(runs)  # two that differ have been told by what differs
     strategies = [_strategy(name, runs, confidence) for name in dict.fromkeys(run.strategy for run in runs)]
