@@ -77,6 +77,18 @@ class DataWarning(UserWarning):
     """Data is usable, but something about it changes the figures: shown as one line, once."""
 
 
+class NotFinite(RunFailed):
+    """Outputs or features of a model that are NaN or infinite, so that no figure can be computed from them.
+
+    Args:
+        what: Outputs that are not finite, and how many of them.
+    """
+
+    def __init__(self, what: str) -> None:
+        remedy = "check the weights that the model starts from, or train with a lower learning rate or in fp32"
+        super().__init__(what, fix=remedy)
+
+
 class DataMissing(UserError):
     """A data set is not on this machine and could not be fetched."""
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from clsim.errors import RunFailed
+from clsim.errors import NotFinite, RunFailed
 
 _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
 @contextmanager
 def explained(what: str, batch: int | None, settings: str, last: Callable[[], str]) -> Iterator[None]:
-    """Has an exhausted memory and a worker that died name what would help.
+    """Explain exhausted memory, a worker that died and a model whose outputs are not finite.
 
     Args:
         what: the run was doing.
@@ -27,6 +27,8 @@ def explained(what: str, batch: int | None, settings: str, last: Callable[[], st
     """
     try:
         yield
+    except NotFinite as error:
+        raise RunFailed(f"{error.what}, while {what}", fix=f"{error.fix}; {last()}") from error
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
             fix = f"make {settings} smaller; {last()}"

@@ -42,14 +42,14 @@ class SessionAccuracy:
     Attributes:
         classes: ``new_classes`` and ``seen_classes``.
         figures: over all test images seen so far, and over parts of them.
-        by_session: over the test images of each session so far.
+        by_session: over the test images of each session so far; ``None`` for a session without any.
         test_images: behind ``figures``.
 
     """
 
     classes: dict[str, Any]
     figures: dict[str, float | None]
-    by_session: list[float]
+    by_session: list[float | None]
     test_images: int
 
 
@@ -143,22 +143,24 @@ def known(figures: Mapping[Any, float]) -> dict[Any, float | None]:
 
 
 def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
-    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two."""
-    base = counts.accuracy(blocks[0]) or 0.0
+    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two.
+
+    ``None`` for what has no test image.
+    """
+    base = counts.accuracy(blocks[0])
     novel = counts.accuracy([label for block in blocks[1:] for label in block])
     return {
-        "accuracy": counts.accuracy() or 0.0,
+        "accuracy": counts.accuracy(),
         "base_accuracy": base,
         "novel_accuracy": novel,
-        "harmonic_mean": None if novel is None else harmonic_mean(base, novel),
+        "harmonic_mean": None if base is None or novel is None else harmonic_mean(base, novel),
     }
 
 
-def forgetting_record(matrix: list[list[float]]) -> dict[str, float | None] | None:
-    """Both definitions of forgetting after the last row; ``None`` after the base session."""
-    if len(matrix) < 2:
-        return None
-    return {"from_best": forgetting(matrix, "best"), "from_first": forgetting(matrix, "first")}
+def forgetting_record(matrix: list[list[float | None]]) -> dict[str, float | None] | None:
+    """Both definitions of forgetting after the last row; ``None`` where no earlier session was measured."""
+    from_best, from_first = forgetting(matrix, "best"), forgetting(matrix, "first")
+    return None if from_best is None else {"from_best": from_best, "from_first": from_first}
 
 
 def replacement_records(strategy: Strategy, stream: Stream | TextStream, session: int) -> list[dict[str, Any]]:

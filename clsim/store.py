@@ -35,7 +35,8 @@ class Results:
         validation: which held-out training images it was measured on; ``None`` for test images.
         measures_forgetting: whether the scenario asks for it.
         sessions: one record a session, as ``results.json`` holds them.
-        accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes.
+        accuracy_matrix: row ``i`` after session ``i``, column ``j`` over the test images of session ``j``'s classes;
+            ``None`` where these have no test image.
         test_images: test images behind ``accuracy`` of every session.
         path: the run directory.
 
@@ -50,10 +51,10 @@ class Results:
     validation: dict[str, float | int] | None = None
     measures_forgetting: bool = True
     sessions: list[dict[str, Any]] = field(default_factory=list)
-    accuracy_matrix: list[list[float]] = field(default_factory=list)
+    accuracy_matrix: list[list[float | None]] = field(default_factory=list)
     test_images: list[int] = field(default_factory=list)
 
-    def add(self, record: dict[str, Any], accuracies: list[float], test_images: int) -> None:
+    def add(self, record: dict[str, Any], accuracies: list[float | None], test_images: int) -> None:
         """Adds a session: its record, its row of the accuracy matrix and the number of its test images."""
         self.sessions.append(record)
         self.accuracy_matrix.append(accuracies)
@@ -89,8 +90,8 @@ class Results:
         return found
 
     @property
-    def accuracies(self) -> list[float]:
-        """Accuracy over all seen classes, session by session."""
+    def accuracies(self) -> list[float | None]:
+        """Accuracy over all seen classes, session by session; ``None`` where none of them has a test image."""
         return [record["accuracy"] for record in self.sessions]
 
     def summary(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clsim.errors import RunFailed
+from clsim.errors import NotFinite, RunFailed
 from clsim.failures import batch_settings, explained, is_out_of_memory
 
 
@@ -49,3 +49,9 @@ def test_the_settings_of_a_batch():
     settings = {"base_batch_size": 128, "batch_size": 4, "text_batch_size": 128, "epochs": 128}
     assert batch_settings(settings, 128) == "strategy.base_batch_size or strategy.text_batch_size"
     assert batch_settings(settings, 7) == "the batch size"
+
+
+def test_outputs_that_are_not_finite_name_the_session_and_the_checkpoint():
+    with pytest.raises(RunFailed, match="NaN for 3 of 7, while training in session 3") as caught:
+        fails(NotFinite("NaN for 3 of 7"))
+    assert "weights" in caught.value.fix and caught.value.fix.endswith("It is saved.")

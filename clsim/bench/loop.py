@@ -158,7 +158,7 @@ def _clsim(stream: Stream, device: torch.device) -> _Timed:
         metrics=[curve, accuracy],
     )
     strategy.resident(stream.train_stream[0].resident)  # once for all sessions, and the bare loop has it too
-    matrix: list[list[float]] = []
+    matrix: list[list[float | None]] = []
 
     def measured(session: int) -> None:
         matrix.append(accuracy.counts.accuracy_by_block(stream.class_blocks[: session + 1]))

@@ -10,8 +10,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from clsim.metrics.checks import (
+    Features,
+    Labels,
+    Own,
+    as_count,
+    as_features,
+    as_labelled,
+    as_labels,
+    as_tensor,
+    check_widths,
+)
 from clsim.metrics.retrieval import nearest_class_mean_accuracy
-from clsim.metrics.similarity import check_features, similarity_blocks, unit_rows
+from clsim.metrics.similarity import own_items, similarity_blocks, unit_rows
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -42,16 +53,16 @@ class BackfillCurve:
 
 
 def backfill_curve(
-    query: Tensor,
-    query_labels: Tensor,
-    stored: Tensor,
-    fresh: Tensor,
-    gallery_labels: Tensor,
-    order: Tensor,
+    query: Features,
+    query_labels: Labels,
+    stored: Features,
+    fresh: Features,
+    gallery_labels: Labels,
+    order: Labels,
     steps: int = 10,
     criterion: Criterion = "cmc@1",
     *,
-    exclude_self: bool | Tensor = False,
+    exclude_self: Own = False,
     chunk: int | None = None,
 ) -> BackfillCurve:
     r"""Search accuracy while the stored features of a gallery give way to fresh ones.
@@ -76,22 +87,24 @@ def backfill_curve(
 
     Raises:
         ValueError: sizes do not fit together, there is nothing to re-index, ``order`` repeats an item or leaves the
-            gallery, or the criterion is neither of the two or cannot exclude self-matches.
+            gallery, the criterion is neither of the two or cannot exclude self-matches, features are not finite, or
+            labels are no integers.
 
     """
     import torch
 
-    check_features(stored, gallery_labels, "stored")
+    query, query_labels = as_labelled(query, query_labels, "query")
+    stored, gallery_labels = as_labelled(stored, gallery_labels, "stored")
+    fresh, order = as_features(fresh, "fresh"), as_tensor(order, "order")
     if fresh.shape != stored.shape:
         raise ValueError(f"stored {tuple(stored.shape)} and fresh {tuple(fresh.shape)} features are of other items")
     device = stored.device
     fresh, order, gallery_labels = fresh.to(device), order.to(device), gallery_labels.to(device)
-    _check_order(order, len(stored))
-    if steps < 1:
-        raise ValueError(f"a backfill curve has at least 1 step; got {steps}")
+    order = _checked_order(order, len(stored))
+    steps = as_count(steps, "a backfill curve has at least 1 step")
     cuts = sorted({step * len(order) // steps for step in range(steps + 1)})
     if criterion == "cmc@1":
-        columns, own = _in_order(order, len(stored), exclude_self)
+        columns, own = _in_order(order, own_items(query_labels.to(device), gallery_labels, exclude_self), len(stored))
         both = (
             similarity_blocks(query, query_labels, items, gallery_labels[columns], exclude_self=own, chunk=chunk)
             for items in (stored[columns], fresh[columns])
@@ -117,7 +130,7 @@ def random_order(items: int, generator: Generator) -> Tensor:
     return torch.randperm(items, generator=generator, device=generator.device)
 
 
-def best_first_order(stored: Tensor, gallery_labels: Tensor, fresh_means: tuple[Tensor, Tensor]) -> Tensor:
+def best_first_order(stored: Features, gallery_labels: Labels, fresh_means: tuple[Labels, Features]) -> Tensor:
     """Order of re-indexing by need: items that agree least with what the present model makes of their class first.
 
     Needs no item re-indexed: the means may come from items that the present model enrolled itself.
@@ -133,7 +146,7 @@ def best_first_order(stored: Tensor, gallery_labels: Tensor, fresh_means: tuple[
         Indices ``(N,)``; the gallery's order among equals.
 
     Raises:
-        ValueError: sizes do not fit together, or there are no features.
+        ValueError: sizes do not fit together, there are no features, they are not finite, or labels are no integers.
 
     Example:
         >>> import torch
@@ -142,22 +155,24 @@ def best_first_order(stored: Tensor, gallery_labels: Tensor, fresh_means: tuple[
         tensor([1, 2, 0])
 
     """
-    classes, means = fresh_means
-    check_features(stored, gallery_labels, "stored")
-    check_features(means, classes, "fresh means")
-    if stored.shape[1] != means.shape[1]:
-        raise ValueError(f"features of {stored.shape[1]} and {means.shape[1]} numbers cannot be compared")
+    means = as_features(fresh_means[1], "fresh means")
+    classes = as_labels(fresh_means[0], "fresh means", len(means))
+    stored, gallery_labels = as_labelled(stored, gallery_labels, "stored")
+    check_widths(stored, means)
     own = gallery_labels.to(stored.device)[:, None] == classes.to(stored.device)
-    mean = unit_rows(means.to(stored.device))[own.long().argmax(dim=1)]
-    agreement = (unit_rows(stored) * mean).sum(dim=1).where(own.any(dim=1), 0.0)
+    mean = unit_rows(means.to(stored.device), "fresh means")[own.long().argmax(dim=1)]
+    # Exact in float64, so that equal items agree to the last bit.
+    agreement = (unit_rows(stored, "stored").double() * mean.double()).sum(dim=1).where(own.any(dim=1), 0.0)
     return agreement.argsort(stable=True)
 
 
-def _check_order(order: Tensor, items: int) -> None:
+def _checked_order(order: Tensor, items: int) -> Tensor:
     if order.ndim != 1 or not len(order):
         raise ValueError(f"the order of re-indexing is a row of at least one item; got {tuple(order.shape)}")
+    order = as_labels(order, "order", len(order))
     if int(order.min()) < 0 or int(order.max()) >= items or int(order.bincount().max()) > 1:
         raise ValueError(f"the order of re-indexing names items 0 to {items - 1}, none of them twice")
+    return order
 
 
 def _galleries(stored: Tensor, fresh: Tensor, order: Tensor, cuts: list[int]) -> Iterator[Tensor]:
@@ -169,8 +184,8 @@ def _galleries(stored: Tensor, fresh: Tensor, order: Tensor, cuts: list[int]) ->
         yield gallery
 
 
-def _in_order(order: Tensor, items: int, exclude_self: bool | Tensor) -> tuple[Tensor, bool | Tensor]:
-    """All items, those to re-index first and in their order, and ``exclude_self`` in terms of their new places.
+def _in_order(order: Tensor, own: Tensor | None, items: int) -> tuple[Tensor, Own]:
+    """All items, those to re-index first and in their order, and the new place of each query's own.
 
     Features are put in order before they are compared, so that what lies between two cuts is a slice; gathering
     columns of a block of similarities takes longer than the matrix products.
@@ -180,14 +195,9 @@ def _in_order(order: Tensor, items: int, exclude_self: bool | Tensor) -> tuple[T
     stay = torch.ones(items, dtype=torch.bool, device=order.device)
     stay[order] = False
     columns = torch.cat((order, stay.nonzero().squeeze(1)))
-    if exclude_self is False:
+    if own is None:
         return columns, False
     places = columns.argsort()
-    if exclude_self is True:
-        return columns, places
-    own = exclude_self.to(order.device)
-    if int(own.max()) >= items:
-        raise ValueError(f"exclude_self names gallery items 0 to {items - 1}")
     return columns, places[own.clamp_min(0)].where(own >= 0, -1)
 
 

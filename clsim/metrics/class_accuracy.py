@@ -11,6 +11,8 @@ from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
+from clsim.errors import NotFinite
+
 
 @dataclass(frozen=True)
 class ClassCounts:
@@ -31,9 +33,9 @@ class ClassCounts:
         total = int(self.total[chosen].sum())
         return int(self.correct[chosen].sum()) / total if total else None
 
-    def accuracy_by_block(self, blocks: Sequence[Iterable[int]]) -> list[float]:
-        """:meth:`accuracy` of each block of classes; a block without test images counts as 0."""
-        return [self.accuracy(block) or 0.0 for block in blocks]
+    def accuracy_by_block(self, blocks: Sequence[Iterable[int]]) -> list[float | None]:
+        """:meth:`accuracy` of each block of classes; ``None`` for a block without test images."""
+        return [self.accuracy(block) for block in blocks]
 
 
 def count_correct(answers: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -58,7 +60,9 @@ def count_correct(answers: Tensor, labels: Tensor, classes: int) -> tuple[Tensor
 class ClassAccuracy(PluginMetric[ClassCounts]):
     """Accumulates :func:`count_correct` on the device over one evaluation and reads it once at its end.
 
-    Works in any Avalanche strategy; emits the accuracy over the evaluated stream.
+    Works in any Avalanche strategy; emits the accuracy over the evaluated stream. An image whose greatest output is
+    NaN or infinite has no answer: the evaluation then ends in :class:`~clsim.errors.NotFinite`. Outputs of minus
+    infinity are fine, as they exclude classes.
 
     Args:
         classes: number of class ids of the data set.
@@ -84,6 +88,7 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
     def reset(self) -> None:
         """Forgets the evaluation in progress."""
         self._sums: tuple[Tensor, Tensor] | None = None
+        self._broken: Tensor | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -99,19 +104,28 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
 
     def after_eval_iteration(self, strategy: Any) -> None:
         """Adds a batch."""
-        labels, answers = strategy.mb_y, strategy.mb_output.argmax(dim=1)
+        labels = strategy.mb_y
+        greatest, answers = strategy.mb_output.max(dim=1)  # a NaN is the greatest
         self._seen.append((labels, answers))
-        batch = count_correct(answers, labels, self.classes)
-        if self._sums is None:
-            self._sums = batch
+        batch, broken = count_correct(answers, labels, self.classes), (~greatest.isfinite()).sum()
+        if self._sums is None or self._broken is None:
+            self._sums, self._broken = batch, broken
         else:
+            self._broken += broken
             for total, new in zip(self._sums, batch, strict=True):
                 total += new
 
     def after_eval(self, strategy: Any) -> MetricValue | None:
-        """Reads counts and answers, the one time this metric waits for the device."""
-        if self._sums is None:
+        """Reads counts and answers, the one time this metric waits for the device.
+
+        Raises:
+            NotFinite: Images whose outputs are NaN or infinite.
+        """
+        if self._sums is None or self._broken is None:
             return None
+        if broken := int(self._broken):
+            images = sum(len(labels) for labels, _ in self._seen)
+            raise NotFinite(f"the model's outputs are NaN or infinite for {broken} of {images} test images")
         self.labels, self.answers = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
         self._seen = []
         self.counts = ClassCounts(*(total.cpu() for total in self._sums))

@@ -8,10 +8,11 @@ not looked at. Plain numbers in and out; only :func:`constraints_satisfied` look
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from clsim.metrics.checks import Features, Labels, Own
 
 CrossTestMatrix = Sequence[Sequence[float | None]]
 
@@ -124,6 +125,9 @@ def update_gain(new_old: float, old_old: float, upper: float) -> float | None:
         A ratio, which may exceed 1; ``None`` where ``upper`` is not above ``old_old``, so that there is no gain to
         have a share of.
 
+    Raises:
+        ValueError: one of them is no number.
+
     Source: BCT (arXiv 2003.11942), equation 9.
 
     Example:
@@ -131,17 +135,19 @@ def update_gain(new_old: float, old_old: float, upper: float) -> float | None:
         0.5
 
     """
+    if not all(isfinite(value) for value in (new_old, old_old, upper)):
+        raise ValueError(f"an update gain is of numbers; got {new_old}, {old_old} and {upper}")
     return (new_old - old_old) / (upper - old_old) if upper > old_old else None
 
 
 def constraints_satisfied(
-    new_query: Tensor,
-    old_query: Tensor,
-    old_gallery: Tensor,
-    query_labels: Tensor,
-    gallery_labels: Tensor,
+    new_query: Features,
+    old_query: Features,
+    old_gallery: Features,
+    query_labels: Labels,
+    gallery_labels: Labels,
     *,
-    exclude_self: bool | Tensor = False,
+    exclude_self: Own = False,
     chunk: int | None = None,
 ) -> tuple[float | None, float | None]:
     r"""Share of pairs for which each inequality of the definition of backward compatibility holds.
@@ -165,12 +171,15 @@ def constraints_satisfied(
         Shares of same-class and of different-class pairs; ``None`` where there is no such pair.
 
     Raises:
-        ValueError: sizes do not fit together, or there is nothing to compare.
+        ValueError: sizes do not fit together, there is nothing to compare, features are not finite, or labels are no
+            integers.
 
     Source: BCT (arXiv 2003.11942), which asks it of every pair; d-Simplex-HOC proves it in expectation.
     """
+    from clsim.metrics.checks import as_features
     from clsim.metrics.similarity import similarity_blocks
 
+    new_query, old_query = as_features(new_query, "new query"), as_features(old_query, "old query")
     if new_query.shape[:1] != old_query.shape[:1]:
         raise ValueError(f"the same queries are needed of both models; got {len(new_query)} and {len(old_query)}")
     news, olds = (
@@ -194,6 +203,8 @@ def _lower(matrix: CrossTestMatrix) -> list[list[float]]:
         values = [value for value in row[: index + 1] if value is not None]
         if len(values) <= index:
             raise ValueError(f"row {index} of the cross-test matrix needs {index + 1} entries; it has {len(values)}")
+        if not all(isfinite(value) for value in values):
+            raise ValueError(f"row {index} of the cross-test matrix holds what is no number: {values}")
         rows.append(values)
     if not rows:
         raise ValueError("the cross-test matrix is empty")

@@ -155,10 +155,11 @@ def _right_by_means(query: Tensor, labels: Tensor, galleries: Sequence[Kept]) ->
     fitting = [index for index, (means, _) in enumerate(galleries) if means.shape[1] == query.shape[1]]
     if not fitting:
         return right
-    means = unit_rows(torch.cat([galleries[index][0] for index in fitting]).to(query.device))
+    means = unit_rows(torch.cat([galleries[index][0] for index in fitting]).to(query.device), "class means").double()
+    units = unit_rows(query, "query")
     classes = [galleries[index][1].to(query.device) for index in fitting]
     for rows in row_blocks(len(query), len(means)):
-        parts = cosines(query[rows], means).split([len(part) for part in classes], dim=1)
+        parts = cosines(units[rows], means).split([len(part) for part in classes], dim=1)
         for index, part, names in zip(fitting, parts, classes, strict=True):
             own = labels[rows, None] == names
             right[index][rows] = _best(part, own) > _best(part, ~own)

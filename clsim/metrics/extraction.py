@@ -11,6 +11,7 @@ from torch import Tensor
 from clsim.data.captioned import CaptionedImages
 from clsim.data.images import Images
 from clsim.device import autocast
+from clsim.errors import NotFinite
 from clsim.metrics.similarity import unit_rows
 
 
@@ -25,8 +26,8 @@ def extract_features(
 ) -> Tensor:
     r"""Features of all images as an index stores them: :math:`f / \lVert f \rVert_2`, rounded to float16.
 
-    The images stay where they are and go to the device batch by batch; nothing waits for the device. A feature that
-    is not finite is stored as zeros, which nothing finds.
+    The images stay where they are and go to the device batch by batch. The device is waited for once, at the end, to
+    see whether all features are finite.
 
     Args:
         embed: images in [0, 1], ``(B, 3, H, W)`` on the device, to ``(B, D)``; in evaluation mode already.
@@ -40,6 +41,7 @@ def extract_features(
 
     Raises:
         ValueError: ``embed`` gives something else than one row for every image.
+        NotFinite: Features are NaN or infinite.
 
     """
     device = torch.device(device)
@@ -55,4 +57,19 @@ def extract_features(
         stored[start : start + len(batch)] = unit_rows(features)
     if stored is None:
         raise ValueError("there are no images to extract features from")
+    check_stored(stored, "images")
     return stored
+
+
+def check_stored(features: Tensor, what: str) -> None:
+    """Raise if rows of features hold a number that is not finite.
+
+    Args:
+        features: Rows as :func:`~clsim.metrics.similarity.unit_rows` gives them, ``(N, D)``.
+        what: Plural name of what the rows are of, for the message.
+
+    Raises:
+        NotFinite: Rows that are NaN or infinite.
+    """
+    if broken := int((~features.isfinite().all(dim=1)).sum()):
+        raise NotFinite(f"the model's features are NaN or infinite for {broken} of {len(features)} {what}")

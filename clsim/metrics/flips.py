@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clsim.metrics.checks import as_tensor
+
 if TYPE_CHECKING:
-    from torch import Tensor
+    from clsim.metrics.checks import Labels
 
 
-def flip_rates(old_correct: Tensor, new_correct: Tensor) -> tuple[float, float]:
+def flip_rates(old_correct: Labels, new_correct: Labels) -> tuple[float, float]:
     r"""Negative and positive flip rate over one set of queries.
 
     .. math:: NFR = \frac1Q \#\{i : o_i \wedge \neg n_i\}, \quad PFR = \frac1Q \#\{i : \neg o_i \wedge n_i\}
@@ -36,6 +38,7 @@ def flip_rates(old_correct: Tensor, new_correct: Tensor) -> tuple[float, float]:
     """
     import torch
 
+    old_correct, new_correct = as_tensor(old_correct, "old answers"), as_tensor(new_correct, "new answers")
     if old_correct.ndim != 1 or old_correct.shape != new_correct.shape or not len(old_correct):
         raise ValueError(
             f"flips need two rows of one length: {tuple(old_correct.shape)} and {tuple(new_correct.shape)}"

@@ -19,7 +19,7 @@ from clsim.metrics.compatibility import (
     gain_over_first,
     update_gain,
 )
-from clsim.metrics.extraction import extract_features
+from clsim.metrics.extraction import check_stored, extract_features
 from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.flips import flip_rates
 from clsim.metrics.retrieval import NO_MATCH, match_ranks
@@ -213,7 +213,9 @@ class PairTests(VersionTests):
         seconds = (device_time(device) - started) / len(images)
         with autocast_of(strategy):
             texts = model.features_of(self.pairs.texts, size=self.batch_size)
-        return images, unit_rows(texts).half(), seconds
+        stored = unit_rows(texts).half()
+        check_stored(stored, "texts")
+        return images, stored, seconds
 
     def _save(self, files: FeatureFiles, images: Tensor, texts: Tensor, strategy: Any) -> None:
         hashes = {"pairs_sha256": self.pairs.sha256}

@@ -1,25 +1,38 @@
 """Retrieval between images and texts: is a partner among the nearest?
 
-Compared by cosine in float32, under the rules of :mod:`clsim.metrics.retrieval`. Imports torch where it computes.
+Compared by cosine, under the rules of :mod:`clsim.metrics.retrieval`. Imports torch where it computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from operator import index
+from typing import TYPE_CHECKING, Any
 
-from clsim.metrics.similarity import check_widths, cosines, row_blocks, unit_rows
+from clsim.metrics.checks import (
+    Features,
+    Unmatched,
+    as_counts,
+    as_features,
+    as_tensor,
+    check_unmatched,
+    check_widths,
+    mean_of_queries,
+)
+from clsim.metrics.similarity import cosines, count_true, row_blocks, unit_rows
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
 def recall_at_k(
-    query: Tensor,
-    gallery: Tensor,
-    positives: Tensor | Sequence[Sequence[int]],
+    query: Features,
+    gallery: Features,
+    positives: Tensor | NDArray[Any] | Sequence[Sequence[int]],
     k: Sequence[int] = (1, 5, 10),
     *,
+    unmatched: Unmatched = "wrong",
     chunk: int | None = None,
 ) -> dict[int, float]:
     """R@k of cross-modal retrieval: share of queries with a positive among the k nearest of the gallery.
@@ -30,16 +43,17 @@ def recall_at_k(
     Args:
         query: features ``(Q, D)`` of images or of texts.
         gallery: features ``(N, D)`` of the other modality.
-        positives: what may be found: a mask ``(Q, N)``, or for every query the gallery positions; a query without any
-            counts as answered wrongly.
+        positives: what may be found: a mask ``(Q, N)``, or for every query the gallery positions.
         k: how many of the nearest count, each at least 1.
+        unmatched: Queries without any positive count as ``wrong``, or are left out, ``skip``.
         chunk: queries at a time; by default as many as need 64 MiB of similarities.
 
     Returns:
         A fraction for every ``k``.
 
     Raises:
-        ValueError: sizes do not fit together, a position or ``k`` is out of range, or there is nothing to compare.
+        ValueError: sizes do not fit together, a position or ``k`` is out of range, there is nothing to compare, or
+            features are not finite.
 
     Source: SLERP paper and XBT (arXiv 2405.14715), which state it in percent.
 
@@ -50,37 +64,54 @@ def recall_at_k(
         {1: 0.5, 2: 1.0}
 
     """
-    import torch
-
-    if any(count < 1 for count in k):
-        raise ValueError(f"k counts gallery items from 1; got {list(k)}")
+    counts = as_counts(k)
+    check_unmatched(unmatched)
+    query, gallery = as_features(query, "query"), as_features(gallery, "gallery")
     check_widths(query, gallery)
     if len(positives) != len(query):
         raise ValueError(f"positives of {len(positives)} queries for {len(query)} queries")
-    if isinstance(positives, torch.Tensor) and (
-        positives.shape[1:] != gallery.shape[:1] or positives.dtype != torch.bool
-    ):
-        raise ValueError(f"a mask of positives is bool ({len(query)}, {len(gallery)}); pass positions as lists")
-    unit_gallery, found = unit_rows(gallery), dict.fromkeys(k, 0)
+    mask = _mask(positives, len(query), len(gallery))
+    unit_query, unit_gallery = unit_rows(query, "query"), unit_rows(gallery, "gallery").double()
+    found, matched = dict.fromkeys(counts, 0), 0
     for rows in row_blocks(len(query), len(gallery), chunk):
-        similarity = cosines(query[rows], unit_gallery)
-        mask = _positive(positives[rows], similarity)
-        best = similarity.where(mask, -float("inf")).amax(dim=1, keepdim=True)
-        ahead = ((similarity >= best) & ~mask).sum(dim=1)
-        for count in k:
-            found[count] += int(((ahead < count) & mask.any(dim=1)).sum())
-    return {count: total / len(query) for count, total in found.items()}
+        similarity = cosines(unit_query[rows], unit_gallery)
+        right = _positive(positives[rows], similarity) if mask is None else mask[rows].to(similarity.device)
+        known = count_true(right) > 0
+        best = similarity.where(right, -float("inf")).amax(dim=1, keepdim=True)
+        ahead = count_true((similarity >= best) & ~right)
+        matched += int(known.sum())
+        for count in found:
+            found[count] += int(((ahead < count) & known).sum())
+    return {count: mean_of_queries(total, matched, len(query), unmatched) for count, total in found.items()}
 
 
-def _positive(positives: Tensor | Sequence[Sequence[int]], like: Tensor) -> Tensor:
-    """The mask of some queries' positives, of the shape of ``like``."""
+def _mask(positives: Any, queries: int, items: int) -> Tensor | None:
+    """Return the mask of positives if one is given; ``None`` for positions.
+
+    Raises:
+        ValueError: Something between the two.
+    """
     import torch
 
-    if isinstance(positives, torch.Tensor):
-        return positives.to(like.device)
+    if not hasattr(positives, "shape"):
+        return None
+    mask = as_tensor(positives, "positives")
+    if mask.shape != (queries, items) or mask.dtype != torch.bool:
+        raise ValueError(f"a mask of positives is bool ({queries}, {items}); pass positions as lists")
+    return mask
+
+
+def _positive(positives: Any, like: Tensor) -> Tensor:
+    """Return the mask of some queries' positives, of the shape of ``like``."""
+    import torch
+
     mask = torch.zeros(like.shape, dtype=torch.bool)
     for row, places in zip(mask, positives, strict=True):
-        if any(not 0 <= place < len(row) for place in places):
+        try:
+            known = [-1 if isinstance(place, bool) else index(place) for place in places]
+        except TypeError as error:
+            raise ValueError(f"positives are lists of gallery positions; got {places!r}") from error
+        if any(not 0 <= place < len(row) for place in known):
             raise ValueError(f"a positive outside the gallery of {len(row)}: {list(places)}")
-        row[list(places)] = True
+        row[known] = True
     return mask.to(like.device)

@@ -1,4 +1,9 @@
-"""Cosine similarities of queries and gallery, block by block, so that memory does not grow with either.
+r"""Cosine similarities of queries and gallery, block by block, so that memory does not grow with either.
+
+A similarity depends on its two vectors alone. Floating-point sums depend on their order, and the order in a matrix
+product on where a row lies, so that equal vectors would come out a last digit apart. Hence unit vectors are rounded to
+multiples of :math:`2^{-24}` and multiplied in float64: every product is a multiple of :math:`2^{-48}`, every sum of
+them stays below 2, and so each is exact in any order. The exact cosine is then rounded to float32, once.
 
 Imports torch where it computes, not where it is read: ``clsim list metrics`` stays light.
 """
@@ -10,11 +15,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from clsim.metrics.checks import Features, Labels, Own, as_count, as_labelled, as_tensor, check_widths
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 1 << 24
 """Similarities held at once unless told otherwise: 64 MiB of float32."""
+GRID = 2.0**24
+"""Steps of a unit vector's numbers from 0 to 1; every float16 up to 1 lies on one."""
+TILE = 1 << 20
+"""Similarities in float64 at once on the CPU: what its cache holds."""
+NUMBERS = 1 << 18
+"""Numbers that are scaled at once on the CPU."""
 _HELD = ContextVar("similarities held at once", default=BLOCK)
 
 
@@ -41,17 +54,22 @@ def held() -> int:
     return _HELD.get()
 
 
-def unit_rows(features: Tensor) -> Tensor:
-    r"""Rows scaled to length 1, :math:`\hat f_i = f_i / \lVert f_i \rVert_2`, in float32.
+def unit_rows(features: Tensor, name: str | None = None) -> Tensor:
+    r"""Return rows scaled to length 1, :math:`\hat f_i = f_i / \lVert f_i \rVert_2`, in steps of :math:`2^{-24}`.
 
-    A row of zeros stays so, and one that holds a NaN or an infinity becomes zeros: its similarity to everything is 0,
-    and a broken model scores badly instead of stopping an evaluation.
+    A row comes out the same wherever it lies and whatever its scale, as long as its numbers are finite. A row of zeros
+    stays so.
 
     Args:
-        features: ``(N, D)``, of any floating type.
+        features: ``(N, D)``, of any type of real numbers.
+        name: Name of the features, for the message where some are not finite. Without it nothing is read from the
+            device, and such a row comes out with NaN in it.
 
     Returns:
         ``(N, D)`` float32 on the device of ``features``, without gradient.
+
+    Raises:
+        ValueError: Rows with NaN or infinite numbers, if they have a name.
 
     Example:
         >>> import torch
@@ -60,38 +78,82 @@ def unit_rows(features: Tensor) -> Tensor:
                 [0.0000, 0.0000]])
 
     """
-    features = features.detach().float()
-    lengths: Tensor = features.norm(dim=1, keepdim=True)
-    return (features / lengths.clamp_min(1e-12)).nan_to_num_(nan=0.0)
+    import torch
+
+    features = features.detach()
+    count, width = features.shape
+    rows = torch.empty(count, width, dtype=torch.float32, device=features.device)
+    largest = torch.empty(count, 1, dtype=torch.float64, device=features.device)
+    step = max(1, NUMBERS // max(1, width)) if features.device.type == "cpu" else max(1, count)
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        largest[part] = _scale(features[part], rows[part])
+    if name is not None:
+        check_finite(largest, name)
+    return rows
 
 
-def cosines(query: Tensor, unit_gallery: Tensor) -> Tensor:
-    """``(Q, N)`` cosines of queries ``(Q, D)`` with a gallery ``(N, D)`` that went through :func:`unit_rows`.
+def check_finite(features: Tensor, name: str) -> None:
+    """Raise if rows of features hold a number that is not finite.
 
-    On the gallery's device, and in float32 even inside an autocast region.
+    Raises:
+        ValueError: ``name``, the number of such rows, and the first of them.
+    """
+    broken = ~features.isfinite().all(dim=1)
+    if count := int(broken.sum()):
+        first = int(broken.long().argmax())
+        raise ValueError(f"{name}: {count} of {len(features)} rows hold NaN or infinite numbers, the first is {first}")
+
+
+def cosines(unit_query: Tensor, unit_gallery: Tensor) -> Tensor:
+    """Return the cosines ``(Q, N)`` of rows of :func:`unit_rows`, exact before their one rounding to float32.
+
+    Args:
+        unit_query: ``(Q, D)``.
+        unit_gallery: ``(N, D)``; as float64 it need not be converted each time.
+
+    Returns:
+        Float32 on the gallery's device, inside an autocast region too.
     """
     import torch
 
-    with torch.autocast(unit_gallery.device.type, enabled=False):
-        return unit_rows(query.to(unit_gallery.device)).matmul(unit_gallery.T)
+    device, gallery = unit_gallery.device, unit_gallery.double().T
+    found = torch.empty(len(unit_query), len(unit_gallery), dtype=torch.float32, device=device)
+    step = max(1, TILE // max(1, len(unit_gallery))) if device.type == "cpu" else max(1, len(unit_query))
+    with torch.autocast(device.type, enabled=False):
+        for start in range(0, len(unit_query), step):
+            rows = unit_query[start : start + step].to(device, torch.float64)
+            found[start : start + step] = rows.matmul(gallery)
+    return found
+
+
+def count_true(mask: Tensor) -> Tensor:
+    """Return how many of each row are true, ``(q,)`` int64."""
+    import numpy as np
+    import torch
+
+    # On the CPU numpy counts in a tenth of torch's time.
+    if mask.device.type != "cpu":
+        return mask.sum(dim=1)
+    return torch.from_numpy(np.count_nonzero(mask.numpy(), axis=1))
 
 
 def row_blocks(rows: int, columns: int, chunk: int | None = None) -> Iterator[slice]:
     """Slices that cover ``rows``, ``chunk`` at a time; ``None``: so many pairs as :func:`holding` says."""
-    step = max(1, held() // max(1, columns)) if chunk is None else chunk
-    if step < 1:
-        raise ValueError(f"chunk counts queries and is at least 1; got {chunk}")
+    step = max(1, held() // max(1, columns))
+    if chunk is not None:
+        step = as_count(chunk, "chunk counts queries and is at least 1")
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
 
 def similarity_blocks(
-    query: Tensor,
-    query_labels: Tensor,
-    gallery: Tensor,
-    gallery_labels: Tensor,
+    query: Features,
+    query_labels: Labels,
+    gallery: Features,
+    gallery_labels: Labels,
     *,
-    exclude_self: bool | Tensor = False,
+    exclude_self: Own = False,
     chunk: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Goes through the queries and compares each with the whole gallery.
@@ -101,8 +163,7 @@ def similarity_blocks(
         query_labels: class ids ``(Q,)``.
         gallery: features ``(N, D)``; need not be normalised.
         gallery_labels: class ids ``(N,)``.
-        exclude_self: ``True``: query ``i`` is gallery item ``i``. A tensor ``(Q,)``: query ``i`` is gallery item
-            ``exclude_self[i]``, or none of them where that is negative. Nothing is ever matched with itself.
+        exclude_self: which gallery items each query is, see :func:`own_items`. Nothing is ever matched with itself.
         chunk: queries at a time.
 
     Yields:
@@ -111,66 +172,77 @@ def similarity_blocks(
         overwrite.
 
     Raises:
-        ValueError: sizes do not fit together, there is no query or no gallery, or a query and the gallery item it
-            is said to be have different labels.
+        ValueError: sizes do not fit together, there is no query or no gallery, features are not finite, labels are no
+            integers, or a query and the gallery item it is said to be have different labels.
 
     """
-    check_features(query, query_labels, "query")
-    check_features(gallery, gallery_labels, "gallery")
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(f"features of {query.shape[1]} and {gallery.shape[1]} numbers cannot be compared")
+    query, query_labels = as_labelled(query, query_labels, "query")
+    gallery, gallery_labels = as_labelled(gallery, gallery_labels, "gallery")
+    check_widths(query, gallery)
     device = gallery.device
-    unit_gallery, query_labels, gallery_labels = unit_rows(gallery), query_labels.to(device), gallery_labels.to(device)
+    query_labels, gallery_labels = query_labels.to(device), gallery_labels.to(device)
     own = own_items(query_labels, gallery_labels, exclude_self)
+    unit_query, unit_gallery = unit_rows(query, "query"), unit_rows(gallery, "gallery").double()
     for rows in row_blocks(len(query), len(gallery), chunk):
-        similarity = cosines(query[rows], unit_gallery)
+        similarity = cosines(unit_query[rows], unit_gallery)
         same = query_labels[rows, None] == gallery_labels
         if own is not None:
-            known = (own[rows] >= 0).nonzero().squeeze(1)
-            similarity[known, own[rows][known]] = -float("inf")
-            same[known, own[rows][known]] = False
+            row, place = (own[rows] >= 0).nonzero(as_tuple=True)
+            items = own[rows][row, place]
+            similarity[row, items] = -float("inf")
+            same[row, items] = False
         yield similarity, same
 
 
-def check_widths(query: Tensor, gallery: Tensor) -> None:
-    """Refuses what is not ``(Q, D)`` and ``(N, D)`` features of one width, ``Q`` and ``N`` at least 1.
+def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: Own) -> Tensor | None:
+    """Return the gallery items that each query is.
+
+    Args:
+        query_labels: class ids ``(Q,)``.
+        gallery_labels: class ids ``(N,)``.
+        exclude_self: ``True``: query ``i`` is gallery item ``i``. A tensor ``(Q,)``: query ``i`` is gallery item
+            ``exclude_self[i]``, or none of them where that is negative. A tensor ``(Q, M)``: query ``i`` is each of
+            the items ``exclude_self[i]``, copies of one image, whatever their labels are.
+
+    Returns:
+        ``(Q, M)`` on the gallery's device, negative for none; ``None`` where no query is in the gallery.
 
     Raises:
-        ValueError: naming both shapes.
+        ValueError: Another shape, an item that is not in the gallery, or one of another class than its query.
+
     """
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1] or not len(query) * len(gallery):
-        raise ValueError(f"features of one width are needed: {tuple(query.shape)} and {tuple(gallery.shape)}")
-
-
-def check_features(features: Tensor, labels: Tensor, name: str) -> None:
-    """Refuses what is not ``(N, D)`` features with ``(N,)`` labels, ``N`` at least 1.
-
-    Raises:
-        ValueError: naming ``name``.
-    """
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"{name}: expected features (N, D) and labels (N,); got {tuple(features.shape)} and {tuple(labels.shape)}"
-        )
-    if not len(features):
-        raise ValueError(f"{name}: no features")
-
-
-def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: bool | Tensor) -> Tensor | None:
-    """The gallery item that each query is, ``(Q,)``, negative for none; ``None`` where no query is in the gallery."""
     import torch
 
+    queries, items = len(query_labels), len(gallery_labels)
     if exclude_self is False:
         return None
     if exclude_self is True:
-        if len(query_labels) != len(gallery_labels):
-            raise ValueError(f"{len(query_labels)} queries cannot be the {len(gallery_labels)} gallery items")
-        own = torch.arange(len(query_labels), device=gallery_labels.device)
+        if queries != items:
+            raise ValueError(f"{queries} queries cannot be the {items} gallery items")
+        own = torch.arange(queries, device=gallery_labels.device)
     else:
-        own = exclude_self.to(gallery_labels.device)
-        if own.shape != query_labels.shape or int(own.max()) >= len(gallery_labels):
+        own = as_tensor(exclude_self, "exclude_self").to(gallery_labels.device)
+        if own.ndim not in (1, 2) or len(own) != queries or own.is_floating_point() or own.dtype == torch.bool:
             raise ValueError("exclude_self needs one index into the gallery for every query")
+        if own.numel() and int(own.max()) >= items:
+            raise ValueError(f"exclude_self names gallery items 0 to {items - 1}; got {int(own.max())}")
+        own = own.long()
+    if own.ndim == 2:
+        return own
     known = own >= 0
     if not torch.equal(query_labels[known], gallery_labels[own[known]]):
         raise ValueError("a query and the gallery item that it is have different labels")
-    return own
+    return own[:, None]
+
+
+def _scale(features: Tensor, rows: Tensor) -> Tensor:
+    """Write unit rows to ``rows``, and return the largest number of each row, which is NaN or infinite if any is."""
+    numbers = features.double()
+    largest = numbers.abs().amax(dim=1, keepdim=True)
+    numbers = numbers / largest.where(largest > 0, 1.0)
+    # Whole numbers that float64 adds without rounding, so that a length does not depend on the order of its sum.
+    whole = 2.0 ** (52 - features.shape[1].bit_length())
+    squares = (numbers.square() * whole).round_().sum(dim=1, keepdim=True) / whole
+    # The largest number is 1 by now; less is a row of zeros.
+    rows.copy_((numbers / squares.sqrt().clamp_min(1.0)).mul_(GRID).round_().div_(GRID))
+    return largest

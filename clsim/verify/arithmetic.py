@@ -102,7 +102,12 @@ def _accuracies(run: RunFiles) -> Check:
         return differs(what, f"the manifest has test images of {len(images)} sessions: {images}")
     new = [now - before for before, now in pairwise([0, *images])]
     for number, record in enumerate(run.sessions):
-        shares = [share * count for share, count in zip(record["accuracy_by_session"], new, strict=False)]
+        accuracies = record["accuracy_by_session"]
+        for session, (accuracy, count) in enumerate(zip(accuracies, new, strict=False)):
+            if (accuracy is None) != (count == 0):
+                told = "nothing" if accuracy is None else accuracy
+                return differs(what, f"session {number}.accuracy_by_session[{session}]: {told} of {count} images")
+        shares = [(share or 0.0) * count for share, count in zip(accuracies, new, strict=False)]
         for session, share in enumerate(shares):
             if abs(share - round(share)) > WHOLE:
                 return differs(
@@ -110,8 +115,8 @@ def _accuracies(run: RunFiles) -> Check:
                 )
         right, all_of = [round(share) for share in shares], new[: number + 1]
         expected = {
-            "accuracy": _share(right, all_of) or 0.0,
-            "base_accuracy": _share(right[:1], all_of[:1]) or 0.0,
+            "accuracy": _share(right, all_of),
+            "base_accuracy": _share(right[:1], all_of[:1]),
             "novel_accuracy": _share(right[1:], all_of[1:]),
         }
         check = compared(
@@ -137,8 +142,8 @@ def _found(run: RunFiles, number: int) -> tuple[str, Any]:
 
 def _harmonic(run: RunFiles, number: int) -> tuple[str, Any]:
     record = run.sessions[number]
-    novel = record["novel_accuracy"]
-    return "harmonic_mean", None if novel is None else harmonic_mean(record["base_accuracy"], novel)
+    base, novel = record["base_accuracy"], record["novel_accuracy"]
+    return "harmonic_mean", None if base is None or novel is None else harmonic_mean(base, novel)
 
 
 def _measures_forgetting(run: RunFiles) -> bool:
@@ -151,7 +156,8 @@ def _forgetting(run: RunFiles, number: int) -> dict[str, float | None] | None:
     if number == 0 or not _measures_forgetting(run):
         return None
     rows = [record["accuracy_by_session"] for record in run.sessions[: number + 1]]
-    return {"from_best": forgetting(rows, "best"), "from_first": forgetting(rows, "first")}
+    from_best = forgetting(rows, "best")
+    return None if from_best is None else {"from_best": from_best, "from_first": forgetting(rows, "first")}
 
 
 def _service(run: RunFiles, number: int) -> tuple[str, Any]:

@@ -39,7 +39,7 @@ def check_confusion(run: RunFiles) -> Iterator[Check]:
         WHAT,
         {"accuracy": record["accuracy"], "accuracy_by_session": record["accuracy_by_session"]},
         {
-            "accuracy": sum(right) / sum(images) if any(images) else 0.0,
-            "accuracy_by_session": [r / all_of if all_of else 0.0 for r, all_of in zip(right, images, strict=True)],
+            "accuracy": sum(right) / sum(images) if any(images) else None,
+            "accuracy_by_session": [r / all_of if all_of else None for r, all_of in zip(right, images, strict=True)],
         },
     )

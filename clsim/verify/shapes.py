@@ -54,11 +54,11 @@ class SessionShape(Shape):
     session: Count
     new_classes: list[int]
     seen_classes: Count
-    accuracy: Share
-    base_accuracy: Share
+    accuracy: Share | None
+    base_accuracy: Share | None
     novel_accuracy: Share | None
     harmonic_mean: Share | None
-    accuracy_by_session: list[Share]
+    accuracy_by_session: list[Share | None]
     forgetting: ForgettingShape | None
     compatibility: CompatibilityShape | None
     service: ServiceShape | None
@@ -76,7 +76,7 @@ class ResultsShape(Shape):
     validation: dict[str, Any] | None = None
     sessions: list[SessionShape]
     summary: dict[str, Any]
-    accuracy_matrix: list[list[Share]]
+    accuracy_matrix: list[list[Share | None]]
     compatibility_matrix: list[list[Share | None]] | None
     matrices: dict[str, list[list[Share | None]]]
 

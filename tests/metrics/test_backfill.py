@@ -86,7 +86,7 @@ def test_items_that_are_gallery_and_query_do_not_find_themselves():
     assert backfill_curve(*sets, steps=2).accuracy[-1] == 1.0 > curve.accuracy[-1]
     with pytest.raises(ValueError, match="gallery items 0 to 52"):
         backfill_curve(*sets, exclude_self=own + 40)
-    with pytest.raises(ValueError, match="one index into the gallery"):
+    with pytest.raises(ValueError, match="18 queries cannot be the 53"):
         backfill_curve(*sets, exclude_self=True)
     with pytest.raises(ValueError, match="leave out the query"):
         backfill_curve(*sets, criterion="nearest_class_mean", exclude_self=own)
@@ -133,7 +133,7 @@ def test_two_matrix_products_however_many_points(monkeypatch):
 
     def counted(query, gallery):
         products.append(len(query))
-        return normalize(query) @ gallery.T
+        return query @ gallery.float().T
 
     monkeypatch.setattr(similarity, "cosines", counted)
     backfill_curve(*draw(), torch.arange(53), steps=50)
@@ -209,3 +209,42 @@ def test_wrong_input_is_refused():
         curve(criterion="map")
     with pytest.raises(ValueError, match="6 and 5 numbers"):
         best_first_order(stored, gallery_labels, (torch.arange(4), torch.randn(4, 5)))
+
+
+def test_exact_ties_hold_the_rule_whatever_the_order_of_the_gallery():
+    random = torch.Generator().manual_seed(0)
+    base = torch.randn(19, 64, generator=random)
+    query, labels = base + 0.01 * torch.randn(19, 64, generator=random), torch.arange(19)
+    fresh, gallery_labels = torch.cat([base, base]), torch.cat([labels, labels + 19])
+    stored = torch.cat([base, -base])  # as it is stored, the twin of the other class is far away
+    for chunk in (None, 1, 5):
+        for _ in range(3):
+            places = torch.randperm(38, generator=random)
+            others_last = gallery_labels[places].argsort()
+            curve = backfill_curve(
+                query, labels, stored[places], fresh[places], gallery_labels[places], others_last, steps=2, chunk=chunk
+            )
+            assert curve.accuracy == (1.0, 1.0, 0.0)
+
+
+def test_equal_items_need_re_indexing_alike():
+    random = torch.Generator().manual_seed(0)
+    stored = torch.randn(5, 64, generator=random).repeat(8, 1)[torch.randperm(40, generator=random)]
+    means = torch.tensor([0]), torch.randn(1, 64, generator=random)
+    order = best_first_order(stored, torch.zeros(40).long(), means)
+    groups = stored[order].unique_consecutive(dim=0)
+    assert len(groups) == 5
+    same = (stored[order][1:] == stored[order][:-1]).all(dim=1)
+    assert (order.diff()[same] > 0).all()  # the gallery's order among equals
+
+
+@pytest.mark.parametrize("name", ["query", "stored", "fresh"])
+def test_what_is_no_number_is_refused(name):
+    names = ("query", "labels", "stored", "fresh", "gallery_labels")
+    sets = dict(zip(names, draw(), strict=True))
+    sets[name] = sets[name].clone()
+    sets[name][2, 1] = float("inf")
+    with pytest.raises(ValueError, match=f"{name if name == 'query' else 'gallery'}: 1 of .* NaN or infinite"):
+        backfill_curve(*sets.values(), torch.arange(53))
+    with pytest.raises(ValueError, match="order: labels are integers"):
+        backfill_curve(*draw(), torch.arange(53).float())

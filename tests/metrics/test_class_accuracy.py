@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
 from tiny import TinyModel, tiny_dataset
 
+from clsim.errors import NotFinite
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts, count_correct
 from clsim.streams import fscil
 from clsim.training import Strategy
@@ -25,6 +27,7 @@ def test_accuracy_of_some_classes_of_none_and_of_all():
     assert counts.accuracy([2]) is None
     assert counts.accuracy([]) is None
     assert counts.accuracy_by_block([(0, 1), (3,)]) == pytest.approx([0.75, 0.5])
+    assert counts.accuracy_by_block([(0, 1), (2,), ()]) == [0.75, None, None]
 
 
 @pytest.mark.parametrize("template", [Strategy, Naive])
@@ -53,3 +56,47 @@ def test_plugin_equals_a_plain_loop_over_the_items(template):
     assert told["clsim/accuracy"] == pytest.approx(right.sum().item() / 80)
     strategy.eval(stream.test_stream[1:2])
     assert metric.counts.total.tolist() == [0] * 6 + [10, 10, 0, 0]
+
+
+class Evaluated:
+    """What the metric sees of a strategy."""
+
+    clock = SimpleNamespace(train_iterations=0)
+
+    def __init__(self, outputs, labels):
+        self.mb_output, self.mb_y = torch.tensor(outputs), torch.tensor(labels)
+
+
+@pytest.mark.parametrize("broken", [[float("nan"), 1.0], [1.0, float("nan")], [1.0, float("inf")], [-float("inf")] * 2])
+def test_outputs_that_are_not_finite_are_no_answer(broken):
+    metric = ClassAccuracy(2)
+    metric.before_eval(None)
+    metric.after_eval_iteration(Evaluated([[0.0, 1.0], broken], [1, 0]))
+    metric.after_eval_iteration(Evaluated([[0.0, 1.0]], [1]))
+    with pytest.raises(NotFinite, match="NaN or infinite for 1 of 3 test images"):
+        metric.after_eval(Evaluated([[0.0, 1.0]], [1]))
+
+
+def test_minus_infinity_excludes_a_class_and_is_fine():
+    metric = ClassAccuracy(2)
+    metric.before_eval(None)
+    evaluated = Evaluated([[-float("inf"), 1.0], [0.0, -float("inf")]], [1, 1])
+    metric.after_eval_iteration(evaluated)
+    metric.after_eval(evaluated)
+    assert metric.counts.accuracy() == 0.5
+
+
+def test_a_batch_waits_for_nothing(monkeypatch):
+    metric, evaluated = ClassAccuracy(2), Evaluated([[0.0, float("nan")]], [1])
+    metric.before_eval(None)
+
+    def read(*args):
+        raise AssertionError("the host waits for the device")
+
+    with monkeypatch.context() as patch:
+        for name in ("__bool__", "__int__", "__float__", "item", "tolist", "cpu", "nonzero"):
+            patch.setattr(torch.Tensor, name, read)
+        metric.after_eval_iteration(evaluated)
+        metric.after_eval_iteration(evaluated)
+    with pytest.raises(NotFinite, match="2 of 2"):
+        metric.after_eval(evaluated)

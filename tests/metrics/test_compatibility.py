@@ -64,8 +64,14 @@ def test_zeros_count():
     assert average_compatibility([[0.0], [0.1, 0.0]]) == 1.0
 
 
-def test_what_is_not_a_number_is_not_compatible():
-    assert average_compatibility([[0.5], [float("nan"), 0.5]], strict=False) == 0.0
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_not_a_number_is_refused(number):
+    for figure in (average_compatibility, average_multimodel_accuracy, backward_compatibility, gain_over_first):
+        with pytest.raises(ValueError, match="row 1 of the cross-test matrix holds what is no number"):
+            figure([[0.5], [number, 0.5]])
+    assert average_compatibility([[0.5, number], [0.6, 0.5]]) == 1.0  # above the diagonal nobody looks
+    with pytest.raises(ValueError, match="an update gain is of numbers"):
+        update_gain(number, 0.5, 0.75)
 
 
 def test_a_single_model_has_no_pair():

@@ -63,3 +63,67 @@ def test_wrong_input_is_refused():
 def test_harmonic_mean():
     assert harmonic_mean(0.8, 0.4) == pytest.approx(2 * 0.32 / 1.2)
     assert harmonic_mean(0.0, 0.0) == 0.0
+
+
+def plain_forgetting(matrix, reference):
+    """Mean over the earlier sessions whose classes were measured, by a plain loop."""
+    lost = []
+    for column in range(len(matrix) - 1):
+        values = [matrix[row][column] for row in range(column, len(matrix))]
+        if any(value is None for value in values):
+            continue
+        earlier = values[:-1]
+        lost.append((max(earlier) if reference == "best" else earlier[0]) - values[-1])
+    return sum(lost) / len(lost)
+
+
+@pytest.mark.parametrize("reference", ["best", "first"])
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("unmeasured", [(1, 2, 3), (0, 2), (2,), ()])
+def test_a_session_without_a_measured_class_is_not_counted(reference, missing, unmeasured):
+    whole = [[0.6], [0.7, 0.5], [0.3, 0.55, 0.2], [0.4, 0.1, 0.25, 0.9]]
+    gone = [[None if j in unmeasured else value for j, value in enumerate(row)] for row in whole]
+    given = [[missing if j in unmeasured else value for j, value in enumerate(row)] for row in whole]
+    assert forgetting(given, reference) == pytest.approx(plain_forgetting(gone, reference))
+    pairs = [
+        value for rows in range(2, 5) for value in forgetting_by_session(given[:rows], reference) if value is not None
+    ]
+    assert average_forgetting(given, reference) == pytest.approx(sum(pairs) / len(pairs))
+    by_session = forgetting_by_session(given, reference)
+    assert [value is None for value in by_session] == [j in unmeasured for j in range(3)]
+
+
+def test_a_stream_of_which_one_session_is_measured_forgets_what_that_one_lost():
+    rows = [[0.9], [0.8, None], [0.6, None, None], [0.7, None, None, None]]
+    assert forgetting(rows) == pytest.approx(0.9 - 0.7)
+    assert average_forgetting(rows) == pytest.approx((0.1 + 0.3 + 0.2) / 3)
+    nothing = [[None], [None, None]]
+    assert forgetting(nothing) is average_forgetting(nothing) is None
+
+
+def test_averages_leave_sessions_out_that_were_not_measured():
+    for missing in (None, float("nan")):
+        assert average_accuracy([missing, 0.5, 0.7]) == pytest.approx(0.6)
+        assert average_accuracy_weighted([missing, 0.5, 0.7], [0, 10, 30]) == pytest.approx(0.65)
+        assert performance_drop([missing, 0.5]) is performance_drop([0.5, missing]) is None
+        assert average_accuracy([missing]) is average_accuracy_weighted([missing], [0]) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: average_accuracy([]), "no session"),
+        (lambda: average_accuracy([0.5, float("inf")]), "an accuracy is a number; got inf"),
+        (lambda: average_accuracy_weighted([], []), "no session"),
+        (lambda: average_accuracy_weighted([0.5], [-1]), "at least 0"),
+        (lambda: average_accuracy_weighted([0.5], [1, 2]), "argument 2"),
+        (lambda: performance_drop([]), "no session"),
+        (lambda: forgetting([]), "empty"),
+        (lambda: forgetting([[0.5], [float("-inf"), 0.5]]), "an accuracy is a number"),
+        (lambda: harmonic_mean(float("nan"), 0.5), "numbers from 0"),
+        (lambda: harmonic_mean(-0.5, 0.5), "numbers from 0"),
+    ],
+)
+def test_what_is_no_accuracy_is_refused(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

@@ -39,6 +39,36 @@ def test_ties_and_queries_without_a_partner_count_as_wrong():
     assert recall_at_k(query, gallery, [[0, 1], [2]], k=(1,)) == {1: 1.0}
 
 
+def test_queries_without_a_positive_may_be_left_out():
+    query, gallery = torch.eye(3), torch.tensor([[1.0, 0.1, 0.0], [0.0, 1.0, 0.2], [0.6, 0.0, 0.3]])
+    positives = [[0], [], [0]]
+    assert recall_at_k(query, gallery, positives, k=(1, 3)) == pytest.approx({1: 1 / 3, 3: 2 / 3})
+    assert recall_at_k(query, gallery, positives, k=(1, 3), unmatched="skip") == {1: 0.5, 3: 1.0}
+    with pytest.raises(ValueError, match="no query has a match"):
+        recall_at_k(query, gallery, [[], [], []], unmatched="skip")
+
+
+def test_exact_ties_hold_the_rule_whatever_the_order_and_the_chunk():
+    random = torch.Generator().manual_seed(0)
+    base = torch.randn(23, 64, generator=random)
+    query, gallery = base + 0.01 * torch.randn(23, 64, generator=random), torch.cat([base, base])
+    mask = torch.eye(23, dtype=torch.bool)
+    mask = torch.cat([mask, torch.zeros_like(mask)], dim=1)  # the twin of every positive is none
+    for chunk in (None, 1, 3):
+        for _ in range(3):
+            order = torch.randperm(46, generator=random)
+            assert recall_at_k(query, gallery[order], mask[:, order], k=(1, 2), chunk=chunk) == {1: 0.0, 2: 1.0}
+
+
+def test_arrays_are_taken_and_what_is_no_number_is_not():
+    query, gallery, mask = torch.randn(4, 3), torch.randn(5, 3), torch.rand(4, 5) > 0.5
+    expected = recall_at_k(query, gallery, mask)
+    assert recall_at_k(query.numpy(), gallery.tolist(), mask.numpy()) == expected
+    gallery[2, 1] = float("nan")
+    with pytest.raises(ValueError, match="gallery: 1 of 5 rows hold NaN"):
+        recall_at_k(query, gallery, mask)
+
+
 @pytest.mark.parametrize(
     ("positives", "k", "message"),
     [
@@ -47,7 +77,11 @@ def test_ties_and_queries_without_a_partner_count_as_wrong():
         ([[0], [-1]], (1,), "outside the gallery of 3"),
         (torch.zeros(2, 2, dtype=torch.bool), (1,), r"bool \(2, 3\)"),
         (torch.zeros(2, 3), (1,), r"bool \(2, 3\)"),
+        ([[0], [True]], (1,), "outside the gallery of 3"),
+        ([[0], [1.0]], (1,), "lists of gallery positions"),
         ([[0], [1]], (0,), "from 1"),
+        ([[0], [1]], (), "at least one number"),
+        ([[0], [1]], (1.5,), "from 1"),
     ],
 )
 def test_wrong_input_is_told(positives, k, message):

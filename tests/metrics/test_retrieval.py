@@ -12,7 +12,7 @@ from clsim.metrics import (
     nearest_class_mean_correct,
     nearest_correct,
 )
-from clsim.metrics.retrieval import NO_MATCH
+from clsim.metrics.retrieval import NO_MATCH, _sums
 
 LIMITS = (1, 2, 5, 60)
 
@@ -164,18 +164,153 @@ def test_a_gallery_of_one_class_answers_every_query_of_it():
     assert nearest_class_mean_accuracy(*sets) == 1.0
 
 
-def test_features_that_are_no_numbers_count_against_the_model():
+METRICS = (cmc, mean_average_precision, nearest_class_mean_accuracy, match_ranks, nearest_correct)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_features_that_are_no_numbers_are_refused(metric, number):
     query, labels, gallery, gallery_labels = draw(20, 31)
-    for broken in (float("nan"), float("inf")):
-        whole = torch.full_like(query, broken)
-        assert nearest_class_mean_accuracy(whole, labels, gallery, gallery_labels) == 0.0
-        assert cmc(whole, labels, gallery, gallery_labels) == {1: 0.0, 5: 0.0}
-        one = gallery.clone()
-        one[3, 1] = broken
-        assert mean_average_precision(query, labels, one, gallery_labels) > 0.2
-        zeroed = gallery.clone()
-        zeroed[3] = 0
-        assert match_ranks(query, labels, one, gallery_labels).equal(match_ranks(query, labels, zeroed, gallery_labels))
+    for side, name in ((query, "query"), (gallery, "gallery")):
+        side[3, 1], kept = number, float(side[3, 1])
+        with pytest.raises(ValueError, match=f"{name}: 1 of {len(side)} rows hold NaN or infinite .* first is 3"):
+            metric(query, labels, gallery, gallery_labels)
+        side[3, 1] = kept
+    metric(query, labels, gallery, gallery_labels)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_labels_are_integers_of_whatever_kind(metric):
+    query, labels, gallery, gallery_labels = draw(12, 20)
+    expected = metric(query, labels, gallery, gallery_labels)
+    for kind in (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.int, lambda ids: ids.numpy().astype("uint16")):
+        found = metric(query, kind(labels), gallery, kind(gallery_labels))
+        assert found.equal(expected) if isinstance(found, torch.Tensor) else found == expected
+    features = metric(query.numpy(), labels, gallery.tolist(), gallery_labels)
+    assert features.equal(expected) if isinstance(features, torch.Tensor) else features == expected
+    for kind in (torch.Tensor.float, torch.Tensor.bool, lambda ids: [str(label) for label in ids], lambda ids: None):
+        with pytest.raises(ValueError, match=r"query: (labels are integers|expected)"):
+            metric(query, kind(labels), gallery, gallery_labels)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e19, 1e38])
+def test_no_scale_of_features_is_lost(scale):
+    query, labels, gallery, gallery_labels = draw(20, 31)
+    for metric in (cmc, mean_average_precision, nearest_class_mean_accuracy):
+        # In float64 the scaled numbers are the same but for the last digits.
+        scaled = metric(query.double() * scale, labels, gallery.double() * scale, gallery_labels)
+        assert scaled == metric(query, labels, gallery, gallery_labels)
+        if scale > 1e-40:
+            scaled = metric(query * scale, labels, gallery * scale, gallery_labels)
+            assert scaled == pytest.approx(metric(query, labels, gallery, gallery_labels))
+
+
+def twins(rows, width, seed):
+    """A gallery that holds every item under two classes, and queries near one of each."""
+    random = torch.Generator().manual_seed(seed)
+    base = torch.randn(rows, width, generator=random)
+    query = base + 0.01 * torch.randn(rows, width, generator=random)
+    ids = torch.arange(rows)
+    return query, ids, torch.cat([base, base]), torch.cat([ids, ids + rows])
+
+
+@pytest.mark.parametrize(("rows", "width"), [(7, 64), (7, 128), (7, 8), (203, 64), (30, 513)])
+def test_exact_ties_hold_the_rule_whatever_the_order_and_the_chunk(rows, width):
+    query, labels, gallery, gallery_labels = twins(rows, width, seed=rows)
+    random, found = torch.Generator().manual_seed(0), set()
+    for chunk in (None, 1, 3):
+        for _ in range(3):
+            order = torch.randperm(2 * rows, generator=random)
+            sets = query, labels, gallery[order], gallery_labels[order]
+            ranks = match_ranks(*sets, chunk=chunk)
+            assert (ranks == 2).all()  # the twin is ahead, and nothing else
+            found.add((mean_average_precision(*sets, chunk=chunk), nearest_class_mean_accuracy(*sets, chunk=chunk)))
+    # Two items share the first place, of which one is of the class.
+    assert found == {(0.5, 0.0)}
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_every_figure_is_the_same_to_the_last_bit(copies):
+    query, labels, gallery, gallery_labels = draw(40, 60, width=32, classes=7)
+    gallery, gallery_labels = gallery.half().repeat(copies, 1), gallery_labels.repeat(copies)
+    random, found = torch.Generator().manual_seed(0), set()
+    for chunk in (None, 1, 7):
+        for _ in range(4):
+            order = torch.randperm(len(gallery), generator=random)
+            sets = query, labels, gallery[order], gallery_labels[order]
+            figures = [metric(*sets, chunk=chunk) for metric in METRICS[:3]]
+            found.add(str([*figures, match_ranks(*sets, chunk=chunk).tolist()]))
+    assert len(found) == 1
+
+
+def test_average_precision_is_rounded_once_however_it_is_padded():
+    random = torch.Generator().manual_seed(2)
+    fractions = torch.rand(5, 300, generator=random, dtype=torch.float64)
+    expected = [math.fsum(row) for row in fractions.tolist()]
+    for zeros in (0, 1, 17):
+        order = torch.randperm(300 + zeros, generator=random)
+        padded = torch.cat([fractions, torch.zeros(5, zeros, dtype=torch.float64)], dim=1)[:, order]
+        assert _sums(padded).tolist() == pytest.approx(expected, abs=1e-12)
+        assert _sums(padded).equal(_sums(fractions))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_queries_without_a_match_are_wrong_or_left_out(monkeypatch, large):
+    if large:
+        monkeypatch.setattr("clsim.metrics.retrieval.LARGE", 3)
+    query, labels, gallery, gallery_labels = draw(10, 12, classes=3)
+    labels[[2, 7, 8]] = 9
+    there = labels != 9
+    sets, matched = (query, labels, gallery, gallery_labels), (query[there], labels[there], gallery, gallery_labels)
+    for metric in (cmc, mean_average_precision, nearest_class_mean_accuracy):
+        skipped = metric(*sets, unmatched="skip")
+        assert skipped == metric(*matched)
+        wrong = metric(*sets)
+        for key in skipped if isinstance(skipped, dict) else (None,):
+            one, other = (skipped, wrong) if key is None else (skipped[key], wrong[key])
+            assert other == pytest.approx(one * 7 / 10) and one > other
+        with pytest.raises(ValueError, match="no query has a match"):
+            metric(query, labels + 20, gallery, gallery_labels, unmatched="skip")
+        with pytest.raises(ValueError, match="'wrong' or 'skip'"):
+            metric(*sets, unmatched="ignore")
+    # Who is alone in its class has no match but itself.
+    alone = torch.tensor([0, 0, 1, 2, 2])
+    sets = query[:5], alone, query[:5], alone
+    expected, _ = plain_search(*sets, own=range(5))
+    found = cmc(*sets, k=LIMITS, exclude_self=True, unmatched="skip")
+    assert found == pytest.approx({limit: share * 5 / 4 for limit, share in expected.items()})
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_query_that_is_several_items_finds_none_of_them(monkeypatch, large):
+    if large:
+        monkeypatch.setattr("clsim.metrics.retrieval.LARGE", 3)
+    query, labels, gallery, gallery_labels = draw(9, 15)
+    own = torch.tensor([[4, 5], [-1, -1], [0, -1], [-1, 3], [14, 1], [3, 3], [-1, -1], [7, 8], [7, -1]])
+    gallery[own.clamp_min(0)] = query[:, None].where((own >= 0)[..., None], gallery[own.clamp_min(0)])
+    found = cmc(query, labels, gallery, gallery_labels, k=LIMITS, exclude_self=own)
+    hits = dict.fromkeys(LIMITS, 0)
+    for i in range(9):
+        others = [j for j in range(15) if j not in own[i].tolist()]
+        one = query[i : i + 1], labels[i : i + 1], gallery[others], gallery_labels[others]
+        for limit, share in plain_search(*one)[0].items():
+            hits[limit] += share
+    assert found == pytest.approx({limit: count / 9 for limit, count in hits.items()})
+    assert found != cmc(query, labels, gallery, gallery_labels, k=LIMITS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_large_gallery_gives_the_same_figures(monkeypatch, seed):
+    query, labels, gallery, gallery_labels = draw(30, 40, width=8, classes=5, seed=seed)
+    # Many ties: every item three times, and some queries in the gallery.
+    gallery, gallery_labels = gallery.repeat(3, 1), torch.cat([gallery_labels, gallery_labels, gallery_labels.flip(0)])
+    own = torch.arange(30).where(torch.arange(30) % 3 == 0, -1)
+    labels[own >= 0] = gallery_labels[own[own >= 0]]
+    sets = query, labels, gallery, gallery_labels
+    expected = [cmc(*sets, k=(1, 2, 5), exclude_self=which) for which in (False, own)]
+    monkeypatch.setattr("clsim.metrics.retrieval.LARGE", 100)
+    monkeypatch.setattr("clsim.metrics.search.ITEMS", 50)
+    assert [cmc(*sets, k=(1, 2, 5), exclude_self=which) for which in (False, own)] == expected
 
 
 def test_length_does_not_matter_nor_the_precision_of_what_is_stored():
@@ -246,6 +381,8 @@ def test_a_query_is_itself_only_where_that_can_be():
         cmc(query, labels, gallery, gallery_labels, exclude_self=True)
     with pytest.raises(ValueError, match="different labels"):
         cmc(query, labels, query, 3 - labels, exclude_self=True)
-    for own in (torch.tensor([0, 1]), torch.full((6,), 8)):
+    for own in (torch.tensor([0, 1]), torch.zeros(6), torch.ones(6, dtype=torch.bool), torch.zeros(6, 1, 1).long()):
         with pytest.raises(ValueError, match="one index into the gallery"):
             cmc(query, labels, gallery, gallery_labels, exclude_self=own)
+    with pytest.raises(ValueError, match="gallery items 0 to 7; got 8"):
+        cmc(query, labels, gallery, gallery_labels, exclude_self=torch.full((6,), 8))

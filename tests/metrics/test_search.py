@@ -56,14 +56,69 @@ def test_a_large_gallery_goes_to_faiss_where_there_is_one(monkeypatch):
     [
         ({"k": 0}, "from 1 to 4"),
         ({"k": 5}, "from 1 to 4"),
+        ({"k": 1.5}, "from 1 to 4"),
+        ({"k": True}, "from 1 to 4"),
         ({"k": 1, "block": 0}, "at least 1"),
+        ({"k": 1, "engine": "annoy"}, "engine must be"),
         ({"k": 1, "query": draw(2, 9)}, "one width"),
-        ({"k": 1, "query": draw(0)}, "one width"),
+        ({"k": 1, "query": draw(0)}, "query: no features"),
     ],
 )
 def test_wrong_input_is_told(given, says):
     with pytest.raises(ValueError, match=says):
         nearest(**{"query": draw(2), "gallery": draw(4), **given})
+
+
+def exact(query, gallery, k):
+    """Exact cosines in float64, rounded to float32; among equals the first in the gallery comes first."""
+    cosine = (unit_rows(query).double() @ unit_rows(gallery).double().T).float()
+    ranked = [sorted(range(len(gallery)), key=lambda item: (-row[item], item))[:k] for row in cosine.tolist()]
+    places = torch.tensor(ranked)
+    return cosine.gather(1, places), places
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("copies", [1, 3, 40])
+def test_equal_items_come_in_the_order_of_the_gallery(engine, copies, monkeypatch):
+    monkeypatch.setattr(search, "ITEMS", 33)
+    monkeypatch.setattr(search, "FAISS_ITEMS", 33)
+    query, items = draw(9, 64), draw(20, 64, seed=1).repeat(copies, 1)
+    items = items[torch.randperm(len(items), generator=torch.Generator().manual_seed(4))]
+    for k in (1, 5, 20):
+        similarity, found = nearest(query, items, k=k, engine=engine, block=100)
+        expected = exact(query, items, k)
+        assert similarity.equal(expected[0])
+        assert found.equal(expected[1])
+
+
+def test_a_collapsed_model_finds_the_first_items():
+    query, gallery = torch.ones(4, 6), torch.ones(300, 6)
+    assert nearest(query, gallery, k=3)[1].tolist() == [[0, 1, 2]] * 4
+    similarity, found = nearest(query, torch.zeros(300, 6), k=3)
+    assert (similarity.tolist(), found.tolist()) == ([[0.0] * 3] * 4, [[0, 1, 2]] * 4)
+    signs = torch.tensor([-1.0, 1.0, -1.0]).repeat(100)[:, None] * gallery
+    assert nearest(query, signs, k=101)[1][0].tolist() == [*range(1, 300, 3), 0]
+
+
+def test_products_of_less_precision_change_nothing(monkeypatch):
+    query, gallery = draw(7, 16), draw(400, 16, seed=1)
+    expected = nearest(query, gallery, k=5)
+
+    def coarse(query, part, k, block):
+        yield (query.bfloat16() @ part.bfloat16().T).float().topk(min(k, len(part)), dim=1)
+
+    monkeypatch.setattr(search, "_by_torch", coarse)
+    found = nearest(query, gallery, k=5)
+    assert found[0].equal(expected[0]) and found[1].equal(expected[1])
+
+
+@pytest.mark.parametrize("side", ["query", "gallery"])
+def test_what_is_no_number_is_refused(side, monkeypatch):
+    monkeypatch.setattr(search, "ITEMS", 2)
+    features = {"query": draw(4), "gallery": draw(5, seed=1)}
+    features[side][3, 2] = float("nan")
+    with pytest.raises(ValueError, match=f"{side}: 1 of"):
+        nearest(**features, k=2)
 
 
 @pytest.mark.parametrize("own", ["none", "all", "some"])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from clsim.metrics import mean_average_precision
-from clsim.metrics.similarity import holding, row_blocks, similarity_blocks, unit_rows
+from clsim.metrics import mean_average_precision, similarity
+from clsim.metrics.similarity import cosines, holding, row_blocks, similarity_blocks, unit_rows
 
 
 def test_blocks_cover_every_row_once():
@@ -27,8 +27,13 @@ def test_rows_of_length_1_carry_no_gradient_and_leave_their_source_alone():
     assert not units.requires_grad
     assert units.norm(dim=1) == pytest.approx(torch.ones(6))
     assert features.detach().equal(before)
-    assert unit_rows(torch.tensor([[float("nan"), 1.0], [float("inf"), 1.0], [0.0, 0.0]])).eq(0).all()
-    assert unit_rows(torch.tensor([[1e-30, 0.0]])).abs().max() <= 1.0  # its square is no float32
+    broken = torch.tensor([[float("nan"), 1.0], [float("inf"), 1.0], [0.0, 0.0], [-float("inf"), 0.0], [3.0, 4.0]])
+    assert unit_rows(broken).isfinite().all(dim=1).tolist() == [False, False, True, False, True]
+    assert unit_rows(broken)[2].eq(0).all()
+    with pytest.raises(ValueError, match="stored: 3 of 5 rows hold NaN or infinite numbers, the first is 0"):
+        unit_rows(broken, "stored")
+    for scale in (1e-42, 1e-30, 1e19, 1e38):  # squares of these are no float32
+        assert unit_rows(torch.tensor([[scale, 0.0, scale]])) == pytest.approx(torch.tensor([[0.5**0.5, 0, 0.5**0.5]]))
     assert unit_rows(torch.tensor([[3e-3, 4e-3]], dtype=torch.float16)).norm() == pytest.approx(1.0)
 
 
@@ -51,3 +56,35 @@ def test_what_is_held_at_once_changes_memory_and_no_figure():
     assert len(list(row_blocks(5, 40))) == 1
     with pytest.raises(ValueError, match="at least one"), holding(0):
         pass
+
+
+@pytest.mark.parametrize("width", [1, 3, 64, 513, 5000])
+def test_rows_are_those_of_float64_wherever_they_lie(width, monkeypatch):
+    rows = torch.randn(40, width, generator=torch.Generator().manual_seed(width))
+    units, double = unit_rows(rows), rows.double()
+    assert units.double() == pytest.approx(double / double.norm(dim=1, keepdim=True), abs=2.0**-25 + 1e-12)
+    assert (units.double() * 2.0**24).frac().eq(0).all()
+    order = torch.randperm(40)
+    for numbers in (1, 7 * width, 1 << 18):
+        monkeypatch.setattr(similarity, "NUMBERS", numbers)
+        assert unit_rows(rows[order]).equal(units[order])
+        assert unit_rows(rows.T.contiguous().T).equal(units)
+        assert unit_rows(rows.half().double()).equal(unit_rows(rows.half()))
+        # The numbers of a row in another order have the same length.
+        assert unit_rows(rows.flip(1)).equal(units.flip(1))
+
+
+@pytest.mark.parametrize("width", [2, 64, 513])
+def test_cosines_are_exact_before_they_are_rounded(width):
+    """Against whole numbers, which Python adds without any rounding."""
+    random = torch.Generator().manual_seed(width)
+    query, gallery = (unit_rows(torch.randn(rows, width, generator=random)) for rows in (9, 14))
+    whole = [[[int(value) for value in (row.double() * 2**24).tolist()] for row in side] for side in (query, gallery)]
+    exact = [[sum(a * b for a, b in zip(one, other, strict=True)) / 2**48 for other in whole[1]] for one in whole[0]]
+    expected = torch.tensor(exact, dtype=torch.float64).float()
+    assert cosines(query, gallery).equal(expected)
+    assert cosines(query, gallery.double()).equal(expected)
+    for start in range(14):
+        assert cosines(query[3:4], gallery[start : start + 1]).equal(expected[3:4, start : start + 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert cosines(query, gallery).equal(expected)

@@ -58,6 +58,13 @@ evaluation:
   compatibility: {{images: stream, query: test, gallery: test, criterion: cmc@1, also: [cmc@5, map],
                   images_per_class: 5}}
 """
+GROWN = """\
+stream: {{kind: upgrade, dataset: "folder:{root}/data", classes: [6, 6, 6], images_per_class: [1, 2, 4]}}
+strategy: independent
+strategies:
+  independent: {{backbone: resnet8x2, epochs: 1, batch_size: 4}}
+"""
+HELD_OUT = FSCIL + "validation: {{share: 0.5}}\n"
 TEXTS = """\
 stream: {{kind: text_upgrade, dataset: "captions:{root}/pictures.csv", load: [small, large, small], pairs: 6}}
 strategy: clip_procrustes
@@ -75,7 +82,14 @@ strategy: zero_shot
 strategies:
   zero_shot: {{pretrained: "{root}/small.safetensors"}}
 """
-SCENARIOS = {"fscil": FSCIL, "replaced": REPLACED, "upgrade": UPGRADE, "texts": TEXTS}
+SCENARIOS = {
+    "fscil": FSCIL,
+    "replaced": REPLACED,
+    "upgrade": UPGRADE,
+    "texts": TEXTS,
+    "grown": GROWN,
+    "held_out": HELD_OUT,
+}
 
 
 @pytest.fixture(scope="session")

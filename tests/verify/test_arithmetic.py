@@ -144,3 +144,39 @@ def test_a_run_composed_in_python_is_checked_without_a_scenario(made, tmp_path):
     seal(tmp_path / "run")
     assert differing(tmp_path / "run") == {"forgetting of every session"}
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["test_images"] == [60, 80, 100]
+
+
+@pytest.mark.parametrize("kind", ["grown", "held_out"])
+def test_sessions_without_a_measured_class_are_null_in_every_file(made, kind):
+    path = made(kind)
+    results = json.loads((path / "results.json").read_text())
+    rows = [record["accuracy_by_session"] for record in results["sessions"]]
+    assert results["accuracy_matrix"] == rows
+    assert [row[1:] for row in rows] == [[None] * session for session in range(len(rows))]
+    base = [row[0] for row in rows]
+    assert None not in base
+    for session, record in enumerate(results["sessions"][1:], start=1):
+        assert record["accuracy"] == record["base_accuracy"] == base[session]
+        assert record["novel_accuracy"] is record["harmonic_mean"] is None
+        assert record["forgetting"]["from_best"] == pytest.approx(max(base[:session]) - base[session])
+        assert record["forgetting"]["from_first"] == pytest.approx(base[0] - base[session])
+    lost = [max(base[:session]) - base[session] for session in range(1, len(base))]
+    assert results["summary"]["average_forgetting"] == pytest.approx(sum(lost) / len(lost))
+    assert results["summary"]["average_accuracy"] == pytest.approx(sum(base) / len(base))
+
+
+@pytest.mark.parametrize("kind", ["grown", "held_out"])
+def test_an_accuracy_of_no_image_is_told(run, kind):
+    path = run(kind)
+    edit(path / "results.json", lambda content: content["sessions"][1]["accuracy_by_session"].__setitem__(1, 0.0))
+    rewrite_lines(path)
+    seal(path)
+    assert ACCURACIES in differing(path)
+
+
+def test_a_measured_session_without_an_accuracy_is_told(run):
+    path = run("fscil")
+    edit(path / "results.json", lambda content: content["sessions"][1]["accuracy_by_session"].__setitem__(1, None))
+    rewrite_lines(path)
+    seal(path)
+    assert ACCURACIES in differing(path)

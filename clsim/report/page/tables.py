@@ -37,7 +37,7 @@ COLUMNS: tuple[tuple[str, Unit, tuple[str, ...]], ...] = (
 """Heading, unit and place of every figure of a record."""
 
 
-def accuracy_matrix(rows: Sequence[Sequence[float]]) -> Table:
+def accuracy_matrix(rows: Sequence[Sequence[float | None]]) -> Table:
     """Row: after which session; column: whose classes."""
     width = range(len(rows))
     body = tuple((words(i), *(_at(row, j) for j in width)) for i, row in enumerate(rows))
