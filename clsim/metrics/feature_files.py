@@ -109,6 +109,10 @@ class FeatureFiles:
             if known != len(rows):
                 what = f"holds {len(rows)} features of the {side} and {_LABELS} {known} labels"
                 raise UserError(f"this file of stored features {what}", where=str(path))
+        for side, rows in (("query", features.query), ("gallery", features.gallery)):
+            if not bool(rows.isfinite().all()):
+                what = f"its {side} holds NaN or infinite numbers"
+                raise UserError(f"this file of stored features is damaged: {what}", where=str(path))
         if features.query.shape[1] != features.gallery.shape[1]:
             what = "query and gallery differ in width"
             raise UserError(f"this file of stored features is damaged: {what}", where=str(path))

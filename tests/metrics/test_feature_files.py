@@ -110,6 +110,7 @@ def test_a_save_that_fails_leaves_what_was_there(files, monkeypatch):
         ({"query": QUERY[1], "gallery": GALLERY[1].long()}, "its gallery is torch.int64"),
         ({"query": QUERY[1], "gallery": GALLERY[1][:0]}, "its gallery is torch.float16 \\[0, 6\\]"),
         ({"query": QUERY[1], "gallery": GALLERY[1][:, :4].contiguous()}, "differ in width"),
+        ({"query": QUERY[1], "gallery": GALLERY[1] * float("inf")}, "its gallery holds NaN or infinite numbers"),
         ({"query": QUERY[1][:29], "gallery": GALLERY[1]}, "holds 29 features of the query and .* 30 labels"),
         ({"query": QUERY[1]}, "holds 30 features of the gallery and .* 20 labels"),
     ],
