@@ -6,8 +6,11 @@ import torch
 from tiny import tiny_dataset
 from torch import nn
 
+from clsim.config import load_scenario
 from clsim.errors import UserError
 from clsim.models.arrival import Arrival
+from clsim.prepare import make_stream
+from clsim.recipes import find_scenario
 from clsim.streams import Replacement, class_incremental, poisson_arrivals, replacement_stream
 
 PLAIN = {"base_classes": 4, "ways": 2}
@@ -120,3 +123,19 @@ def test_counts_are_poisson_and_do_not_depend_on_where_they_are_counted():
     first = [sum(moment < 5 for moment in stream) for stream in streams]
     second = [len(stream) - early for stream, early in zip(streams, first, strict=True)]
     assert mean(first) == pytest.approx(mean(second), abs=0.2)
+
+
+@pytest.mark.real_data("cifar100")
+@pytest.mark.parametrize(("overrides", "per_class"), [([], 500), (["stream.images_per_class=300"], 300)])
+def test_the_published_stream_has_the_images_of_the_notebooks_or_of_the_package(overrides, per_class):
+    scenario = load_scenario(find_scenario("cifar_replacement_7"), ["stream.replacements=[]", *overrides])
+    stream = make_stream(scenario)
+    first = {label: [] for label in range(100)}  # a plain loop over the data set
+    for index, label in enumerate(stream.dataset.train.labels.tolist()):
+        if len(first[label]) < per_class:
+            first[label].append(index)
+    blocks = [range(10), *(range(start, start + 15) for start in range(10, 100, 15))]
+    for block, session in zip(blocks, stream.train_stream, strict=True):
+        wanted = sorted(index for label in block for index in first[label])
+        assert sorted(session.resident.indices.tolist()) == wanted
+        assert len(wanted) == per_class * len(block)
