@@ -16,6 +16,7 @@ from clsim.models.arrival import FORMAT as CLASSIFIER_FORMAT
 from clsim.models.arrival import Arrival, ClipArrival, load_arrival, open_clip_arrival, timm_arrival
 from clsim.models.checkpoints import read_weights
 from clsim.models.clip import FORMAT as CLIP_FORMAT
+from clsim.models.clip import Keys
 from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve_model
 from clsim.pretraining.classifier_recipe import Head
 from clsim.pretraining.recipe import CheckpointModel, OpenClipModel, TimmModel
@@ -103,7 +104,7 @@ def load_model(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Ar
     if isinstance(recipe, (ClipRecipe, ClassifierRecipe, CheckpointModel)):
         backbone = recipe.backbone if isinstance(recipe, CheckpointModel) else None
         return load_arrival(name, weights_file(name, recipe, head=head, device=device), backbone)
-    return open_clip_arrival(name, recipe.model, recipe.pretrained)
+    return open_clip_arrival(name, recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu)
 
 
 def load_clips(
@@ -118,7 +119,9 @@ def load_clips(
 def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
     if isinstance(recipe, OpenClipModel):
         try:
-            return load_clip(recipe.model, recipe.pretrained)
+            return load_clip(
+                recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=False)
+            )
         except WeightsMissing as error:  # whose advice is for the settings of a strategy
             fix = f"Run once with a network, or name a file: models.{name}: "
             fix += f"{{kind: checkpoint, path: ..., backbone: {recipe.model}}}."
@@ -133,7 +136,9 @@ def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
         if recipe.backbone is None and made_as != CLIP_FORMAT:
             fix = f"set models.{name}.backbone to open_clip's name of the architecture"
             raise UserError(f"the checkpoint of {name} does not say what CLIP it is", where=str(path), fix=fix)
-        return load_clip(recipe.backbone or name, path)
+        return load_clip(
+            recipe.backbone or name, path, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=True)
+        )
     raise UserError(f"{name} is a model of kind {recipe.kind}, which knows no texts", where="stream.load")
 
 

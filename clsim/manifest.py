@@ -166,6 +166,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
             "stands_in_for": prepared.stands_in_for,
             "other_protocol": [] if scenario is None else list(scenario.other_protocol),
             "validation": prepared.validation,
+            "clips": _clips(prepared),
         },
     )
 
@@ -294,6 +295,20 @@ def _hashes(prepared: Prepared) -> dict[str, str]:
         hashes |= {f"metric {name}": sha256_of(find_metric(name)) for name in scenario.evaluation.metrics}
         hashes |= {key: sha256_of(path) for key, path in weights_files(scenario, arriving).items()}
     return hashes | {"clsim source": source_sha256()}
+
+
+def _clips(prepared: Prepared) -> list[dict[str, Any]]:
+    """Properties of every CLIP of the run that its weights do not show, such as the activation, with its warnings."""
+    from clsim.streams import TextStream
+
+    stream = prepared.stream
+    found = [getattr(module, "clip_facts", None) for module in prepared.strategy.model.modules()]
+    if isinstance(stream, TextStream):
+        found += [model.clip.facts() for model in stream.models]
+    else:
+        backbones = [arrival.model.backbone for arrival in stream.replacements]
+        found += [getattr(module, "clip_facts", None) for backbone in backbones for module in backbone.modules()]
+    return [facts for index, facts in enumerate(found) if facts and facts not in found[:index]]
 
 
 def _determinism() -> dict[str, Any]:

@@ -28,6 +28,7 @@ from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
 from clsim.precision import INSISTED, KEPT, REPLACED, is_emulated, usable
 from clsim.pretraining import ClipRecipe
 from clsim.pretraining.classifier_recipe import Head
+from clsim.pretraining.recipe import CheckpointModel
 from clsim.recipes import list_strategies, load_strategy
 from clsim.seeding import composed
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
@@ -166,7 +167,7 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
     return stand_in, dropped
 
 
-_WEIGHTS = ("strategy.pretrained", "strategy.backbone")
+_WEIGHTS = ("strategy.pretrained", "strategy.backbone", "strategy.quick_gelu")
 _EVALUATION_OF_ANY_STREAM = ("forgetting", "batch_size", "memory", "metrics")  # the rest goes by the data set
 
 
@@ -191,7 +192,10 @@ def _build(scenario: Scenario, device: str, stands_in_for: dict[str, str] | None
         compared = _compared(scenario, plain)
         named = settings.get("pretrained")
         if isinstance(named, str) and named in scenario.models:
-            settings["pretrained"] = str(weights_file(named, scenario.models[named], head=head, device=device))
+            recipe = scenario.models[named]
+            settings["pretrained"] = str(weights_file(named, recipe, head=head, device=device))
+            if isinstance(recipe, CheckpointModel) and settings.get("quick_gelu", ...) is None:
+                settings["quick_gelu"] = recipe.quick_gelu
         due = _due(scenario, plain)
         if due:
             _check_replaceable(build(plain, **settings), chosen.name, scenario.stream)

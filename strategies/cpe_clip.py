@@ -22,6 +22,7 @@ def build(
     *,
     backbone: str = "ViT-B-16",
     pretrained: str | None = "openai",
+    quick_gelu: bool | None = None,
     prompts: int = 2,
     depth: int = 12,
     text_mode: Literal["replace", "accumulate", "accumulate_same"] = "replace",
@@ -49,6 +50,7 @@ def build(
         stream: names the classes.
         backbone: an open_clip model whose image tower is a ViT.
         pretrained: an open_clip tag, the path of a checkpoint, an entry of the scenario's models, or null.
+        quick_gelu: the activation of weights in a file: QuickGELU, GELU, or null, as the file tells.
         prompts: prompt tokens a layer.
         depth: layers that get prompts, counted from the first; all of a tower that has fewer.
         text_mode: what a deeper layer of the text tower does with the prompts of the one below.
@@ -71,7 +73,7 @@ def build(
         device: where it runs.
 
     """
-    clip = load_clip(backbone, pretrained, device=device)
+    clip = load_clip(backbone, pretrained, device=device, quick_gelu=quick_gelu)
     model = PromptedCLIP.from_clip(
         clip,
         stream.class_names,

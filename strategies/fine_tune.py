@@ -20,6 +20,7 @@ def build(
     *,
     backbone: str = "resnet20",
     pretrained: str | None = None,
+    quick_gelu: bool | None = None,
     epochs: int = 5,
     base_epochs: int = 5,
     batch_size: int = 25,
@@ -37,6 +38,7 @@ def build(
         stream: gives the number of classes.
         backbone: a timm model trained from scratch, or, with pretrained, the image tower of an open_clip model.
         pretrained: an open_clip tag, the path of a CLIP checkpoint, an entry of the scenario's models, or null.
+        quick_gelu: the activation of weights in a file: QuickGELU, GELU, or null, as the file tells.
         epochs: passes over a few-shot session.
         base_epochs: passes over the base session.
         batch_size: of a few-shot session.
@@ -52,7 +54,7 @@ def build(
     if pretrained is None:
         features = make_backbone(backbone)
     else:
-        features = ClipImageTower(load_clip(backbone, pretrained, device=device))
+        features = ClipImageTower(load_clip(backbone, pretrained, device=device, quick_gelu=quick_gelu))
     return Strategy(
         model=LinearClassifier(features, len(stream.class_names)),
         optimizer=partial(SGD, lr=lr, momentum=momentum, weight_decay=weight_decay),

@@ -16,6 +16,7 @@ def build(
     *,
     backbone: str = "ViT-B-16",
     pretrained: str | None = "openai",
+    quick_gelu: bool | None = None,
     template: str = "[].",
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     device: str = "cpu",
@@ -26,13 +27,14 @@ def build(
         stream: names the classes.
         backbone: an open_clip model whose image tower is a ViT.
         pretrained: an open_clip tag, the path of a checkpoint, an entry of the scenario's models, or null.
+        quick_gelu: the activation of weights in a file: QuickGELU, GELU, or null, as the file tells.
         template: text of a class, [] standing for its name.
         precision: of the forward pass.
         device: where it runs.
 
     """
     model = PromptedCLIP.from_clip(
-        load_clip(backbone, pretrained, device=device),
+        load_clip(backbone, pretrained, device=device, quick_gelu=quick_gelu),
         stream.class_names,
         template=template,
         text_prompts=False,

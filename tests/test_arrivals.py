@@ -134,7 +134,7 @@ def test_models_of_libraries_are_asked_for_by_name(monkeypatch):
     load_model(
         "w", OpenClipModel(kind="open_clip", model="ViT-B-32", pretrained="openai"), head="simplex", device="cpu"
     )
-    assert asked == [(("v", "resnet18"), {"pretrained": True}), (("w", "ViT-B-32", "openai"), {})]
+    assert asked == [(("v", "resnet18"), {"pretrained": True}), (("w", "ViT-B-32", "openai"), {"quick_gelu": None})]
 
 
 def test_a_checkpoint_may_lie_at_home_and_must_be_there(checkpoint, monkeypatch):
@@ -173,7 +173,7 @@ def test_image_text_models_are_loaded_once_each_and_draw_nothing(tmp_path):
 
 
 def test_random_image_text_models_go_by_seed_and_name(monkeypatch):
-    monkeypatch.setattr(arrivals, "load_clip", lambda *_: types.SimpleNamespace(sha256=str(torch.rand(()))))
+    monkeypatch.setattr(arrivals, "load_clip", lambda *_, **__: types.SimpleNamespace(sha256=str(torch.rand(()))))
     random = OpenClipModel(kind="open_clip", model="ViT-B-32", pretrained=None)
 
     def drawn(seed, *names):
@@ -206,7 +206,7 @@ def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
 
 
 def test_weights_that_are_not_here_can_be_named_among_the_models(monkeypatch):
-    def missing(*_):
+    def missing(*_, **__):
         raise WeightsMissing("the weights are not here", fix="--set strategy.pretrained=PATH")
 
     monkeypatch.setattr(arrivals, "load_clip", missing)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from clsim.errors import UserError, WeightsMissing
 from clsim.files import save_tensors
 from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
-from clsim.models.checkpoints import fill, read_weights, weights_sha256
+from clsim.models.checkpoints import check_finite, fill, read_weights, weights_sha256
 from clsim.models.classifier import ClipImageTower
 from clsim.models.clip import FORMAT as CLIP_FORMAT
-from clsim.models.clip import LoadedClip, load_clip
+from clsim.models.clip import Keys, LoadedClip, load_clip
 from clsim.models.hub import cached_if_unreachable
 
 FORMAT = "clsim-classifier/1"
@@ -128,9 +128,7 @@ def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
         fix = f"Set models.{name}.backbone to the architecture the weights were trained with."
         raise UserError(f"the checkpoint of {name} does not say what architecture it is of", where=str(path), fix=fix)
     network = make_backbone(backbone)
-    bare = {key: value for key, value in state.items() if not CLASSIFIER_KEYS.fullmatch(key)}
-    target = network if any(key.startswith("body.") for key in bare) else network.body
-    fill(target, bare, path, backbone, f"models.{name}.backbone")
+    fill(network.body, state, path, backbone, f"models.{name}.backbone", without=CLASSIFIER_KEYS)
     return Arrival(name, network)
 
 
@@ -156,9 +154,12 @@ def timm_arrival(name: str, model: str, *, pretrained: bool = True) -> Arrival:
     return Arrival(name, make_backbone(model, pretrained=pretrained))
 
 
-def open_clip_arrival(name: str, model: str, pretrained: str | None, device: str = "cpu") -> Arrival:
+def open_clip_arrival(
+    name: str, model: str, pretrained: str | None, device: str = "cpu", quick_gelu: bool | None = None
+) -> Arrival:
     """The image tower of a CLIP, see :func:`~clsim.models.clip.load_clip`."""
-    return Arrival(name, ClipImageTower(load_clip(model, pretrained, device=device)))
+    clip = load_clip(model, pretrained, device=device, quick_gelu=quick_gelu, keys=Keys.of_model(name, in_file=False))
+    return Arrival(name, ClipImageTower(clip))
 
 
 def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Arrival:
@@ -172,6 +173,8 @@ def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[s
     own.update({key: state[f"backbone.{key}"] for key in counters if f"backbone.{key}" in state})
     fill(network, own, path, architecture)
     projection = state.get("projection")
+    if projection is not None:
+        check_finite("projection", projection, path)
     if projection is not None and (projection.ndim != 2 or projection.shape[1] != network.num_features):
         raise UserError(f"the projection of {name} does not fit its backbone", where=str(path))
     return Arrival(name, network, None if projection is None else projection.to(torch.float32))

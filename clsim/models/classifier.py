@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from clsim.arguments import Count, checked
 from clsim.models.lanes import Lanes
-from clsim.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from clsim.models.arrival import Arrival
@@ -109,10 +108,11 @@ class ClipImageTower(nn.Module):
     def __init__(self, clip: LoadedClip) -> None:
         super().__init__()
         visual: Any = clip.model.visual
-        self.preprocess = Preprocess(clip.mean, clip.std, clip.image_size)
+        self.preprocess = clip.preprocess()
         self.visual = visual.requires_grad_(True)
         self.num_features = int(visual.output_dim)
         self.weights_sha256 = clip.sha256
+        self.clip_facts = clip.facts()
 
     def forward(self, images: Tensor) -> Tensor:
         """Image features before normalisation."""

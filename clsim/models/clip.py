@@ -5,29 +5,49 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import open_clip
 import torch
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from open_clip.convert import convert_state_dict
 from open_clip.model import CLIP, CustomTextCLIP
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 from clsim.errors import UserError, WeightsMissing
 from clsim.files import save_tensors
 from clsim.models.architecture import read_architecture
-from clsim.models.checkpoints import fill, read_weights, weights_sha256
-from clsim.models.hub import cached_if_unreachable
+from clsim.models.checkpoints import SUFFIXES, fill, read_weights, weights_sha256
+from clsim.models.clip_names import converted
+from clsim.models.clip_properties import ClipProperties, properties_of_file, published, usual_preparation
+from clsim.models.hub import cached_if_unreachable, package_missing
+from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.models.towers import read_text
 
 FORMAT = "clsim-clip/1"
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+class Keys(NamedTuple):
+    """Keys of a scenario under which a CLIP is described, for messages."""
+
+    weights: str = "strategy.pretrained"
+    backbone: str = "strategy.backbone"
+    quick_gelu: str = "strategy.quick_gelu"
+
+    @classmethod
+    def of_model(cls, name: str, *, in_file: bool) -> Keys:
+        """Return the keys of an entry of ``models:``, a checkpoint or a model of open_clip."""
+        weights, backbone = ("path", "backbone") if in_file else ("pretrained", "model")
+        return cls(*(f"models.{name}.{key}" for key in (weights, backbone, "quick_gelu")))
+
+
+STRATEGY = Keys()
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,9 @@ class LoadedClip:
         image_size: side of the square images, in pixels.
         name: of the architecture and its weights.
         sha256: of the weights, the same from whatever file they came.
+        interpolation, resize_mode: of the resize, see :class:`~clsim.models.preprocess.Preprocess`.
+        source: Where the activation is known from.
+        remarks: Warnings that were given when it was loaded.
 
     """
 
@@ -51,34 +74,67 @@ class LoadedClip:
     image_size: int
     name: str
     sha256: str
+    interpolation: Interpolation = "bicubic"
+    resize_mode: ResizeMode = "shortest"
+    source: str = "the model"
+    remarks: tuple[str, ...] = ()
+
+    def preprocess(self) -> Preprocess:
+        """Return the module that prepares images for this model."""
+        return Preprocess(
+            self.mean, self.std, self.image_size, interpolation=self.interpolation, resize_mode=self.resize_mode
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest records: properties of which the weights themselves say nothing."""
+        return {
+            "name": self.name,
+            "weights_sha256": self.sha256,
+            # Read off the model that runs, not off the setting that made it.
+            "activation": "QuickGELU" if any(isinstance(m, QuickGELU) for m in self.model.modules()) else "GELU",
+            "activation_known_from": self.source,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "interpolation": self.interpolation,
+            "resize_mode": self.resize_mode,
+            "image_size": self.image_size,
+            "context_length": getattr(self.tokenizer, "context_length", None),
+            "remarks": list(self.remarks),
+        }
 
 
 def load_clip(
-    backbone: str, pretrained: str | Path | None, *, device: str = "cpu", quick_gelu: bool | None = None
+    backbone: str,
+    pretrained: str | Path | None,
+    *,
+    device: str = "cpu",
+    quick_gelu: bool | None = None,
+    keys: Keys = STRATEGY,
 ) -> LoadedClip:
-    """Loads a CLIP.
+    """Load a CLIP.
 
     Args:
         backbone: open_clip's name of the architecture; not looked at for a file in clsim's own format,
             which carries it.
-        pretrained: one of open_clip's tags for the backbone, or a checkpoint (.safetensors, or a pickle of
-            plain tensors), or None for random weights.
+        pretrained: one of open_clip's tags for the backbone, or a checkpoint (.safetensors, a pickle of
+            plain tensors, or OpenAI's TorchScript archive), or None for random weights.
         device: where the model goes.
-        quick_gelu: the activation the weights were trained with. Told by the tag where there is one; else by
-            an ``open_clip_config.json`` beside the checkpoint; else the backbone's own (``...-quickgelu``).
+        quick_gelu: Activation the weights were trained with; None: what the tag or the file tells, see
+            :func:`~clsim.models.clip_properties.properties_of_file`.
+        keys: Keys of the scenario that name backbone and weights, for messages.
 
     Raises:
         UserError: no such backbone, tag or file; a file that is damaged or not safe to read; weights of
-            another shape.
+            another shape, or that are not finite; an activation that nothing tells; a package that is missing.
         WeightsMissing: the tag's weights are not on this machine and could not be fetched.
 
     """
     if pretrained is not None and _is_path(str(pretrained)):
         path = Path(pretrained).expanduser()
-        state, metadata = read_weights(path)
+        state, metadata = read_weights(path, keys.weights)
         if metadata.get("format") == FORMAT:
             return _own(path, state, metadata, device)
-        return _checkpoint(backbone, path, state, device, quick_gelu)
+        return _checkpoint(backbone, path, state, device, quick_gelu, keys)
     return _tagged(backbone, None if pretrained is None else str(pretrained), device, quick_gelu)
 
 
@@ -161,40 +217,47 @@ def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device:
 
 
 def _checkpoint(
-    backbone: str, path: Path, state: dict[str, Tensor], device: str, quick_gelu: bool | None
+    backbone: str, path: Path, state: dict[str, Tensor], device: str, quick_gelu: bool | None, keys: Keys
 ) -> LoadedClip:
-    beside = path.with_name("open_clip_config.json")
-    try:
-        config: dict[str, Any] = json.loads(beside.read_text()) if beside.is_file() else {}
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"this is not JSON ({error})", where=str(beside)) from error
-    if quick_gelu is None and "model_cfg" in config:
-        quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
-    model = _build(backbone, quick_gelu)
-    fill(model, convert_state_dict(model, state), path, backbone)
-    return _loaded(model, backbone, f"{backbone} ({path.name})", device, config.get("preprocess_cfg", {}))
+    architecture = _architecture(backbone)
+    properties = properties_of_file(backbone, architecture, path, state, quick_gelu=quick_gelu, key=keys.quick_gelu)
+    model = _build(backbone, properties.quick_gelu)
+    fill(model, converted(model, state), path, backbone, keys.backbone)
+    for remark in properties.remarks:
+        warnings.warn(remark, stacklevel=2)
+    return _loaded(model, backbone, f"{backbone} ({path.name})", device, properties)
 
 
 def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None) -> LoadedClip:
     if tag is None:
-        return _loaded(_build(backbone, quick_gelu), backbone, f"{backbone} (random)", device, {})
+        model = _build(backbone, quick_gelu)
+        source = "the architecture" if quick_gelu is None else "the setting quick_gelu"
+        properties = ClipProperties(bool(quick_gelu), usual_preparation(backbone), source)
+        return _loaded(model, backbone, f"{backbone} (random)", device, properties)
     _architecture(backbone)
     tags = open_clip.list_pretrained_tags_by_model(backbone)
     if tag not in tags:
         near = difflib.get_close_matches(tag, tags, n=1)
         fix = f"Did you mean {near[0]}?" if near else f"Tags: {', '.join(tags) or 'none'}."
         raise UserError(f"open_clip has no weights {tag!r} for {backbone}, and no such file exists", fix=fix)
-    config = open_clip.get_pretrained_cfg(backbone, tag)
-    force = bool(config.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
+    properties = published(backbone)[tag]
+    if quick_gelu is not None:
+        properties = replace(properties, quick_gelu=quick_gelu, source="the setting quick_gelu")
     try:
         with cached_if_unreachable(), _silent():
-            model = open_clip.create_model(backbone, pretrained=tag, force_quick_gelu=force)
+            # Both: with the first alone an architecture that has QuickGELU could not be made without it.
+            model = open_clip.create_model(
+                backbone,
+                pretrained=tag,
+                force_quick_gelu=properties.quick_gelu,
+                **({} if quick_gelu is None else {"quick_gelu": quick_gelu}),
+            )
     except (RuntimeError, OSError, ImportError) as error:
         raise WeightsMissing(
             f"the weights {backbone}/{tag} are not on this machine and could not be fetched",
             fix="Give a local checkpoint: --set strategy.pretrained=PATH",
         ) from error
-    return _loaded(model, backbone, f"{backbone}/{tag}", device, open_clip.get_model_preprocess_cfg(model))
+    return _loaded(model, backbone, f"{backbone}/{tag}", device, properties)
 
 
 @contextmanager
@@ -208,17 +271,36 @@ def _silent() -> Iterator[None]:
         logging.disable(before)
 
 
-def _loaded(model: nn.Module, backbone: str, name: str, device: str, preprocessing: Mapping[str, Any]) -> LoadedClip:
+def _loaded(model: nn.Module, backbone: str, name: str, device: str, properties: ClipProperties) -> LoadedClip:
     size: Any = getattr(model, "visual").image_size  # noqa: B009
+    preparation = properties.preparation
     return LoadedClip(
         model=_frozen(model, device),
-        tokenizer=open_clip.get_tokenizer(backbone),
-        mean=tuple(preprocessing.get("mean", OPENAI_DATASET_MEAN)),
-        std=tuple(preprocessing.get("std", OPENAI_DATASET_STD)),
+        tokenizer=_tokenizer(backbone),
+        mean=preparation.mean,
+        std=preparation.std,
         image_size=int(size[0] if isinstance(size, tuple) else size),
         name=name,
         sha256=weights_sha256(model),
+        interpolation=preparation.interpolation,
+        resize_mode=preparation.resize_mode,
+        source=properties.source,
+        remarks=properties.remarks,
     )
+
+
+def _tokenizer(backbone: str) -> Callable[[list[str]], Tensor]:
+    try:
+        with cached_if_unreachable(), _silent():
+            return cast("Callable[[list[str]], Tensor]", open_clip.get_tokenizer(backbone))
+    except ImportError as error:
+        raise package_missing(f"the tokenizer of {backbone}", error) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsMissing(
+            f"the tokenizer of {backbone} is not on this machine and could not be fetched ({first})",
+            fix="Run once with a network, or choose a model with CLIP's own tokenizer, such as ViT-B-16.",
+        ) from error
 
 
 def _architecture(backbone: str) -> dict[str, Any]:
@@ -228,6 +310,11 @@ def _architecture(backbone: str) -> dict[str, Any]:
         near = difflib.get_close_matches(backbone, open_clip.list_models(), n=1)
         fix = f"Did you mean {near[0]}?" if near else "Names: `clsim list models`."
         raise UserError(f"open_clip has no model {backbone!r}", fix=fix)
+    # Looked for before weights are fetched or built.
+    text = config["text_cfg"]
+    foreign = "hf_tokenizer_name" in text or "hf_model_name" in text or "siglip" in backbone.lower()
+    if foreign and find_spec("transformers") is None:
+        raise package_missing(backbone, ModuleNotFoundError(name="transformers"))
     return config
 
 

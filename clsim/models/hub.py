@@ -1,4 +1,4 @@
-"""The model hub asked only where it answers."""
+"""The model hub asked only where it answers, and packages that a model may lack."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from huggingface_hub import constants
 
 from clsim import network
+from clsim.errors import UserError
 
 
 @contextmanager
@@ -22,3 +23,17 @@ def cached_if_unreachable() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def package_missing(what: str, error: ImportError) -> UserError:
+    """Return the error that names the package to install.
+
+    Args:
+        what: What needs it.
+        error: raised by the import.
+
+    """
+    name = (error.name or "").partition(".")[0]
+    if not name:
+        return UserError(f"{what} needs a package that is not installed ({error})", fix="Install it with pip.")
+    return UserError(f"{what} needs the package {name}, which is not installed", fix=f"pip install {name}")

@@ -14,7 +14,6 @@ from torch.nn.utils import parametrize
 from clsim.alignment import slerp
 from clsim.errors import UserError
 from clsim.models.low_rank import add_low_rank
-from clsim.models.preprocess import Preprocess
 from clsim.models.towers import read_image, read_text, text_tower, towers
 
 if TYPE_CHECKING:
@@ -56,9 +55,10 @@ class ImageTextModel(nn.Module):
         # Low-rank changes stand in the modules of the model itself, which is not ours alone.
         self.clip = (deepcopy(clip.model) if rank else clip.model).requires_grad_(False).eval()
         self.tokenizer = clip.tokenizer
-        self.preprocess = Preprocess(clip.mean, clip.std, clip.image_size)
+        self.preprocess = clip.preprocess()
         self.projection = nn.Identity() if projection is None else projection
         self.weights_sha256 = clip.sha256
+        self.clip_facts = clip.facts()
         self.image_prompts: nn.Parameter | None = None
         self.text_prompts: nn.Parameter | None = None
         if prompts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from torch.nn import functional as F
 from clsim.arguments import Count, checked
 from clsim.errors import UserError
 from clsim.losses import EXCLUDED
-from clsim.models.preprocess import Preprocess
+from clsim.models.class_texts import check_class_texts
+from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.towers import PromptMode, read_image, read_text, towers
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class PromptedCLIP(nn.Module):
         text_mode, vision_mode: what a deeper layer does with the prompts of the one below, see :func:`deepen`.
         template: class text, ``[]`` standing for the name.
         text_prompts, vision_prompts: switch a tower's prompts off.
+        interpolation, resize_mode: of the resize, see :class:`~clsim.models.preprocess.Preprocess`.
 
     """
 
@@ -58,6 +61,8 @@ class PromptedCLIP(nn.Module):
         template: str = "[].",
         text_prompts: bool = True,
         vision_prompts: bool = True,
+        interpolation: Interpolation = "bicubic",
+        resize_mode: ResizeMode = "shortest",
     ) -> None:
         super().__init__()
         self.clip = clip.requires_grad_(False).eval()
@@ -72,10 +77,14 @@ class PromptedCLIP(nn.Module):
         # for such a shape, not those of one layer's slice.
         self.prompts = nn.Parameter(nn.init.xavier_uniform_(torch.empty(depth, prompts, text_width)))
         self.prompt_projection = nn.Linear(text_width, vision_width)
-        self.preprocess = Preprocess(mean, std, image_size)
+        self.preprocess = Preprocess(mean, std, image_size, interpolation=interpolation, resize_mode=resize_mode)
         if "[]" not in template:
             raise ValueError(f"the template needs [] where the name of the class goes; got {template!r}")
-        tokens = tokenizer([template.replace("[]", name) for name in class_names])
+        texts = [template.replace("[]", name) for name in class_names]
+        tokens = tokenizer(texts)
+        self.remarks = check_class_texts(class_names, texts, tokens, tokenizer)
+        for remark in self.remarks:
+            warnings.warn(remark, stacklevel=2)
         # Exact: attention is causal and the text is read off at its end token, so what stands behind the
         # longest text is never looked at.
         self.register_buffer("tokens", tokens[:, : int(tokens.argmax(dim=1).max()) + 1], persistent=False)
@@ -83,6 +92,7 @@ class PromptedCLIP(nn.Module):
         if self.tokens.shape[1] > longest:
             raise ValueError(f"the longest class text has {self.tokens.shape[1]} tokens; with prompts {longest} fit")
         self.weights_sha256: str | None = None
+        self.clip_facts: dict[str, Any] | None = None
         self.scored_classes: Tensor | None = None
         self._scored_texts: tuple[Tensor, Tensor] | None = None
         self._kept_features: tuple[tuple[int, int, bool], Tensor] | None = None
@@ -105,11 +115,15 @@ class PromptedCLIP(nn.Module):
                 mean=clip.mean,
                 std=clip.std,
                 image_size=clip.image_size,
+                interpolation=clip.interpolation,
+                resize_mode=clip.resize_mode,
                 **settings,
             )
         except ValueError as error:
             raise UserError(str(error), where=f"model {clip.name}") from error
         model.weights_sha256 = clip.sha256
+        facts = clip.facts()
+        model.clip_facts = {**facts, "remarks": [*facts["remarks"], *model.remarks]}
         return model
 
     def train(self, mode: bool = True) -> PromptedCLIP:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+QUICK_GELU = "Activation of a CLIP: true for QuickGELU, false for GELU; null: what the tag or the file tells"
+
 
 class _Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,7 @@ class OpenClipModel(_Source):
     kind: Literal["open_clip"]
     model: str = Field(description="open_clip's name, for instance ViT-B-32")
     pretrained: str | None = Field(description="one of its tags, the path of a checkpoint, or null: random weights")
+    quick_gelu: bool | None = Field(None, description=QUICK_GELU)
 
 
 class CheckpointModel(_Source):
@@ -42,3 +45,4 @@ class CheckpointModel(_Source):
     kind: Literal["checkpoint"]
     path: str = Field(min_length=1, description="of the file")
     backbone: str | None = Field(None, description="the architecture; null: the file says so itself")
+    quick_gelu: bool | None = Field(None, description=QUICK_GELU)

@@ -134,6 +134,45 @@ def test_a_state_dict_as_timm_saves_it(tmp_path):
         torch.testing.assert_close(found(images), expected)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "backbone.body."])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.filterwarnings("error")
+def test_a_state_dict_with_a_prefix_and_a_classifier(tmp_path, prefix, suffix):
+    made, path = backbone(), tmp_path / f"model{suffix}"
+    state = {f"{prefix}{key}": value.clone() for key, value in made.body.state_dict().items()}
+    top = "head" if prefix == "backbone.body." else f"{prefix}fc"
+    state |= {f"{top}.weight": torch.zeros(5, 128), f"{top}.bias": torch.zeros(5)}
+    save_file(state, path) if suffix == ".safetensors" else torch.save({"state_dict": state, "epoch": 3}, path)
+    assert load_arrival("v", path, "resnet8x2").sha256 == weights_sha256(made)
+
+
+def test_weights_without_counters_of_batches(path):
+    made = backbone()
+    state = {key: value for key, value in made.body.state_dict().items() if not key.endswith("num_batches_tracked")}
+    save_file(state, path)
+    assert load_arrival("v", path, "resnet8x2").sha256 == weights_sha256(made)
+
+
+@pytest.mark.parametrize("form", ["own", "projection", "state dict"])
+def test_weights_that_are_not_finite_are_refused(path, form):
+    made = backbone()
+    name = "stem.0.weight" if form == "state dict" else "backbone.body.stem.0.weight"
+    if form == "state dict":
+        state, metadata = made.body.state_dict(), None
+    else:
+        save(path)
+        state = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+        name = "projection" if form == "projection" else name
+    state[name].flatten()[3] = float("nan")
+    save_file(state, path, metadata)
+    with pytest.raises(UserError) as caught:
+        load_arrival("v", path, "resnet8x2")
+    assert caught.value.what.removeprefix("body.").startswith(f"{name.removeprefix('backbone.body.')} has 1 of")
+    assert caught.value.where == str(path)
+
+
 def test_the_state_dict_of_a_whole_backbone_fits_as_well(path):
     made = backbone()
     save_file(made.state_dict(), path)

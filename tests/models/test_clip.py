@@ -1,14 +1,17 @@
+import copy
 import json
+import warnings
 
 import open_clip
 import pytest
 import torch
-from open_clip.model import CLIP
+from open_clip.model import CLIP, convert_to_custom_text_state_dict
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from clsim.errors import UserError, WeightsMissing
-from clsim.models.clip import encode_texts, load_clip, save_clip
+from clsim.models import ClipImageTower, ImageTextModel, PromptedCLIP
+from clsim.models.clip import Keys, encode_texts, load_clip, save_clip
 from clsim.models.tokenizer import CompactTokenizer
 
 ARCHITECTURE = {
@@ -146,6 +149,155 @@ def test_a_tag_that_cannot_be_fetched_is_missing_weights(monkeypatch):
     monkeypatch.setattr(open_clip, "create_model", refuse)
     with pytest.raises(WeightsMissing, match="ViT-B-16/openai"):
         load_clip("ViT-B-16", "openai")
+
+
+@pytest.fixture
+def published(monkeypatch, backbone, tmp_path):
+    """Weights of OpenAI's form under a tag, as open_clip finds them after a download."""
+    torch.manual_seed(1)
+    made = CLIP(**{**ARCHITECTURE, "quick_gelu": True}).eval()
+    numbers = {"input_resolution": 16, "context_length": 12, "vocab_size": 520}
+    path = tmp_path / "cached.pt"
+    torch.save(made.state_dict(), path)
+    tags = {
+        "openai": open_clip.pretrained._pcfg(url="https://somewhere/cached.pt", quick_gelu=True),
+        "laion": open_clip.pretrained._pcfg(url="https://somewhere/cached.pt"),
+    }
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, backbone, tags)
+    monkeypatch.setattr(open_clip.factory, "download_pretrained", lambda *_, **__: str(path))
+    return made, {**made.state_dict(), **{key: torch.tensor(value) for key, value in numbers.items()}}
+
+
+def archive(path, model, state):
+    """A TorchScript archive as OpenAI distributes it: traced, with its three numbers as buffers."""
+    model = copy.deepcopy(model)
+    for name in ("input_resolution", "context_length", "vocab_size"):
+        if hasattr(model, name):
+            delattr(model, name)
+        model.register_buffer(name, state[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(
+            model, (torch.rand(2, 3, 16, 16), torch.tensor([[1, 519] + [0] * 10] * 2)), check_trace=False
+        )
+        torch.jit.save(traced, path)
+
+
+@torch.no_grad()
+def logits(model, images, tokens):
+    one, other = model.encode_image(images, normalize=True), model.encode_text(tokens, normalize=True)
+    return 100 * one @ other.T
+
+
+@pytest.mark.parametrize("form", ["state dict", "in a table", "safetensors", "TorchScript"])
+def test_openais_weights_give_the_same_logits_by_tag_and_by_path(tmp_path, published, backbone, tokenizer, form):
+    made, state = published
+    path = tmp_path / ("openai.safetensors" if form == "safetensors" else "openai.pt")
+    if form == "safetensors":
+        save_file(state, path)
+    elif form == "TorchScript":
+        archive(path, made, state)
+    else:
+        torch.save(state if form == "state dict" else {"state_dict": state}, path)
+    by_tag, by_path = load_clip(backbone, "openai"), load_clip(backbone, path)
+    images, tokens = torch.rand(3, 3, 16, 16), tokenizer(["red dog", "cat", "a photo"])
+    expected = logits(made, images, tokens)
+    assert torch.equal(logits(by_path.model, images, tokens), logits(by_tag.model, images, tokens))
+    torch.testing.assert_close(logits(by_path.model, images, tokens), expected, atol=1e-4, rtol=0)
+    # With the other activation these logits would be others.
+    plain = load_clip(backbone, path, quick_gelu=False)
+    assert (logits(plain.model, images, tokens) - expected).abs().max() > 1e-3
+    facts = by_tag.facts() | {"name": "", "activation_known_from": ""}
+    assert by_path.facts() | {"name": "", "activation_known_from": ""} == facts
+    assert facts["activation"] == "QuickGELU"
+    assert plain.facts()["activation"] == "GELU"
+    assert by_path.facts()["activation_known_from"] == "the form of OpenAI's files"
+
+
+def test_weights_that_do_not_tell_their_activation_are_refused_with_both_choices(tmp_path, published, backbone):
+    path = tmp_path / "bare.pt"
+    torch.save(published[0].state_dict(), path)
+    with pytest.raises(UserError) as error:
+        load_clip(backbone, path)
+    assert error.value.where == str(path)
+    assert "strategy.quick_gelu to true (as in openai) or to false (as in laion)" in error.value.fix
+    with pytest.raises(UserError) as error:
+        load_clip(backbone, path, keys=Keys.of_model("large", in_file=True))
+    assert "models.large.quick_gelu" in error.value.fix
+
+
+def test_an_architecture_with_quick_gelu_can_be_loaded_without(published, backbone, monkeypatch):
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS[backbone], "quick_gelu", True)
+    assert load_clip(backbone, "openai").facts()["activation"] == "QuickGELU"
+    assert load_clip(backbone, "openai", quick_gelu=False).facts()["activation"] == "GELU"
+    assert load_clip(backbone, None, quick_gelu=False).facts()["activation"] == "GELU"
+
+
+@pytest.mark.parametrize("by", ["tag", "path"])
+def test_images_are_prepared_as_the_weights_need_it(tmp_path, published, backbone, monkeypatch, by):
+    needs = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+    for config in open_clip.pretrained._PRETRAINED[backbone].values():
+        config.update(needs)
+    path = tmp_path / "bare.pt"
+    torch.save(published[0].state_dict(), path)
+    loaded = load_clip(backbone, "openai" if by == "tag" else path, quick_gelu=True)
+    images = torch.rand(2, 3, 20, 30)
+    expected = F.interpolate(images, (16, 16), mode="bilinear", antialias=True)
+    torch.testing.assert_close(loaded.preprocess()(images), expected)
+    for model in (
+        ClipImageTower(loaded),
+        ImageTextModel(loaded),
+        PromptedCLIP.from_clip(loaded, ["cat"], text_prompts=False, vision_prompts=False, prompts=1),
+    ):
+        torch.testing.assert_close(model.preprocess(images), expected)
+        assert model.clip_facts["interpolation"] == "bilinear"
+
+
+def test_weights_with_a_text_module_and_without_fit_each_other(tmp_path, model, backbone):
+    moved = convert_to_custom_text_state_dict(model.state_dict())
+    assert "text.positional_embedding" in moved
+    path = tmp_path / "custom.pt"
+    torch.save(moved, path)
+    assert same_features(load_clip(backbone, path).model, model)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, model, backbone):
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    state["visual.proj"][0, 0] = float("nan")
+    path = tmp_path / "nan.safetensors"
+    save_file(state, path)
+    with pytest.raises(UserError, match=r"visual\.proj has 1 of"):
+        load_clip(backbone, path)
+
+
+def test_own_files_that_are_not_finite_are_refused(tmp_path, model, tokenizer):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.logit_scale.fill_(float("inf"))
+    path = tmp_path / "own.safetensors"
+    save_clip(path, broken, tokenizer, architecture=ARCHITECTURE, mean=(0,) * 3, std=(1,) * 3, name="own")
+    with pytest.raises(UserError, match="logit_scale"):
+        load_clip("", path)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr("clsim.models.clip.find_spec", lambda name: None)
+    with pytest.raises(UserError) as error:
+        load_clip("ViT-B-16-SigLIP", None)
+    assert type(error.value) is UserError
+    assert (error.value.what, error.value.fix) == (
+        "ViT-B-16-SigLIP needs the package transformers, which is not installed",
+        "pip install transformers",
+    )
+
+
+def test_a_tokenizer_that_cannot_be_fetched_is_missing(monkeypatch, backbone):
+    def refuse(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", refuse)
+    with pytest.raises(WeightsMissing, match="tokenizer of tiny-test-clip"):
+        load_clip(backbone, None)
 
 
 @pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("laion2b_s34b_b88k", False)])

@@ -153,6 +153,13 @@ def test_only_prompts_learn_and_clip_stays_in_evaluation_mode():
     assert not model.clip.training
 
 
+def test_classes_with_one_text_are_told_of():
+    with pytest.warns(UserWarning, match="'ape' = 'ape'"):
+        model = PromptedCLIP.from_clip(tiny_clip(), ["ape", "bee", "ape"])
+    assert "2 classes share" in model.clip_facts["remarks"][0]
+    assert prompted().clip_facts["remarks"] == []
+
+
 def test_every_combination_of_modes_runs_backwards():
     for text_mode, vision_mode in product(MODES, MODES):
         model = prompted(text_mode=text_mode, vision_mode=vision_mode)
