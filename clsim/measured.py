@@ -88,6 +88,12 @@ class Measured:
             measured.versions.similarities = prepared.scenario.evaluation.memory * MIB
         return measured
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the images are compared that a reader of the figures must know."""
+        note = getattr(self.versions, "note", None)
+        return () if note is None else (note,)
+
     def attach(self, strategy: Strategy) -> None:
         """Has the strategy's evaluations fill them."""
         present = strategy.evaluator.metrics

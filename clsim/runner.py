@@ -131,7 +131,7 @@ def simulate(
             strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
             told.run_started(_info(prepared, path))
         if processes.is_first():
-            for note in prepared.notes:
+            for note in (*prepared.notes, *measured.notes):
                 (_tell if told is None else told.note)(note)
         with report_left(path, _tell if told is None else told.note) if processes.is_first() else nullcontext():
             with interruption.listening(), _status(results, directory), _place_told(keeper):

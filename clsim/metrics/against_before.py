@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from clsim.metrics.checks import Own
 from clsim.metrics.compatibility import constraints_satisfied, update_gain
 from clsim.metrics.criteria import truncated
 from clsim.metrics.flips import flip_rates
@@ -34,18 +35,26 @@ class AgainstBefore:
         queries: at most so many, at even steps over the classes, are asked for the inequalities, which look at all
             pairs with the gallery.
         same_images: query ``i`` is gallery item ``i``.
+        own: Gallery items that each query is, ``(Q, M)``, where the two are not the same images; negative for none.
         truncate: whether queries that are longer than the old ones are cut to their length.
 
     """
 
     def __init__(
-        self, query_labels: Tensor, gallery_labels: Tensor, *, queries: int, same_images: bool, truncate: bool
+        self,
+        query_labels: Tensor,
+        gallery_labels: Tensor,
+        *,
+        queries: int,
+        same_images: bool,
+        truncate: bool,
+        own: Tensor | None = None,
     ) -> None:
         self.query_labels = query_labels
         self.gallery_labels = gallery_labels
-        self.same_images = same_images
         self.truncate = truncate
         self._asked = spread(query_labels, queries)
+        self._own: Own = self._asked if same_images else False if own is None else own[self._asked]
         self._last: _Version | None = None
 
     def record(
@@ -86,6 +95,6 @@ class AgainstBefore:
             last.gallery,
             self.query_labels[self._asked],
             self.gallery_labels,
-            exclude_self=self._asked if self.same_images else False,
+            exclude_self=self._own,
         )
         return {"same_class": same_class, "different_class": different_class}

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from clsim.metrics.checks import Own
+from clsim.metrics.identical import others_of
 from clsim.metrics.retrieval import (
     class_means,
     cmc,
@@ -81,20 +83,29 @@ class Criterion:
         """Whether class means are all that is needed of a gallery later; those of truncated features are others."""
         return self.kind == "nearest_class_mean" and not self.truncate
 
-    def keep(self, gallery: Tensor, labels: Tensor) -> Kept:
-        """What later versions need of a gallery ``(N, D)``, on the CPU."""
+    def keep(self, gallery: Tensor, labels: Tensor, own: Tensor | None = None) -> Kept:
+        """What later versions need of a gallery ``(N, D)``, on the CPU.
+
+        Gallery items that are queries too, ``own``, are part of no class mean.
+        """
+        if self.kind == "nearest_class_mean" and own is not None:
+            others = others_of(own, len(labels))
+            gallery, labels = gallery[others.to(gallery.device)], labels[others.to(labels.device)]
         if not self.keeps_means:
             return gallery.cpu(), labels.cpu()
         classes, means = class_means(gallery, labels)
         return means.cpu(), classes.cpu()
 
-    def row(self, query: Tensor, labels: Tensor, galleries: Sequence[Kept]) -> tuple[list[float], list[Tensor]]:
+    def row(
+        self, query: Tensor, labels: Tensor, galleries: Sequence[Kept], own: Tensor | None = None
+    ) -> tuple[list[float], list[Tensor]]:
         """One row of the cross-test matrix, and what flips are counted from.
 
         Args:
             query: features by one version, ``(Q, D)``; everything is computed on its device.
             labels: class ids ``(Q,)``.
             galleries: what :meth:`keep` gave for every version, the query's own last.
+            own: the gallery items that each query is, ``(Q, M)``, negative for none; it finds none of them.
 
         Returns:
             M for each gallery, a share or a mean precision in [0, 1]; and which queries are right, ``(Q,)`` bool, on
@@ -106,26 +117,29 @@ class Criterion:
             right = _right_by_means(query, labels, galleries)
             return [share(one) for one in right], right[-2:]
         if self.kind == "nearest_class_mean" or (self.kind == "cmc" and self.k == 1):
-            right = [self._right(query, labels, gallery) for gallery in galleries]
+            right = [self._right(query, labels, gallery, own) for gallery in galleries]
             return [share(one) for one in right], right[-2:]
-        scores = [self._score(query, labels, gallery) for gallery in galleries]
-        return scores, [self._right(query, labels, gallery) for gallery in galleries[-2:]]
+        scores = [self._score(query, labels, gallery, own) for gallery in galleries]
+        return scores, [self._right(query, labels, gallery, own) for gallery in galleries[-2:]]
 
-    def _right(self, query: Tensor, labels: Tensor, gallery: Kept) -> Tensor:
+    def _excluded(self, own: Tensor | None) -> Own:
+        return self.exclude_self if own is None else own
+
+    def _right(self, query: Tensor, labels: Tensor, gallery: Kept, own: Tensor | None) -> Tensor:
         query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return torch.zeros_like(labels, dtype=torch.bool)
         if self.kind == "nearest_class_mean":
             return nearest_class_mean_correct(query, labels, features, gallery[1])
-        return nearest_correct(query, labels, features, gallery[1], exclude_self=self.exclude_self)
+        return nearest_correct(query, labels, features, gallery[1], exclude_self=self._excluded(own))
 
-    def _score(self, query: Tensor, labels: Tensor, gallery: Kept) -> float:
+    def _score(self, query: Tensor, labels: Tensor, gallery: Kept, own: Tensor | None) -> float:
         query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return 0.0
         if self.kind == "map":
-            return mean_average_precision(query, labels, features, gallery[1], exclude_self=self.exclude_self)
-        return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=self.exclude_self)[self.k]
+            return mean_average_precision(query, labels, features, gallery[1], exclude_self=self._excluded(own))
+        return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=self._excluded(own))[self.k]
 
     def _comparable(self, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Both on the query's device, and of one width if they may be truncated to it."""

@@ -21,6 +21,7 @@ from clsim.metrics.compatibility import (
 from clsim.metrics.criteria import Criterion, Kept
 from clsim.metrics.extraction import extract_features
 from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.identical import identical_items, others_of
 from clsim.metrics.service import ServiceView
 from clsim.metrics.version_tests import VersionTests
 
@@ -44,7 +45,8 @@ class CrossTests(VersionTests):
 
     Args:
         query: images to search with.
-        gallery: images to search in, over the same classes. Where they are the queries, none finds itself.
+        gallery: images to search in, over the same classes. A query that is in the gallery, pixel by pixel, does not
+            find itself; of class means such gallery images are no part.
         criterion: ``nearest_class_mean`` (the published protocol), ``cmc@K`` or ``map``.
         also: further criteria, whose rows the record holds beside the matrix.
         truncate: compare features of different widths by as many of their first numbers as the narrower one has.
@@ -60,6 +62,7 @@ class CrossTests(VersionTests):
     Attributes:
         matrix: lower-triangular rows; row ``i`` holds the queries by version ``i`` on the galleries 0 to ``i``.
         passes: over a set of images, so far.
+        note: Sentence about queries that are in the gallery; ``None`` if none is, or if both are the same images.
 
     Raises:
         ValueError: the criterion is unknown or does not suit the images; there are none; query and gallery name
@@ -98,6 +101,8 @@ class CrossTests(VersionTests):
         self._files = None if folder is None else FeatureFiles(folder)
         self.truncate = truncate
         self.constraint_queries = constraint_queries
+        self.own = None if self.same_images else identical_items(query, gallery)
+        self.note = None if self.own is None else self._note(self.own)
         super().__init__()
 
     def reset(self) -> None:
@@ -110,9 +115,10 @@ class CrossTests(VersionTests):
             queries=self.constraint_queries,
             same_images=self.same_images,
             truncate=self.truncate,
+            own=self.own,
         )
         if self.service is not None:
-            self.service.open(self.query.labels, self.gallery.labels, same_images=self.same_images)
+            self.service.open(self.query.labels, self.gallery.labels, same_images=self.same_images, own=self.own)
 
     def record(self) -> dict[str, Any] | None:
         """The ``compatibility`` record of the last version; ``None`` before the first.
@@ -125,6 +131,9 @@ class CrossTests(VersionTests):
         - ``update_gain``: over the version before, as a share of what a re-index gains;
         - ``constraints``: share of ``same_class`` and ``different_class`` pairs that keep their inequality, against
           the version before.
+
+        - ``queries_in_gallery``: number of queries that are in the gallery, another set, and do not find themselves;
+          only where there are any.
 
         What takes two versions is ``None`` for version 0, and so is what cannot be had.
         """
@@ -148,6 +157,8 @@ class CrossTests(VersionTests):
             "backward_compatibility": backward_compatibility(self.matrix),
             **self._before.record(self.matrix, query, gallery, right),
         }
+        if self.own is not None:
+            record["queries_in_gallery"] = int((self.own >= 0).any(dim=1).sum())
         return record, None if self.service is None else self.service.enrol(query, gallery, seconds)
 
     def state_dict(self) -> dict[str, Any]:
@@ -189,7 +200,7 @@ class CrossTests(VersionTests):
     def _save(self, files: FeatureFiles, query: Tensor, gallery: Tensor, strategy: Any) -> None:
         labels = None if self.same_images else self.gallery.labels
         hashes = {"query_sha256": self.query.sha256, "gallery_sha256": self.gallery.sha256}
-        files.save_labels(self.query.labels, labels, hashes)
+        files.save_labels(self.query.labels, labels, hashes, self.own)
         info = {"criterion": str(self.criterion), "model": type(strategy.model).__name__, **hashes}
         files.save(len(self.matrix), query, None if self.same_images else gallery, info)
 
@@ -198,10 +209,31 @@ class CrossTests(VersionTests):
         labels = self.gallery.labels.cpu()
         if self._files is None or criterion.keeps_means:
             galleries = self._kept.setdefault(criterion, [])
-            galleries.append(criterion.keep(gallery, labels))
+            galleries.append(criterion.keep(gallery, labels, self.own))
         else:
-            galleries = [(self._files.load(version).gallery, labels) for version in range(len(self.matrix) + 1)]
-        return criterion.row(query, self.query.labels, galleries)
+            stored = (self._files.load(version).gallery for version in range(len(self.matrix) + 1))
+            galleries = [criterion.keep(features, labels, self.own) for features in stored]
+        return criterion.row(query, self.query.labels, galleries, self.own)
+
+    def _note(self, own: Tensor) -> str:
+        """Return what is said of queries that are in the gallery.
+
+        Raises:
+            ValueError: A class whose gallery images are all queries has no mean.
+        """
+        queries = int((own >= 0).any(dim=1).sum())
+        said = f"{queries} of {len(own)} query images are in the gallery too, to the last pixel: none finds itself"
+        kinds = [*(criterion.kind for criterion in (self.criterion, *self.also.values()))]
+        if "nearest_class_mean" not in kinds and (self.service is None or self.service.criterion == "cmc@1"):
+            return said
+        labels, others = self.gallery.labels.cpu(), others_of(own, len(self.gallery))
+        if missing := set(labels.tolist()) - set(labels[others].tolist()):
+            name = self.gallery.class_names[min(missing)]
+            raise ValueError(
+                f"{said}; all gallery images of {name} are queries, which leaves none for its class mean: use cmc@1 or "
+                "map, or two sets of images"
+            )
+        return f"{said}, and {len(labels) - len(others)} gallery images are part of no class mean"
 
 
 def _same(query: Images, gallery: Images) -> bool:

@@ -30,12 +30,17 @@ class VersionFeatures:
 
 @dataclass(frozen=True)
 class PairLabels:
-    """Class ids of query and gallery, ``(Q,)`` and ``(N,)``, and whether the two are the same images."""
+    """Class ids of query and gallery, ``(Q,)`` and ``(N,)``, and whether the two are the same images.
+
+    Where they are not, ``own`` holds the gallery items that each query is, ``(Q, M)``, negative for none; ``None``
+    where no query is in the gallery.
+    """
 
     query: Tensor
     gallery: Tensor
     same_images: bool
     info: dict[str, str]
+    own: Tensor | None = None
 
 
 class FeatureFiles:
@@ -52,19 +57,27 @@ class FeatureFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save_labels(self, query: Tensor, gallery: Tensor | None, info: Mapping[str, str] | None = None) -> None:
+    def save_labels(
+        self,
+        query: Tensor,
+        gallery: Tensor | None,
+        info: Mapping[str, str] | None = None,
+        own: Tensor | None = None,
+    ) -> None:
         """Writes the labels, or makes sure that those already there are the same.
 
         Args:
             query: class ids ``(Q,)``.
             gallery: class ids ``(N,)``; ``None`` where the same images are query and gallery.
             info: facts about the images, such as their hashes; compared as well.
+            own: Gallery items that each query is, ``(Q, M)``; ``None`` where no query is in the gallery.
 
         Raises:
             UserError: the folder holds features of other images.
 
         """
         tensors = {"query": query} if gallery is None else {"query": query, "gallery": gallery}
+        tensors |= {} if own is None else {"own": own}
         path = self.folder / _LABELS
         if path.exists():
             present, facts = _read(path)
@@ -127,11 +140,15 @@ class FeatureFiles:
         """
         path = self.folder / _LABELS
         tensors, info = _read(path)
-        labels = PairLabels(*_sides(tensors, path), "gallery" not in tensors, info)
+        own = tensors.get("own")
+        labels = PairLabels(*_sides(tensors, path), "gallery" not in tensors, info, own)
         for side in (labels.query, labels.gallery):
             if side.ndim != 1 or side.dtype != torch.int64 or not len(side):
                 what = f"{side.dtype} {list(side.shape)}, not class ids"
                 raise UserError(f"this file of stored features is damaged: it holds {what}", where=str(path))
+        if own is not None and not _is_own(own, len(labels.query), len(labels.gallery)):
+            what = f"{own.dtype} {list(own.shape)}, not gallery items of each query"
+            raise UserError(f"this file of stored features is damaged: it holds {what}", where=str(path))
         return labels
 
     def versions(self) -> int:
@@ -179,8 +196,8 @@ def recompute_matrix(
     rule = Criterion.parse(criterion, exclude_self=labels.same_images, truncate=truncate)
     for version in range(files.versions()):
         features = files.load(version, labels)
-        kept.append(rule.keep(features.gallery, labels.gallery))
-        row, _ = rule.row(features.query, labels.query, kept)
+        kept.append(rule.keep(features.gallery, labels.gallery, labels.own))
+        row, _ = rule.row(features.query, labels.query, kept, labels.own)
         matrix.append(row)
     return matrix
 
@@ -203,6 +220,11 @@ def _sides(tensors: Mapping[str, Tensor], path: Path) -> tuple[Tensor, Tensor]:
     if "query" not in tensors:
         raise UserError("this file of stored features is damaged: it has no query", where=str(path))
     return tensors["query"], tensors.get("gallery", tensors["query"])
+
+
+def _is_own(own: Tensor, queries: int, items: int) -> bool:
+    whole = own.dtype == torch.int64 and own.ndim == 2 and len(own) == queries and own.numel() > 0
+    return whole and int(own.min()) >= -1 and int(own.max()) < items
 
 
 def _equal(these: Mapping[str, Tensor], those: Mapping[str, Tensor]) -> bool:

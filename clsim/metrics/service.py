@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clsim.metrics.backfill import backfill_curve, best_first_order, random_order
+from clsim.metrics.identical import others_of
 from clsim.metrics.retrieval import class_means, nearest_class_mean_accuracy, nearest_correct
 from clsim.metrics.sampling import arrivals, spread
 
@@ -58,13 +59,22 @@ class ServiceView:
         self.seed = seed
         self.truncate = truncate
 
-    def open(self, query_labels: Tensor, gallery_labels: Tensor, *, same_images: bool = False) -> None:
+    def open(
+        self,
+        query_labels: Tensor,
+        gallery_labels: Tensor,
+        *,
+        same_images: bool = False,
+        own: Tensor | None = None,
+    ) -> None:
         """Says which images there are, and forgets whatever was enrolled.
 
         Args:
             query_labels: class ids ``(Q,)``.
             gallery_labels: class ids ``(N,)``.
             same_images: query ``i`` is gallery item ``i``, and never finds itself.
+            own: Gallery items that each query is, ``(Q, M)``, where the two are not the same images; negative for none.
+                It finds none of them, and of class means such items are no part: they never arrive.
 
         Raises:
             ValueError: there are fewer items than sessions, or the criterion does not suit images that are query and
@@ -75,12 +85,23 @@ class ServiceView:
             raise ValueError(f"{len(gallery_labels)} gallery items cannot arrive in {self.sessions} sessions")
         if same_images and self.criterion == "nearest_class_mean":
             raise ValueError("nearest_class_mean needs a gallery of other images than the queries; use cmc@1")
-        parts = arrivals(gallery_labels, self.sessions, torch.Generator().manual_seed(self.seed))
+        others = torch.arange(len(gallery_labels))
+        if own is not None and self.criterion == "nearest_class_mean":
+            others, own = others_of(own, len(gallery_labels)), None
+            if len(others) < self.sessions:
+                raise ValueError(f"{len(others)} gallery items are no queries: too few for {self.sessions} sessions")
+        drawn = arrivals(gallery_labels.cpu()[others], self.sessions, torch.Generator().manual_seed(self.seed))
+        parts = [others[part] for part in drawn]
         self._sizes = [len(part) for part in parts]
         self._items, self._asked = torch.cat(parts), spread(query_labels, self.queries)
         self._query_labels, self._item_labels = query_labels.cpu()[self._asked], gallery_labels.cpu()[self._items]
         # Where a query stands in the order of arrival, if it is an item itself.
-        self._own = self._items.argsort()[self._asked] if same_images else None
+        self._own: Tensor | None = None
+        if same_images:
+            self._own = self._items.argsort()[self._asked]
+        elif own is not None:
+            asked = own.cpu()[self._asked]
+            self._own = self._items.argsort()[asked.clamp_min(0)].where(asked >= 0, len(self._items))
         self._stored: list[Tensor] = []
         self._first: tuple[Tensor, Tensor] | None = None
         self._answerable = torch.arange(len(self._asked))

@@ -64,7 +64,7 @@ def _service(
         seed=scenario.seed,
         truncate=given.truncate,
     )
-    service.open(labels.query, labels.gallery, same_images=labels.same_images)
+    service.open(labels.query, labels.gallery, same_images=labels.same_images, own=labels.own)
     return service
 
 
@@ -80,12 +80,13 @@ def _classes(
         queries=CONSTRAINT_QUERIES,
         same_images=labels.same_images,
         truncate=given.truncate,
+        own=labels.own,
     )
     kept: list[Kept] = []
     for number in range(versions):
         features = files.load(number, labels)
-        kept = [*kept[-1:], rule.keep(features.gallery, labels.gallery)]
-        _, right = rule.row(features.query, labels.query, kept)
+        kept = [*kept[-1:], rule.keep(features.gallery, labels.gallery, labels.own)]
+        _, right = rule.row(features.query, labels.query, kept, labels.own)
         # Of the matrix only the update gain is told, which the records tell as well.
         record = before.record([[0.0], [0.0, 0.0]], features.query, features.gallery, right)
         yield {key: record[key] for key in FLIPS}

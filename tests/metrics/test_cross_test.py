@@ -10,6 +10,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from tiny import TinyModel, tiny_dataset, tiny_images
 from torch import nn
 
+from clsim.data.images import Images
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
 from clsim.metrics.retrieval import nearest_class_mean_accuracy
@@ -141,6 +142,69 @@ def test_the_same_images_are_gone_through_once(tmp_path):
     assert FeatureFiles(tmp_path).load_labels().same_images
     assert metric.matrix[0][0] < 1  # each would find itself
     assert recompute_matrix(tmp_path, "cmc@1") == metric.matrix
+
+
+@pytest.mark.parametrize("kept_in_files", [False, True])
+@pytest.mark.parametrize("criterion", ["cmc@1", "cmc@5", "map"])
+def test_queries_find_themselves_in_no_order_of_the_gallery(criterion, kept_in_files, tmp_path):
+    turned = QUERY.subset(torch.randperm(len(QUERY), generator=torch.Generator().manual_seed(1)))
+    folders = [tmp_path / name if kept_in_files else None for name in ("same", "turned")]
+    matrices, flips = [], []
+    for gallery, folder in zip((QUERY, turned), folders, strict=True):
+        metric = CrossTests(QUERY, gallery, criterion=criterion, folder=folder)
+        Versions(metric, projection(0), projection(1))
+        matrices.append(metric.matrix)
+        flips.append({key: metric.record()[key] for key in ("negative_flip_rate", "constraints", "update_gain")})
+        if folder is not None:
+            assert recompute_matrix(folder, criterion) == metric.matrix
+    assert matrices[0] == matrices[1]
+    assert flips[0] == flips[1]
+    assert metric.note.startswith("60 of 60 query images are in the gallery too")
+    assert metric.record()["queries_in_gallery"] == 60
+
+
+def both(*parts):
+    return Images(
+        torch.cat([part.pixels for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        QUERY.class_names,
+        "both",
+    )
+
+
+@pytest.mark.parametrize("truncate", [False, True])
+@pytest.mark.parametrize("kept_in_files", [False, True])
+def test_class_means_are_of_images_that_are_no_queries(kept_in_files, truncate, tmp_path):
+    mixed, folder = both(GALLERY, QUERY.subset(range(0, 60, 3))), tmp_path / "mixed"
+    found = []
+    for gallery in (GALLERY, mixed):
+        metric = CrossTests(
+            QUERY,
+            gallery,
+            also=["cmc@1"],
+            truncate=truncate,
+            service=ServiceView(2, criterion="nearest_class_mean"),
+            folder=folder if gallery is mixed and kept_in_files else None,
+        )
+        Versions(metric, projection(0), projection(1))
+        found.append((metric.matrix, {**metric.service_record(), "device_seconds_saved": 0}))
+    assert found[0] == found[1]
+    assert metric.note.endswith("none finds itself, and 20 gallery images are part of no class mean")
+    if kept_in_files:
+        assert recompute_matrix(folder, truncate=truncate) == metric.matrix
+    with pytest.raises(ValueError, match=r"60 of 60 query images .* leaves none for its class mean: use cmc@1"):
+        CrossTests(QUERY, QUERY.subset(range(59, -1, -1)))
+
+
+def test_the_service_keeps_queries_from_finding_themselves():
+    turned = torch.randperm(60, generator=torch.Generator().manual_seed(1))
+    records = []
+    for gallery in (QUERY, QUERY.subset(turned)):
+        # One session, so that the order of arrival plays no part.
+        metric = CrossTests(QUERY, gallery, criterion="cmc@1", service=ServiceView(1))
+        Versions(metric, projection(0))
+        records.append(metric.service_record()["accuracy"])
+    assert records[0] == records[1] == metric.matrix[0][0] < 1
 
 
 @pytest.mark.parametrize("kept_in_files", [False, True])

@@ -134,3 +134,16 @@ def test_a_folder_in_the_place_of_a_file_is_refused(files):
     (files.folder / "version1.safetensors").mkdir()
     with pytest.raises(UserError, match=r"cannot be read|damaged"):
         recompute_matrix(files.folder)
+
+
+@pytest.mark.parametrize(
+    "own", [torch.ones(30, 1), torch.ones(30).long(), torch.ones(29, 1).long(), torch.full((30, 2), 20)]
+)
+def test_items_that_no_query_can_be_are_refused(files, own):
+    labels = files.load_labels()
+    tensors = {"query": labels.query, "gallery": labels.gallery}
+    save_file({**tensors, "own": own}, files.folder / "labels.safetensors")
+    with pytest.raises(UserError, match="not gallery items of each query"):
+        files.load_labels()
+    save_file({**tensors, "own": torch.full((30, 2), 19)}, files.folder / "labels.safetensors")
+    assert files.load_labels().own.shape == (30, 2)

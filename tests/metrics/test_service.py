@@ -110,6 +110,37 @@ def test_every_session_equals_a_plain_loop(same_images):
         assert record["images_not_reprocessed"] == sum(len(part) for part in parts[:version])
 
 
+@pytest.mark.parametrize("copies", [1, 2])
+def test_queries_in_the_gallery_do_not_find_themselves(copies):
+    query_labels, labels, versions = drawn(3, 20, 40)
+    own = torch.full((20, copies), -1)
+    for i in range(0, 20, 2):
+        own[i, : copies if i % 4 else 1] = torch.tensor([i + 21, i])[: copies if i % 4 else 1]
+    for query, gallery in versions:
+        for i, items in enumerate(own.tolist()):
+            for item in items:
+                if item >= 0:
+                    gallery[item] = query[i]
+    service = ServiceView(3, seed=7)
+    service.open(query_labels, labels, own=own)
+    parts = arrivals(labels, 3, torch.Generator().manual_seed(7))
+    stored, enrolled, spared = [], [], 0
+    for version, (query, gallery) in enumerate(versions):
+        record = service.enrol(query, gallery, 0.0)
+        stored.append(gallery[parts[version]])
+        enrolled += parts[version].tolist()
+        for key, features in (("accuracy", torch.cat(stored)), ("full_backfill", gallery[enrolled])):
+            right = 0.0
+            for i in range(20):
+                others = [place for place, item in enumerate(enrolled) if item not in own[i].tolist()]
+                spared += len(enrolled) - len(others)
+                right += plain_nearest_share(
+                    query[i : i + 1], query_labels[i : i + 1], features[others], labels[enrolled][others]
+                )
+            assert record[key] == pytest.approx(right / 20)
+    assert spared
+
+
 def test_by_class_means():
     query_labels, labels, versions = drawn(2, 30, 30)
     service = ServiceView(2, criterion="nearest_class_mean")

@@ -64,6 +64,15 @@ strategy: independent
 strategies:
   independent: {{backbone: resnet8x2, epochs: 1, batch_size: 4}}
 """
+OVERLAPPING = """\
+stream: {{kind: upgrade, dataset: "folder:{root}/overlapping", classes: [3, 5, 6], images_per_class: 4}}
+strategy: independent
+strategies:
+  independent: {{backbone: resnet8x2, epochs: 1, batch_size: 4}}
+evaluation:
+  compatibility: {{images: stream, query: test, gallery: train, criterion: cmc@1, also: [nearest_class_mean, map]}}
+  service: {{queries: 10, steps: 2}}
+"""
 HELD_OUT = FSCIL + "validation: {{share: 0.5}}\n"
 TEXTS = """\
 stream: {{kind: text_upgrade, dataset: "captions:{root}/pictures.csv", load: [small, large, small], pairs: 6}}
@@ -88,6 +97,7 @@ SCENARIOS = {
     "upgrade": UPGRADE,
     "texts": TEXTS,
     "grown": GROWN,
+    "overlapping": OVERLAPPING,
     "held_out": HELD_OUT,
 }
 
@@ -101,6 +111,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             path = root / "data" / split / f"thing_{label}" / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
+    shutil.copytree(root / "data", root / "overlapping")
+    for number, path in enumerate(sorted((root / "overlapping" / "test").rglob("*.png"))):
+        if number % 2:  # half of the test images stand among the training images of their class
+            shutil.copy(path, root / "overlapping" / "train" / path.parent.name / f"copy{path.name}")
     rows = [("image", "caption", "split")]
     captions = tiny_captions()
     for split, told in (("train", captions.train), ("test", captions.test)):

@@ -7,7 +7,7 @@ from clsim.store import Results
 from clsim.verify import verify
 from clsim.verify.show import show
 
-KINDS = ("fscil", "replaced", "upgrade", "texts", "grown", "held_out")
+KINDS = ("fscil", "replaced", "upgrade", "texts", "grown", "held_out", "overlapping")
 OF_ALL = {
     "hashes of files",
     "what ran, results.json and manifest",
@@ -47,6 +47,8 @@ OF_KIND = {
     | {"weights file trained"},
     "upgrade": OF_CLASSES | {"matrix of cmc@5 from features"},
     "grown": set(),
+    "overlapping": OF_CLASSES
+    | {"matrix of nearest_class_mean from features", "service from features", "items of the service"},
     "held_out": {"weights file of the strategy"},
     "texts": COMPARED
     | {f"matrix of recall@{k}/{side} from features" for k in (1, 5) for side in ("image_to_text", "text_to_image")}
