@@ -28,11 +28,14 @@ def tiny_dataset(classes: int = 10, size: int = 8) -> DataSet:
     return DataSet("tiny", tiny_images(20, classes, size, seed=0), tiny_images(10, classes, size, seed=1))
 
 
-class Untouchable:
-    """Test images that nobody may look at."""
+class Untouchable(Images):
+    """Test images that nobody may look at; only how many there are may be asked."""
 
     def __init__(self, class_names: tuple[str, ...]) -> None:
-        self.class_names = class_names
+        object.__setattr__(self, "class_names", class_names)
+
+    def __len__(self) -> int:
+        return 0
 
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"test images were asked for {name}")

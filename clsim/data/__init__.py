@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clsim.data.facts import CAPTIONED, FACTS
+from clsim.errors import ArgumentError
+from clsim.words import describe
 
 if TYPE_CHECKING:
     from clsim.data.captioned import CaptionDataSet, CaptionedImages
@@ -26,6 +29,8 @@ __all__ = [
 ]
 
 
+SMALLEST, LARGEST = 8, 1024
+"""Sides of images in pixels that a scenario may ask for."""
 NAMES = tuple(FACTS)
 """Data sets that :func:`load` knows by name, beside ``folder:PATH``."""
 CAPTION_NAMES = tuple(CAPTIONED)
@@ -66,8 +71,10 @@ def load(name: str, *, image_size: int | None = None, root: Path | str | None = 
     """
     from clsim.data import catalog
 
-    place = Path(root) if root else data_root()
-    return catalog.load(name, image_size=image_size, root=place, download=download)
+    _check(name, image_size, root)
+    if not isinstance(download, bool):
+        raise ArgumentError(f"download must be true or false, got {describe(download)}", where="load")
+    return catalog.load(name, image_size=_whole(image_size), root=_place(root), download=download)
 
 
 def load_captions(name: str, *, image_size: int | None = None, root: Path | str | None = None) -> CaptionDataSet:
@@ -84,4 +91,36 @@ def load_captions(name: str, *, image_size: int | None = None, root: Path | str 
     """
     from clsim.data import caption_sets
 
-    return caption_sets.load(name, image_size=image_size, root=Path(root) if root else data_root())
+    _check(name, image_size, root)
+    return caption_sets.load(name, image_size=_whole(image_size), root=_place(root))
+
+
+def _check(name: object, image_size: object, root: object) -> None:
+    """Hold the arguments to the rules of a scenario's keys."""
+    if not isinstance(name, str) or not name.strip():
+        raise ArgumentError(
+            f"name: expected a text, got {describe(name)}", where="load", fix="a data set, or folder:PATH"
+        )
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise ArgumentError(f"root: expected a path, got {describe(root)}", where="load")
+    size = _whole(image_size)
+    if size is not None and not SMALLEST <= size <= LARGEST:
+        what = f"image_size: expected {SMALLEST} to {LARGEST} pixels, got {size}"
+        raise ArgumentError(what, where="load")
+
+
+def _whole(number: object) -> int | None:
+    """A whole number of Python, numpy or torch as Python's own."""
+    if number is None:
+        return None
+    dtype = str(getattr(number, "dtype", "int"))
+    if not isinstance(number, (bool, str, float)) and "int" in dtype and hasattr(number, "__index__"):
+        try:
+            return index(number)
+        except TypeError:  # an array of several
+            pass
+    raise ArgumentError(f"image_size: expected a whole number, got {describe(number)}", where="load")
+
+
+def _place(root: Path | str | None) -> Path:
+    return Path(root).expanduser() if root else data_root()

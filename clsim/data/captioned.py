@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clsim.data.cache import Array
+from clsim.data.given import check_parts, checked_names, checked_pixels, checked_positions, checked_text
+from clsim.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class CaptionedImages:
         traits: int32 ``[N, fields of Traits]``, what the files were like; see :mod:`clsim.data.convert`.
 
     Raises:
-        ValueError: the shapes or types do not fit together, or an image has no caption.
+        ArgumentError: the shapes or types do not fit together, or an image has no caption.
     """
 
     pixels: Tensor
@@ -35,13 +38,26 @@ class CaptionedImages:
     traits: Array | None = None
 
     def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
-            raise ValueError(f"pixels must be uint8 [N, 3, H, W], not {pixels.dtype} {list(pixels.shape)}")
-        if len(self.captions) != len(pixels):
-            raise ValueError(f"captions of {len(self.captions)} images for {len(pixels)} images")
-        if not all(self.captions):
-            raise ValueError(f"image {next(i for i, texts in enumerate(self.captions) if not texts)} has no caption")
+        pixels = checked_pixels(self.pixels, "CaptionedImages")
+        if isinstance(self.captions, str) or len(self.captions) != len(pixels):
+            what = f"captions of {len(self.captions)} images for {len(pixels)} images"
+            raise ArgumentError(what, where="CaptionedImages")
+        place = "CaptionedImages.captions"
+        told = tuple(checked_names(texts, f"{place}.{i}") for i, texts in enumerate(self.captions))
+        for number, texts in enumerate(told):
+            if not texts or not all(text.strip() for text in texts):
+                raise ArgumentError(f"image {number} has {'an empty' if texts else 'no'} caption", where=place)
+        put = partial(object.__setattr__, self)
+        put("name", checked_text(self.name, "CaptionedImages.name"))
+        put("pixels", pixels)
+        put("captions", told)
+
+    def _with(self, **changes: Any) -> CaptionedImages:
+        """These images with other fields that need no check."""
+        made = object.__new__(type(self))
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        made.__dict__.update(kept | changes)
+        return made
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -66,10 +82,11 @@ class CaptionedImages:
 
     def subset(self, indices: Tensor | Sequence[int]) -> CaptionedImages:
         """The images at these positions, in this order, with all their captions."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = checked_positions(indices, len(self))
         captions = tuple(self.captions[i] for i in chosen.tolist())
-        traits = None if self.traits is None else self.traits[chosen.cpu().numpy()]
-        return replace(self, pixels=self.pixels[chosen.to(self.pixels.device)], captions=captions, traits=traits)
+        traits = None if self.traits is None else self.traits[chosen.numpy()]
+        pixels = self.pixels[chosen.to(self.pixels.device)]
+        return self._with(pixels=pixels, captions=captions, traits=traits)
 
     @property
     def file_side(self) -> int | None:
@@ -79,7 +96,7 @@ class CaptionedImages:
     def to(self, device: torch.device | str) -> CaptionedImages:
         """The same images on another device (this object itself if they are there already)."""
         pixels = self.pixels.to(device)
-        return self if pixels is self.pixels else replace(self, pixels=pixels)
+        return self if pixels is self.pixels else self._with(pixels=pixels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +106,7 @@ class CaptionDataSet:
     name: str
     train: CaptionedImages
     test: CaptionedImages
+
+    def __post_init__(self) -> None:
+        checked_text(self.name, "CaptionDataSet.name")
+        check_parts(self.train, self.test, CaptionedImages, self.name)

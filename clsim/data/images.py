@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clsim.data.cache import Array
+from clsim.data.given import (
+    check_parts,
+    checked_labels,
+    checked_names,
+    checked_pixels,
+    checked_positions,
+    checked_text,
+)
+from clsim.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +36,10 @@ class Images:
         paths: where each image came from, if it was a file of its own.
         traits: int32 ``[N, fields of Traits]``, what those files were like; see :mod:`clsim.data.convert`.
 
+    Numbers and arrays of numpy are welcome.
+
     Raises:
-        ValueError: the shapes or types do not fit together.
+        ArgumentError: shapes or types do not fit together, or a label is no position in ``class_names``.
     """
 
     pixels: Tensor
@@ -38,13 +50,24 @@ class Images:
     traits: Array | None = None
 
     def __post_init__(self) -> None:
-        pixels, labels = self.pixels, self.labels
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
-            raise ValueError(f"pixels must be uint8 [N, 3, H, W], not {pixels.dtype} {list(pixels.shape)}")
-        if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
-            raise ValueError(f"labels must be int64 [{len(pixels)}], not {labels.dtype} {list(labels.shape)}")
-        if self.paths is not None and len(self.paths) != len(pixels):
-            raise ValueError(f"{len(self.paths)} paths for {len(pixels)} images")
+        pixels = checked_pixels(self.pixels, "Images")
+        names = checked_names(self.class_names, "Images.class_names")
+        put = partial(object.__setattr__, self)
+        put("name", checked_text(self.name, "Images.name"))
+        put("pixels", pixels)
+        put("class_names", names)
+        put("labels", checked_labels(self.labels, len(pixels), len(names), pixels.device, "Images"))
+        if self.paths is not None:
+            put("paths", checked_names(self.paths, "Images.paths"))
+            if len(self.paths) != len(pixels):
+                raise ArgumentError(f"{len(self.paths)} paths for {len(pixels)} images", where="Images")
+
+    def _with(self, **changes: Any) -> Images:
+        """These images with other fields that need no check; one on a GPU would wait for it."""
+        made = object.__new__(type(self))
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        made.__dict__.update(kept | changes)
+        return made
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -59,11 +82,11 @@ class Images:
 
     def subset(self, indices: Tensor | Sequence[int]) -> Images:
         """The images at these positions, in this order, with the same class ids."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = checked_positions(indices, len(self))
         at = chosen.to(self.pixels.device)
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen.tolist())
-        traits = None if self.traits is None else self.traits[chosen.cpu().numpy()]
-        return replace(self, pixels=self.pixels[at], labels=self.labels[at], paths=paths, traits=traits)
+        traits = None if self.traits is None else self.traits[chosen.numpy()]
+        return self._with(pixels=self.pixels[at], labels=self.labels[at], paths=paths, traits=traits)
 
     @property
     def file_side(self) -> int | None:
@@ -80,20 +103,26 @@ class Images:
         pixels, labels = self.pixels.to(device), self.labels.to(device)
         if pixels is self.pixels and labels is self.labels:
             return self
-        return replace(self, pixels=pixels, labels=labels)
+        return self._with(pixels=pixels, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Training and test images over one list of classes."""
+    """Training and test images over one list of classes.
+
+    Raises:
+        ArgumentError: the parts are no images, of two sizes, or of other classes.
+    """
 
     name: str
     train: Images
     test: Images
 
     def __post_init__(self) -> None:
+        checked_text(self.name, "DataSet.name")
+        check_parts(self.train, self.test, Images, self.name)
         if self.train.class_names != self.test.class_names:
-            raise ValueError(f"{self.name}: training and test images must name the same classes")
+            raise ArgumentError("training and test images must name the same classes", where=self.name)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def test_several_rows_of_an_image_are_its_captions(table):
     assert data.train.captions == (("one", "two"), ("c",)) and data.test.captions == (("b",),)
     assert data.train.pixels[:, 0, 0, 0].tolist() == [0, 2]
     assert data.train.pixels.shape == (2, 3, 8, 8)
-    assert loaded(path, image_size=4).train.pixels.shape == (2, 3, 4, 4)
+    assert loaded(path, image_size=16).train.pixels.shape == (2, 3, 16, 16)
     assert data.name == data.train.name == f"captions:{path}"
 
 

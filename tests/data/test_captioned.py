@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from clsim.data.captioned import CaptionedImages
+from clsim.errors import ArgumentError
 
 CAPTIONS = (("a cat", "a grey cat"), ("a dog",), ("a fish", "two fish", "water"))
 
@@ -80,3 +81,21 @@ def test_the_classes_are_had_from_the_package_when_asked_for():
         "from clsim.data import CaptionDataSet, CaptionedImages; assert 'torch' in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("captions", "told"),
+    [
+        (["a cat", "a dog"], "a list of texts"),
+        ([[1], ["a dog"]], "expected a text"),
+        ([[" "], ["a"]], "an empty caption"),
+    ],
+)
+def test_captions_are_texts_in_lists(captions, told):
+    with pytest.raises(ArgumentError, match=told):
+        CaptionedImages(torch.zeros(2, 3, 2, 2, dtype=torch.uint8), captions, "pets")
+
+
+def test_lists_and_arrays_are_welcome():
+    found = CaptionedImages(np.zeros((1, 3, 2, 2), np.uint8), [["a cat"]], "pets")
+    assert found.captions == (("a cat",),) and found.pixels.dtype == torch.uint8

@@ -136,6 +136,6 @@ def test_a_broken_image_is_named_and_nothing_is_kept(tmp_path, pets):
 
 
 def test_by_name(tmp_path, pets):
-    data = load(f"folder:{pets}", image_size=4, root=tmp_path)
-    assert data.train.pixels.shape == (6, 3, 4, 4)
+    data = load(f"folder:{pets}", image_size=16, root=tmp_path)
+    assert data.train.pixels.shape == (6, 3, 16, 16)
     assert list((tmp_path / ".cache").glob("*.npy"))
