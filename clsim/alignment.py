@@ -40,33 +40,41 @@ def orthogonal_procrustes(new: Tensor, old: Tensor) -> Tensor:
     return rotation.float()
 
 
-def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
-    r"""Directions on the great circle between two.
+def slerp(old: Tensor, turned: Tensor, share: float) -> Tensor:
+    r"""Return queries on the great circle between old features and rotated new ones, as an old index sees them.
 
-    .. math:: \frac{\sin((1 - \alpha) \theta)}{\sin \theta} \hat a + \frac{\sin(\alpha \theta)}{\sin \theta} \hat b,
-        \quad \cos \theta = \langle \hat a, \hat b \rangle
+    .. math:: q = \frac{\sin((1 - \alpha) \theta)}{\sin \theta} \hat u + \frac{\sin(\alpha \theta)}{\sin \theta} t,
+        \quad \cos \theta = \langle \hat u, t \rangle
+
+    The circle lies in the space of the longer features, between :math:`(\hat u, 0)` and :math:`\hat v R` for a square
+    rotation :math:`R`. Of the latter :math:`t` is the first part, at most of length 1. An index of old features is
+    filled up with zeros, so only the first part of a query counts, and the rest of :math:`R` need not be known.
 
     Args:
-        first: ``(N, D)``, scaled to length 1 here.
-        second: ``(N, D)``, likewise.
-        share: :math:`\alpha` in [0, 1]; 0 gives the first, 1 the second.
+        old: :math:`u`, ``(N, d)``, scaled to length 1 here.
+        turned: :math:`t`, ``(N, d)``: unit features of the new model times a rotation ``(D, d)``, not scaled again.
+        share: Share :math:`\alpha` of the way, in [0, 1]; 0 gives the old feature, 1 the new one.
 
     Returns:
-        ``(N, D)`` of length 1; where the two (nearly) agree or oppose each other, the scaled straight line between.
+        ``(N, d)`` of length 1, which does not change what an index finds. Where the two (nearly) agree or oppose each
+        other, the scaled straight line between.
 
     Raises:
-        ValueError: a share outside [0, 1].
+        ValueError: The share is outside [0, 1].
+
+    Source: ``main.py`` and ``slerp_bc/method.py`` of miccunifi/SLERP_backward_compatibility, which pad with zeros.
 
     Example:
-        >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), 0.5)
+        >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
         tensor([[0.7071, 0.7071]])
+        >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.5]]), 0.5)
+        tensor([[0.8944, 0.4472]])
 
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the share of the second direction is in [0, 1], not {share}")
-    a, b = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    a, b = F.normalize(old, dim=1), turned
     angle = (a * b).sum(1, keepdim=True).clamp(-1, 1).acos()
     sine = angle.sin()
     curved = ((1 - share) * angle).sin() / sine * a + (share * angle).sin() / sine * b
-    straight = F.normalize((1 - share) * a + share * b, dim=1)
-    return torch.where(sine > 1e-4, curved, straight)
+    return F.normalize(torch.where(sine > 1e-4, curved, (1 - share) * a + share * b), dim=1)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -53,8 +54,8 @@ def test_features_of_other_items_are_refused():
 
 
 def test_slerp_goes_round_at_even_speed():
-    first, second = drawn(30, 7).float(), drawn(30, 7, seed=5).float()
-    whole = (normalize(first, dim=1) * normalize(second, dim=1)).sum(1).acos()
+    first, second = drawn(30, 7).float(), normalize(drawn(30, 7, seed=5).float(), dim=1)
+    whole = (normalize(first, dim=1) * second).sum(1).acos()
     for share in (0.0, 0.25, 0.9, 1.0):
         between = slerp(first, second, share)
         torch.testing.assert_close(between.norm(dim=1), torch.ones(30))
@@ -64,6 +65,58 @@ def test_slerp_goes_round_at_even_speed():
 
 def test_slerp_of_one_direction_is_it():
     one = drawn(4, 3).float()
-    torch.testing.assert_close(slerp(one, 3 * one, 0.3), normalize(one, dim=1))
+    torch.testing.assert_close(slerp(3 * one, normalize(one, dim=1), 0.3), normalize(one, dim=1))
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         slerp(one, one, 1.5)
+
+
+def upgraded(width, old_width, items=60, noise=0.6):
+    """Unit features of images and texts by two models, which share what the old one sees up to a turn and noise."""
+    rng = np.random.default_rng(width)
+    meaning = rng.normal(size=(items, max(width, old_width)))
+    turn = np.linalg.qr(rng.normal(size=(width, width)))[0]
+
+    def seen(columns, spread):
+        noisy = meaning[:, :columns] + spread * rng.normal(size=(items, columns))
+        return noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+
+    old = {kind: seen(old_width, noise) for kind in ("image", "text")}
+    new = {kind: seen(width, 0.8 * noise) @ turn for kind in ("image", "text")}
+    return old, new
+
+
+def published_ranks(old, new, rotation, gallery, share):
+    """The authors' protocol with loops, in the width of the longer features: whose items come first."""
+    ranks = []
+    for before, now in zip(old, new, strict=True):
+        u, v = np.zeros(len(rotation)), now @ rotation
+        u[: len(before)] = before
+        theta = np.arccos(np.clip(u @ v, -1, 1))
+        query = (np.sin((1 - share) * theta) * u + np.sin(share * theta) * v) / np.sin(theta)
+        scores = []
+        for item in gallery:
+            padded = np.zeros(len(rotation))
+            padded[: len(item)] = item
+            scores.append(query @ padded)
+        ranks.append(np.argsort(-np.array(scores)))
+    return np.array(ranks)
+
+
+@pytest.mark.parametrize(("width", "old_width"), [(48, 32), (32, 32)])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 1.0])
+def test_slerp_finds_what_the_published_protocol_finds_in_the_new_width(width, old_width, share):
+    old, new = upgraded(width, old_width)
+    wide = np.zeros((60, width))
+    wide[:, :old_width] = old["text"]
+    left, _, right = np.linalg.svd(new["text"].T @ wide)
+    whole = left @ right  # square: what its last columns are the zeros do not tell, and they do not matter
+    thin = orthogonal_procrustes(*(torch.from_numpy(features["text"]) for features in (new, old)))
+    turned = torch.from_numpy(new["image"]) @ thin.double()
+    queries = slerp(torch.from_numpy(old["image"]), turned, share)
+    ours = (queries @ torch.from_numpy(old["text"]).T).argsort(dim=1, descending=True).numpy()
+    theirs = published_ranks(old["image"], new["image"], whole, old["text"], share)
+    assert (ours == theirs).all()
+    # Scaled to length 1 in the old width first, it finds something else, unless the widths agree.
+    scaled = slerp(torch.from_numpy(old["image"]), normalize(turned, dim=1), share)
+    other = (scaled @ torch.from_numpy(old["text"]).T).argsort(dim=1, descending=True).numpy()
+    assert (other == theirs).all() == (width == old_width or share == 1)

@@ -31,8 +31,10 @@ class ImageTextModel(nn.Module):
         projection: unit features ``(B, E)`` to another space ``(B, D)``; none: the model's own space.
         prompts: prompt tokens in each tower.
         rank: of the low-rank changes; 0 for none.
-        beside: another model in the same space, and the share in (0, 1] of the way from its features to the own ones
-            at which features are taken (SLERP); none: the own ones.
+        beside: Older model whose features the own ones are moved away from, along the great circle in the space of the
+            longer ones (:func:`~clsim.alignment.slerp`); none: the own features alone. The projection must then
+            be a rotation without a network behind it.
+        shares: Shares in [0, 1] of the way from the older model's features to the own ones, for images and for texts.
 
     Attributes:
         weights_sha256: of the CLIP's weights as they were loaded.
@@ -49,7 +51,8 @@ class ImageTextModel(nn.Module):
         *,
         prompts: int = 0,
         rank: int = 0,
-        beside: tuple[ImageTextModel, float] | None = None,
+        beside: ImageTextModel | None = None,
+        shares: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__()
         # Low-rank changes stand in the modules of the model itself, which is not ours alone.
@@ -68,8 +71,8 @@ class ImageTextModel(nn.Module):
             self.text_prompts = _prompts(prompts, text.token_embedding.weight[start] + text.positional_embedding[0])
         if rank:
             add_low_rank(self.clip, rank)
-        self.beside = None if beside is None else beside[0]
-        self.share = 1.0 if beside is None else beside[1]
+        self.beside = beside
+        self.shares = shares
 
     def train(self, mode: bool = True) -> ImageTextModel:
         """Sets the mode of the projection; the frozen CLIP stays in evaluation mode."""
@@ -120,12 +123,19 @@ class ImageTextModel(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit features ``(B, D)`` behind the projection, as an index stores them."""
-        own = F.normalize(self.projection(self.encode_image(images)), dim=-1)
-        return own if self.beside is None else slerp(self.beside.embed(images).float(), own.float(), self.share)
+        own: Tensor = self.projection(self.encode_image(images))
+        if self.beside is None:
+            return F.normalize(own, dim=-1)
+        return slerp(self.beside.embed(images).float(), own.float(), self.shares[0])
 
     def embed_text(self, tokens: Tensor) -> Tensor:
         """Unit features ``(n, D)`` behind the projection; for a model without another one beside it."""
         return F.normalize(self.projection(self.encode_text(tokens)), dim=-1)
+
+    def _turned_text(self, tokens: Tensor) -> Tensor:
+        """Features behind the projection, ``(n, D)``, not scaled to length 1."""
+        turned: Tensor = self.projection(self.encode_text(tokens))
+        return turned
 
     @torch.no_grad()
     def features_of(self, texts: Sequence[str], *, projected: bool = True, size: int = 256) -> Tensor:
@@ -137,7 +147,8 @@ class ImageTextModel(nn.Module):
             size: texts a batch.
 
         """
-        encode, device = self.embed_text if projected else self.encode_text, self.preprocess.mean.device
+        device, mixed = self.preprocess.mean.device, projected and self.beside is not None
+        encode = self._turned_text if mixed else self.embed_text if projected else self.encode_text
         once = sorted(dict.fromkeys(texts), key=len)  # a batch is as long as its longest text
         with parametrize.cached():
             found = [
@@ -146,9 +157,9 @@ class ImageTextModel(nn.Module):
             ]
         place = {text: row for row, text in enumerate(once)}
         own = torch.cat(found)[torch.tensor([place[text] for text in texts], device=device)]
-        if self.beside is None or not projected:
+        if self.beside is None or not mixed:
             return own
-        return slerp(self.beside.features_of(texts, size=size), own, self.share)
+        return slerp(self.beside.features_of(texts, size=size), own, self.shares[1])
 
     def forward(self, images: Tensor) -> Tensor:
         """See :meth:`embed`."""

@@ -111,20 +111,22 @@ def test_tokens_are_cut_behind_the_longest_text():
 
 
 @torch.no_grad()
-def test_beside_another_model_features_are_on_the_great_circle_between_both():
+def test_beside_an_older_model_features_are_on_the_great_circle_between_both():
     old = ImageTextModel(tiny_clip())
     alone = projected(ImageTextModel(tiny_clip(seed=1, embed_dim=20)), 12)
-    for share in (1.0, 0.3, 1e-6):
-        both = ImageTextModel(tiny_clip(seed=1, embed_dim=20), alone.projection, beside=(old, share))
-        expected = slerp(old(IMAGES), alone(IMAGES), share)
-        torch.testing.assert_close(both(IMAGES), expected, atol=1e-6, rtol=0)
-        expected = slerp(old.features_of(TEXTS), alone.features_of(TEXTS), share)
+    rotation = torch.linalg.qr(torch.randn(20, 12, generator=torch.Generator().manual_seed(4)))[0]
+    alone.projection.start_at(rotation)
+    for shares in ((1.0, 1.0), (0.3, 0.8), (0.0, 0.0)):
+        both = ImageTextModel(tiny_clip(seed=1, embed_dim=20), alone.projection, beside=old, shares=shares)
+        turned = both.encode_image(IMAGES) @ rotation
+        assert (turned.norm(dim=1) < 0.99).all()
+        torch.testing.assert_close(both(IMAGES), slerp(old(IMAGES), turned, shares[0]), atol=1e-6, rtol=0)
+        own = alone.features_of(TEXTS, projected=False)
+        expected = slerp(old.features_of(TEXTS), own @ rotation, shares[1])
         torch.testing.assert_close(both.features_of(TEXTS), expected, atol=1e-6, rtol=0)
-        torch.testing.assert_close(
-            both.features_of(TEXTS, projected=False), alone.features_of(TEXTS, projected=False), atol=1e-6, rtol=0
-        )
-        if share != 0.3:
-            near = alone if share == 1 else old
+        torch.testing.assert_close(both.features_of(TEXTS, projected=False), own, atol=1e-6, rtol=0)
+        if shares[0] != 0.3:
+            near = alone if shares[0] == 1 else old
             torch.testing.assert_close(both(IMAGES), near(IMAGES), atol=1e-4, rtol=0)
             torch.testing.assert_close(both.features_of(TEXTS), near.features_of(TEXTS), atol=1e-4, rtol=0)
 

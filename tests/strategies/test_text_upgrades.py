@@ -9,8 +9,9 @@ from avalanche.training.plugins import SupervisedPlugin
 from tiny import tiny_captions, tiny_clip
 from torch.nn import functional as F
 
-from clsim.alignment import orthogonal_procrustes, slerp
+from clsim.alignment import orthogonal_procrustes
 from clsim.config.signatures import read_signature
+from clsim.errors import UserError
 from clsim.metrics.pair_tests import PairTests
 from clsim.models.arrival import ClipArrival
 from clsim.plugins import CaptionContrast
@@ -151,17 +152,52 @@ def test_a_chain_of_three_ends_in_the_first_ones_space(name):
 @torch.no_grad()
 def test_procrustes_is_the_closed_form_on_captions():
     stream = make_stream()
-    first, second = train(build(stream, "clip_procrustes"), stream)
+    _, second = train(build(stream, "clip_procrustes"), stream)
     old, new = (arrival.clip.model.encode_text for arrival in stream.models)
     tokens = stream.models[0].clip.tokenizer(list(stream.texts))
     turn = orthogonal_procrustes(F.normalize(new(tokens), dim=1), F.normalize(old(tokens), dim=1))
     expected = F.normalize(stream.models[1].clip.model.encode_image(2 * IMAGES - 1) @ turn, dim=1)
     torch.testing.assert_close(second(IMAGES), expected, atol=1e-5, rtol=0)
-    for share in (0.4, 1.0):
-        other = make_stream()
-        beside = train(build(other, "clip_procrustes", share=share), other)[1]
-        wanted = slerp(first(IMAGES), second(IMAGES), share)
-        torch.testing.assert_close(beside(IMAGES), wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("given", "expected"), [((0.4, None), (0.4, 0.4)), ((0.7, 0.5), (0.7, 0.5)), ((1.0, 0.0), (1, 0))]
+)
+def test_slerp_is_in_the_new_width_with_a_share_for_each_direction(given, expected):
+    stream = make_stream()
+    share, text_share = given
+    first, second = train(build(stream, "clip_procrustes", share=share, text_share=text_share), stream)
+    old, new = (arrival.clip.model for arrival in stream.models)
+    tokens = stream.models[0].clip.tokenizer(list(stream.texts))
+    turn = orthogonal_procrustes(
+        F.normalize(new.encode_text(tokens), dim=1), F.normalize(old.encode_text(tokens), dim=1)
+    )
+    # The square rotation that begins with these columns, written out; any other end gives the same.
+    whole = torch.cat([turn, torch.linalg.svd(turn)[0][:, turn.shape[1] :]], dim=1)
+    torch.testing.assert_close(whole @ whole.T, torch.eye(20), atol=1e-5, rtol=0)
+    pairs = {
+        "image": (first(IMAGES), F.normalize(new.encode_image(2 * IMAGES - 1), dim=1), second(IMAGES)),
+        "text": (
+            first.features_of(stream.texts),
+            F.normalize(new.encode_text(tokens), dim=1),
+            second.features_of(stream.texts),
+        ),
+    }
+    for (before, now, found), part in zip(pairs.values(), expected, strict=True):
+        for row in range(len(before)):
+            u, v = F.pad(before[row], (0, 8)), now[row] @ whole
+            angle = torch.arccos(u @ v)
+            query = (torch.sin((1 - part) * angle) * u + torch.sin(part * angle) * v) / torch.sin(angle)
+            torch.testing.assert_close(found[row], F.normalize(query[:12], dim=0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "shares", [{"share": 1.5}, {"share": -0.1}, {"share": 0.5, "text_share": 2.0}, {"text_share": 0.5}]
+)
+def test_shares_that_make_no_sense_are_refused(shares):
+    with pytest.raises(UserError, match="share"):
+        build(make_stream(), "clip_procrustes", **shares)
 
 
 @torch.no_grad()
