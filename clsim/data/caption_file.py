@@ -44,6 +44,8 @@ def load(path: Path, image_size: int | None, cache: Sequence[Path], name: str | 
     """
     name = name or f"captions:{path}"
     rows = list(read_rows(path))
+    if not rows:
+        raise UserError("this file has no row", where=str(path), fix="write an image and a caption in each")
     source = Listed(path.parent, {row.image for row in rows})
     for row in rows:
         if row.image not in source.stamps:

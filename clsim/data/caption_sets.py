@@ -39,6 +39,8 @@ def load(name: str, *, image_size: int | None, root: Path) -> CaptionDataSet:
 
 def _load(name: str, image_size: int | None, root: Path) -> CaptionDataSet:
     if name.startswith(CAPTIONS):
+        if not name.removeprefix(CAPTIONS).strip():
+            raise UserError(f"{CAPTIONS} names no path", fix=f"write {CAPTIONS}PATH")
         path = Path(name.removeprefix(CAPTIONS)).expanduser()
         return caption_file.load(path, image_size, cache_folders(root), name)
     if name not in LOADERS:

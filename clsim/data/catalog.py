@@ -90,6 +90,8 @@ def load(name: str, *, image_size: int | None, root: Path, download: bool) -> Da
 
 def _load(name: str, image_size: int | None, root: Path, download: bool) -> DataSet:
     if name.startswith("folder:"):
+        if not name.removeprefix("folder:").strip():
+            raise UserError("folder: names no path", fix="write folder:PATH")
         path = Path(name.removeprefix("folder:")).expanduser()
         return folder.load(path, image_size, cache_folders(root), name)
     entry = _find(name)

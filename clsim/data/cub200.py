@@ -37,6 +37,10 @@ def load(root: Path, image_size: int | None) -> DataSet:
     """
     folder, cache = root / FOLDER, cache_folders(root)
     paths, labels, is_training, classes = (_table(folder / table) for table in TABLES)
+    for number in paths:
+        if is_training.get(number) not in ("0", "1"):
+            what = f"image {number} is in no part: expected 0 or 1, got {is_training.get(number, 'nothing')}"
+            raise UserError(what, where=str(folder / TABLES[2]), fix="get the file again")
     source = open_source(folder)
     # "001.Black_footed_Albatross" is "Black footed Albatross".
     class_names = tuple(name.split(".", 1)[-1].replace("_", " ") for name in classes.values())

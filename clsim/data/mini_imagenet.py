@@ -41,7 +41,11 @@ def load(root: Path, image_size: int | None) -> DataSet:
     if place is None:
         raise DataMissing("mini_imagenet is not here", where=str(root / NAME))
     source, cache = open_source(place), cache_folders(root)
-    files = {PurePosixPath(file).name: file for file in source.stamps}
+    files: dict[str, str] = {}
+    for file in source.stamps:
+        if (other := files.setdefault(PurePosixPath(file).name, file)) != file:
+            what = f"{PurePosixPath(file).name} lies in two places: {other} and {file}"
+            raise UserError(what, where=str(place), fix="keep one copy of every image there")
     lists = {split: _list(place, split, root) for split in ("train", "test")}
     wnids = sorted({wnid for wnid, _ in lists["train"]})
     ids = {wnid: i for i, wnid in enumerate(wnids)}
@@ -68,7 +72,11 @@ def _list(place: Path, split: str, root: Path) -> list[tuple[str, str]]:
         if not table.is_file():
             raise
     with table.open(newline="") as lines:
-        return [(row[1], row[0]) for row in list(csv.reader(lines))[1:]]
+        rows = [row for row in csv.reader(lines) if row]
+    if bad := next((number for number, row in enumerate(rows, start=1) if len(row) != 2), None):
+        what = "every line must hold a file name and a class, separated by a comma"
+        raise UserError(what, where=f"{table}:{bad}", fix="get the file again")
+    return [(wnid, file) for file, wnid in rows[1:]]
 
 
 MINI_IMAGENET = Entry(

@@ -11,6 +11,9 @@ from pathlib import Path
 from clsim.data.decode import Encoded
 from clsim.data.notices import tell
 
+SHOWN = 10
+"""Folders named in one warning."""
+
 
 class Source(ABC):
     """The image files below one place.
@@ -21,6 +24,7 @@ class Source(ABC):
             changes when the file does.
         left_out: Numbers of files that are no images, by suffix.
         first_left_out: One of them.
+        empty: Folders in which no image lies.
         guessed: A name in an unknown code page, None if there is none.
     """
 
@@ -30,6 +34,7 @@ class Source(ABC):
         self.left_out: dict[str, int] = {}
         self.first_left_out: str | None = None
         self.guessed: str | None = None
+        self.empty: list[str] = []
 
     @abstractmethod
     def read(self, files: Sequence[str]) -> Iterator[Encoded]:
@@ -46,6 +51,9 @@ class Source(ABC):
             count = sum(self.left_out.values())
             example = f"; the first is {self.first_left_out}"
             tell(f"{self.path}: {count:,} files are left out, which are no images by their suffix: {kinds}{example}")
+        if self.empty:
+            more = f" and {len(self.empty) - SHOWN:,} more" if len(self.empty) > SHOWN else ""
+            tell(f"{self.path}: folders without an image are no classes: {', '.join(self.empty[:SHOWN])}{more}")
         if self.guessed:
             tell(
                 f"{self.path}: names are in an unknown code page, taken for that of DOS (437), such as {self.guessed!r}"

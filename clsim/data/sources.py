@@ -27,6 +27,7 @@ class Folder(Source):
         walk = _Walk(path)
         super().__init__(path, walk.stamps)
         self.left_out, self.first_left_out = dict(walk.left_out), walk.first_left_out
+        self.empty = walk.empty
 
     def read(self, files: Sequence[str]) -> Iterator[Encoded]:
         """Paths only: whoever decodes opens them."""
@@ -93,6 +94,7 @@ class _Walk:
         self.stamps: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
         self.first_left_out: str | None = None
+        self.empty: list[str] = []
         self._seen: dict[str, str] = {}
         self._links: set[str] = set()
         try:
@@ -103,6 +105,7 @@ class _Walk:
 
     def _walk(self, real: str, prefix: str, above: tuple[str, ...]) -> None:
         self._note(real, prefix)
+        images, empty = len(self.stamps), len(self.empty)
         with os.scandir(real) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         for entry in entries:
@@ -124,6 +127,8 @@ class _Walk:
             else:
                 self.left_out[suffix_of(entry.name)] += 1
                 self.first_left_out = self.first_left_out or name
+        if prefix and len(self.stamps) == images:
+            self.empty[empty:] = [prefix]  # the outermost stands for those within
 
     def _note(self, real: str, prefix: str) -> None:
         """Refuse a folder that was met under another name: its images would be of two classes, or of both parts."""

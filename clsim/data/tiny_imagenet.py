@@ -46,7 +46,9 @@ def load(name: str, root: Path, image_size: int | None) -> DataSet:
         columns = line.split("\t")
         if len(columns) < 2 or columns[1] not in ids:
             raise UserError("this line does not name an image and its class", where=f"{annotations}:{number}")
-        test[f"val/images/{columns[0]}"] = ids[columns[1]]
+        if test.setdefault(f"val/images/{columns[0]}", ids[columns[1]]) != ids[columns[1]]:
+            what = f"{columns[0]} has another class here than above"
+            raise UserError(what, where=f"{annotations}:{number}", fix="get the file again")
     class_names = wnid_names(wnids)
     labels = [ids[file.split("/")[1]] for file in train]
     return DataSet(

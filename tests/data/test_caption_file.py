@@ -97,7 +97,7 @@ def test_both_parts_need_an_image(table, part, other):
 
 def test_an_empty_file_no_file_and_no_text(table):
     for text in ("", "image\tcaption\n"):
-        with pytest.raises(UserError, match="there is no train image"):
+        with pytest.raises(UserError, match="this file has no row"):
             loaded(table(text))
     path = table("")
     path.write_bytes(b"a.png\t\xff\n")

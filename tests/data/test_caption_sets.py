@@ -45,3 +45,14 @@ def test_the_root_is_the_usual_one_unless_given(monkeypatch, tmp_path):
     with pytest.raises(DataMissing) as raised:
         load_captions("flickr8k")
     assert raised.value.where == str(tmp_path / "flickr8k")
+
+
+def test_a_table_without_a_path_is_refused(tmp_path):
+    with pytest.raises(UserError, match="names no path"):
+        load_captions("captions:", root=tmp_path)
+
+
+def test_a_table_without_a_row_is_refused(tmp_path):
+    (tmp_path / "a.tsv").write_text("image\tcaption\n")
+    with pytest.raises(UserError, match="has no row"):
+        load_captions(f"captions:{tmp_path / 'a.tsv'}", root=tmp_path)

@@ -136,3 +136,9 @@ def test_verify_the_real_data(data_root):
     cifar100, lists = catalog.verify(["cifar100", "fscil_splits"], data_root)
     assert (cifar100.fault, cifar100.checked) == (None, "official md5")
     assert (lists.fault, lists.checked) == (None, "pinned sha256")
+
+
+@pytest.mark.parametrize("name", ["folder:", "folder: "])
+def test_a_folder_without_a_path_is_not_the_one_where_one_stands(name, tmp_path):
+    with pytest.raises(UserError, match="names no path"):
+        load(name, root=tmp_path)

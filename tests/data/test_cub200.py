@@ -58,3 +58,11 @@ def test_a_broken_table_is_named(cub):
     table.write_text("1 1\n")
     with pytest.raises(UserError, match="has no class"):
         load("cub200", root=cub)
+
+
+@pytest.mark.parametrize(("line", "told"), [("4 2", "got 2"), ("5 1", "got nothing")])
+def test_an_image_in_neither_part_is_not_dropped(cub, line, told):
+    table = cub / "CUB_200_2011" / "train_test_split.txt"
+    table.write_text(table.read_text().replace("4 0", line))
+    with pytest.raises(UserError, match=f"image 4 is in no part: expected 0 or 1, {told}"):
+        load("cub200", root=cub)

@@ -97,3 +97,20 @@ def test_a_clip_gets_the_pixels_of_the_files_and_not_those_of_84(tmp_path, lists
     found = load("mini_imagenet", image_size=size, root=tmp_path).train.pixels[0]
     assert size == 224
     assert np.array_equal(found.numpy(), np.asarray(published(noise)).transpose(2, 0, 1))
+
+
+def test_an_image_at_two_places_is_refused(tmp_path, lists, save):
+    save_all(save, lambda wnid, i: tmp_path / "mini_imagenet" / "images" / image(wnid, i))
+    save(tmp_path / "mini_imagenet" / "small" / image(WNIDS[0], 3))
+    with pytest.raises(UserError, match=f"{image(WNIDS[0], 3)} lies in two places"):
+        load("mini_imagenet", root=tmp_path)
+
+
+def test_a_table_with_other_separators_is_named_by_line(tmp_path, save):
+    root = tmp_path / "miniimagenet"
+    save_all(save, lambda wnid, i: root / "images" / image(wnid, i))
+    (root / "split").mkdir()
+    (root / "split" / "train.csv").write_text("filename;label\n")
+    with pytest.raises(UserError, match="separated by a comma") as raised:
+        load("mini_imagenet", root=tmp_path)
+    assert raised.value.where.endswith("train.csv:1")

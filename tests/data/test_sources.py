@@ -121,3 +121,13 @@ def test_listed_names_may_be_in_another_form_of_unicode(tmp_path, save):
     source = Listed(tmp_path, [together])
     assert [file.content for file in source.read([together])] == [str(path)]
     assert source.fingerprint([together], []) == source.fingerprint([together], [])
+
+
+def test_folders_without_an_image_are_told(tmp_path, save):
+    save(tmp_path / "cat" / "1.png")
+    (tmp_path / "cow" / "deep").mkdir(parents=True)
+    (tmp_path / "cat" / "none").mkdir()
+    source = open_source(tmp_path)
+    assert source.empty == ["cat/none/", "cow/"]
+    with pytest.warns(DataWarning, match="without an image are no classes: cat/none/, cow/"):
+        source.tell_left_out()

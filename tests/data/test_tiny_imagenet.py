@@ -34,6 +34,14 @@ def test_an_annotation_of_an_unknown_class_is_located(tiny):
     assert raised.value.where == f"{table}:3"
 
 
+def test_an_image_of_two_classes_is_located(tiny):
+    table = tiny / "tiny_imagenet32" / "val" / "val_annotations.txt"
+    table.write_text(table.read_text() + "val_1.png\tn01641577\n")
+    with pytest.raises(UserError, match=r"val_1\.png has another class") as raised:
+        load("tiny_imagenet32", root=tiny)
+    assert raised.value.where == f"{table}:3"
+
+
 def test_a_missing_image_is_named(tiny):
     (tiny / "tiny_imagenet32" / "val" / "images" / "val_0.png").unlink()
     with pytest.raises(UserError, match=r"1 images .*val/images/val_0\.png"):
