@@ -3,12 +3,13 @@ from functools import partial
 
 import pytest
 import torch
+from avalanche.training.plugins import SupervisedPlugin
 from safetensors.torch import load_file
 from tiny import TinyModel, tiny_clip, tiny_dataset, tiny_images
 from torch import nn
 
 import clsim
-from clsim.errors import UserError
+from clsim.errors import RunFailed, UserError
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import recompute_matrix
 from clsim.metrics.service import ServiceView
@@ -147,6 +148,36 @@ def test_a_run_that_ends_early_keeps_its_records_and_says_so(tmp_path, error, st
     assert len(written["sessions"]) == 1
     assert told.events[-1] == "run_ended"
     assert not (tmp_path / "run" / ".lock").exists()
+
+
+class Poison(SupervisedPlugin):
+    """Makes weights NaN before the evaluation of session 1."""
+
+    def __init__(self, on):
+        super().__init__()
+        self.on = on
+
+    def before_eval(self, strategy, **kwargs):
+        if self.on and strategy.clock.train_exp_counter == 2:
+            with torch.no_grad():
+                next(strategy.model.parameters()).fill_(float("nan"))
+
+
+def test_a_model_that_breaks_is_not_measured_and_the_run_goes_on_from_its_checkpoint(tmp_path):
+    def poisoned(on):
+        return learner(plugins=[ClassScope("seen", "seen"), Poison(on)])
+
+    with pytest.raises(
+        RunFailed, match="NaN or infinite for 80 of 80 test images, while evaluating in session 1"
+    ) as told:
+        run(stream(), poisoned(True), out=tmp_path / "run")
+    assert "the last checkpoint is of session 0" in told.value.fix
+    left = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert (left["status"], len(left["sessions"])) == ("failed", 1)
+    resumed = run(stream(), poisoned(False), out=tmp_path / "run", resume=True)
+    whole = run(stream(), poisoned(False), out=tmp_path / "whole")
+    assert resumed.status == "complete"
+    assert resumed.accuracy_matrix == whole.accuracy_matrix
 
 
 def test_a_used_directory_loses_nothing(tmp_path):

@@ -41,6 +41,9 @@ class BackfillCurve:
     def area(self) -> float:
         r"""Area under the curve by trapezoids: mean accuracy if re-indexing goes at an even pace.
 
+        Raises:
+            ValueError: fewer than two points, or more of the one than of the other.
+
         Source: FastFill's backfilling metric, the expectation over a uniform share.
 
         Example:
@@ -49,6 +52,8 @@ class BackfillCurve:
 
         """
         points = list(zip(self.fractions, self.accuracy, strict=True))
+        if len(points) < 2:
+            raise ValueError(f"an area needs a curve of at least 2 points; got {len(points)}")
         return sum((b - a) * (low + high) / 2 for (a, low), (b, high) in pairwise(points))
 
 
@@ -124,9 +129,14 @@ def backfill_curve(
 
 
 def random_order(items: int, generator: Generator) -> Tensor:
-    """A random order of re-indexing, ``(N,)``: the curve that any other order has to beat."""
+    """A random order of re-indexing, ``(N,)``: the curve that any other order has to beat.
+
+    Raises:
+        ValueError: there is no item.
+    """
     import torch
 
+    items = as_count(items, "an order is of at least 1 item")
     return torch.randperm(items, generator=generator, device=generator.device)
 
 

@@ -24,7 +24,9 @@ Unmatched: TypeAlias = Literal["wrong", "skip"]
 
 
 def as_tensor(values: Any, name: str) -> Tensor:
-    """Return values as a tensor; an array that may not be written to is copied.
+    """Return values as a dense tensor.
+
+    An array that torch cannot hold as it is (read-only, reversed, of another byte order or longer floats) is copied.
 
     Raises:
         ValueError: Values that are no numbers, or rows of different lengths.
@@ -33,10 +35,16 @@ def as_tensor(values: Any, name: str) -> Tensor:
     import torch
 
     if isinstance(values, torch.Tensor):
+        if values.layout != torch.strided or values.is_meta:
+            raise ValueError(f"{name}: a dense tensor is needed; got {values.layout} on {values.device}")
         return values
     try:
         array = np.asarray(values)
-        return torch.from_numpy(array if array.flags.writeable else array.copy())
+        if array.dtype == np.longdouble:
+            array = array.astype(np.float64)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        plain = array.flags.writeable and all(stride >= 0 for stride in array.strides)
+        return torch.from_numpy(array if plain else array.copy())
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: expected a tensor, an array or a list of numbers; got {_told(values)}") from error
 
@@ -74,7 +82,10 @@ def as_labels(values: Labels, name: str, count: int) -> Tensor:
         raise ValueError(f"{name}: expected labels (N,) for {count} features; got {_told(labels)}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(f"{name}: labels are integers, ids of classes; got {labels.dtype}")
-    return labels.long()
+    whole = labels.long()
+    if labels.dtype == torch.uint64 and bool((whole < 0).any()):
+        raise ValueError(f"{name}: labels lie below 2**63; some are greater")
+    return whole
 
 
 def as_labelled(features: Features, labels: Labels, name: str) -> tuple[Tensor, Tensor]:
@@ -105,7 +116,10 @@ def as_counts(k: Sequence[int], name: str = "k") -> list[int]:
     Raises:
         ValueError: No number, or one that is not an integer of at least 1.
     """
-    counts = [k] if isinstance(k, int) else list(k)
+    try:
+        counts = [k] if isinstance(k, int) else list(k)
+    except TypeError as error:
+        raise ValueError(f"{name}: numbers of gallery items from 1 are needed; got {k!r}") from error
     if not counts:
         raise ValueError(f"{name}: at least one number of gallery items is needed")
     return [as_count(count, f"{name} counts gallery items from 1") for count in counts]
@@ -160,5 +174,5 @@ def mean_of_queries(total: float, matched: int, queries: int, unmatched: Unmatch
 
 
 def _told(values: Any) -> str:
-    shape = getattr(values, "shape", None)
-    return type(values).__name__ if shape is None else str(tuple(shape))
+    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", "")
+    return type(values).__name__ if shape is None else f"{tuple(shape)} {dtype}".rstrip()

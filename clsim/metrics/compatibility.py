@@ -200,6 +200,8 @@ def _lower(matrix: CrossTestMatrix) -> list[list[float]]:
     """The entries on and below the diagonal."""
     rows = []
     for index, row in enumerate(matrix):
+        if not hasattr(row, "__len__"):
+            raise ValueError(f"row {index} of the cross-test matrix is no row of numbers: {row!r}")
         values = [value for value in row[: index + 1] if value is not None]
         if len(values) <= index:
             raise ValueError(f"row {index} of the cross-test matrix needs {index + 1} entries; it has {len(values)}")

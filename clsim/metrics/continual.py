@@ -6,7 +6,8 @@ A session whose classes have no test image has no accuracy. Its place holds ``No
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
+from numbers import Real
 from typing import Literal
 
 Accuracy = float | None
@@ -52,7 +53,7 @@ def average_accuracy_weighted(accuracies: Sequence[Accuracy], images: Sequence[i
 
     """
     known = [(a, n) for a, n in zip(_sessions(accuracies), images, strict=True) if a is not None]
-    if any(n < 0 for _, n in known):
+    if not all(0 <= n < inf for _, n in known):
         raise ValueError(f"numbers of test images are at least 0; got {list(images)}")
     total = sum(n for _, n in known)
     return sum(a * n for a, n in known) / total if total else None
@@ -126,7 +127,13 @@ def forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> 
 
 
 def average_forgetting(matrix: Matrix, reference: Literal["best", "first"] = "best") -> float | None:
-    """Mean of the forgetting over all pairs of a session and a measured earlier one (CPE-CLIP's AvgForgetting)."""
+    """Mean of the forgetting over all pairs of a session and a measured earlier one (CPE-CLIP's AvgForgetting).
+
+    Raises:
+        ValueError: as :func:`forgetting_by_session`.
+    """
+    if not len(matrix):
+        raise ValueError("the accuracy matrix is empty")
     pairs = range(2, len(matrix) + 1)
     return _mean([value for rows in pairs for value in forgetting_by_session(matrix[:rows], reference)])
 
@@ -155,10 +162,12 @@ def _measured(value: Accuracy) -> Accuracy:
     """The accuracy, ``None`` where nothing was measured.
 
     Raises:
-        ValueError: it is infinite.
+        ValueError: it is infinite, or no number.
     """
-    if value is None or isnan(value):
+    if value is None:
         return None
-    if not isfinite(value):
-        raise ValueError(f"an accuracy is a number; got {value}")
-    return value
+    # A tensor of one number is none of Python's; a text is no number however it reads.
+    number = float(value) if isinstance(value, Real) or hasattr(value, "item") else inf
+    if not (isfinite(number) or isnan(number)):
+        raise ValueError(f"an accuracy is a number; got {value!r}")
+    return None if isnan(number) else number

@@ -6,6 +6,7 @@ scipy is imported where a distribution is needed, and not before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import fmean, stdev
 from typing import NamedTuple
 
@@ -66,15 +67,17 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     Values that do not vary have an interval without width: a method in which nothing is random.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or one is no number.
 
     Example:
         >>> spread([0.7, 0.75, 0.8]).mean, spread([0.7]).interval
         (0.75, None)
 
     """
-    if not values:
+    if not len(values):
         raise ValueError("there are no values")
+    if not all(isfinite(value) for value in values):
+        raise ValueError(f"values are numbers; got {list(values)}")
     if len(values) < 2:
         return Spread(1, values[0], None, None)
     mean, deviation = mean_and_deviation(values)
@@ -98,7 +101,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float], confidence: float = 0
         confidence: of the interval.
 
     Raises:
-        ValueError: there are none, or they are not as many.
+        ValueError: there are none, one is no number, or they are not as many.
 
     """
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]

@@ -211,9 +211,11 @@ def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: Own) -
         ValueError: Another shape, an item that is not in the gallery, or one of another class than its query.
 
     """
+    import numpy as np
     import torch
 
     queries, items = len(query_labels), len(gallery_labels)
+    exclude_self = bool(exclude_self) if isinstance(exclude_self, np.bool_) else exclude_self
     if exclude_self is False:
         return None
     if exclude_self is True:
