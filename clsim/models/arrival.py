@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from clsim.models.classifier import ClipImageTower
 from clsim.models.clip import FORMAT as CLIP_FORMAT
 from clsim.models.clip import Keys, LoadedClip, load_clip
 from clsim.models.hub import cached_if_unreachable
+from clsim.models.preprocess import Interpolation
 
 FORMAT = "clsim-classifier/1"
 CLASSIFIER_KEYS = re.compile(r"(fc|head|classifier|head\.fc)\.(weight|bias)")
@@ -127,9 +129,42 @@ def load_arrival(name: str, path: Path, backbone: str | None = None) -> Arrival:
     if backbone is None:
         fix = f"Set models.{name}.backbone to the architecture the weights were trained with."
         raise UserError(f"the checkpoint of {name} does not say what architecture it is of", where=str(path), fix=fix)
-    network = make_backbone(backbone)
+    network = make_backbone(backbone, **_of_tag(backbone))
+    _tell_other_means(name, backbone, path)
     fill(network.body, state, path, backbone, f"models.{name}.backbone", without=CLASSIFIER_KEYS)
     return Arrival(name, network)
+
+
+def _of_tag(name: str) -> dict[str, Any]:
+    """Size and kernel of the resize that the tag in timm's name tells; nothing for a name without one."""
+    if "." not in name or not timm.is_model(name):
+        return {}
+    check_tag(name)
+    config = timm.get_pretrained_cfg(name)
+    return {"image_size": None if config is None else config.input_size[-1], "interpolation": _kernel(name)}
+
+
+def _kernel(name: str) -> Interpolation:
+    config = timm.get_pretrained_cfg(name)
+    return "bilinear" if config is not None and config.interpolation == "bilinear" else "bicubic"
+
+
+def _tell_other_means(name: str, backbone: str, path: Path) -> None:
+    """Warn where an architecture is published with several normalisations and the name does not say which."""
+    if backbone in SMALL_RESNETS or "." in backbone:
+        return
+    default = timm.get_pretrained_cfg(backbone)
+    own = [] if default is None else [f"{default.architecture}.{default.tag}"]
+    by_mean: dict[tuple[float, ...], str] = {}
+    for tag in [*own, *timm.list_pretrained(backbone)]:
+        by_mean.setdefault(tuple(timm.get_pretrained_cfg(tag).mean), tag)
+    if len(by_mean) > 1:
+        known = "; ".join(f"{tag}: mean {', '.join(f'{value:.3g}' for value in mean)}" for mean, tag in by_mean.items())
+        warnings.warn(
+            f"{path}: weights of {backbone} are published for images normalised in {len(by_mean)} ways ({known}); "
+            f"these get the first. Name the weights as in models.{name}.backbone: {next(iter(by_mean.values()))}",
+            stacklevel=3,
+        )
 
 
 def timm_arrival(name: str, model: str, *, pretrained: bool = True) -> Arrival:
@@ -144,7 +179,7 @@ def timm_arrival(name: str, model: str, *, pretrained: bool = True) -> Arrival:
         check_tag(model)
         try:
             with cached_if_unreachable():
-                return Arrival(name, make_backbone(model, pretrained=True))
+                return Arrival(name, make_backbone(model, pretrained=True, interpolation=_kernel(model)))
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise WeightsMissing(

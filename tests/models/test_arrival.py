@@ -146,6 +146,27 @@ def test_a_state_dict_with_a_prefix_and_a_classifier(tmp_path, prefix, suffix):
     assert load_arrival("v", path, "resnet8x2").sha256 == weights_sha256(made)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "kernel"),
+    [("resnet18.tv_in1k", 224, "bilinear"), ("resnet18.a1_in1k", 224, "bicubic"), ("resnet18", None, "bicubic")],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_tag_in_the_name_tells_size_and_kernel(path, name, size, kernel):
+    save_file(timm.create_model("resnet18").state_dict(), path)
+    found = load_arrival("v", path, name).backbone.preprocess
+    assert (found.image_size, found.interpolation) == (size, kernel)
+
+
+def test_weights_with_several_normalisations_are_told_of(path):
+    save_file(timm.create_model("mobilenetv3_large_100").state_dict(), path)
+    with pytest.warns(UserWarning, match="normalised in 3 ways") as told:
+        found = load_arrival("v", path, "mobilenetv3_large_100").backbone.preprocess
+    assert "models.v.backbone: mobilenetv3_large_100.ra_in1k" in str(told[0].message)
+    assert found.mean.flatten()[0] == pytest.approx(0.485)
+    named = load_arrival("v", path, "mobilenetv3_large_100.miil_in21k_ft_in1k").backbone.preprocess
+    assert (named.mean.flatten().tolist(), named.interpolation) == ([0, 0, 0], "bilinear")
+
+
 def test_weights_without_counters_of_batches(path):
     made = backbone()
     state = {key: value for key, value in made.body.state_dict().items() if not key.endswith("num_batches_tracked")}
