@@ -157,7 +157,9 @@ def _tell_other_means(name: str, backbone: str, path: Path) -> None:
     own = [] if default is None else [f"{default.architecture}.{default.tag}"]
     by_mean: dict[tuple[float, ...], str] = {}
     for tag in [*own, *timm.list_pretrained(backbone)]:
-        by_mean.setdefault(tuple(timm.get_pretrained_cfg(tag).mean), tag)
+        config = timm.get_pretrained_cfg(tag)
+        if config is not None:
+            by_mean.setdefault(tuple(config.mean), tag)
     if len(by_mean) > 1:
         known = "; ".join(f"{tag}: mean {', '.join(f'{value:.3g}' for value in mean)}" for mean, tag in by_mean.items())
         warnings.warn(
