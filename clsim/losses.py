@@ -13,6 +13,25 @@ EXCLUDED = -1e4
 minus infinity, it gives no NaN in losses that multiply a probability by a log-probability."""
 
 
+def excluded_columns(columns: int, classes: Tensor) -> Tensor:
+    """Return which columns of logits are of no class that takes part.
+
+    Args:
+        columns: number of class ids.
+        classes: ids of the classes that stay, ``(K,)``.
+
+    Returns:
+        Bool ``(columns,)``, where the classes are.
+
+    Example:
+        >>> excluded_columns(3, torch.tensor([0, 2]))
+        tensor([False,  True, False])
+
+    """
+    # Not by an index, to which a number would be copied from the CPU: the host would wait for a GPU.
+    return torch.ones(columns, dtype=torch.bool, device=classes.device).index_fill_(0, classes, False)
+
+
 def exclude_classes(logits: Tensor, classes: Tensor) -> Tensor:
     """Leaves only some classes in the running.
 
@@ -24,9 +43,7 @@ def exclude_classes(logits: Tensor, classes: Tensor) -> Tensor:
         ``(B, C)`` with every other column set to :data:`EXCLUDED`; no gradient flows into those.
 
     """
-    excluded = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
-    excluded[classes] = False
-    return logits.masked_fill(excluded, EXCLUDED)
+    return logits.masked_fill(excluded_columns(logits.shape[1], classes.to(logits.device)), EXCLUDED)
 
 
 def current_class_cross_entropy(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:

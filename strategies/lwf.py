@@ -8,7 +8,11 @@ is kept. The loss is Avalanche's.
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from avalanche.training.plugins import LwFPlugin
+from avalanche.training.regularization import LearningWithoutForgetting
+from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import SGD
 
 from clsim import Strategy
@@ -18,8 +22,25 @@ from clsim.plugins import BaseSession, ClassScope
 from clsim.streams import Stream
 
 
+class Distillation(LearningWithoutForgetting):
+    """Avalanche's loss with the old classes as a tensor: a list would be copied to a GPU in each step, which waits."""
+
+    _old: Any = None
+    _columns: Tensor
+
+    def _distillation_loss(self, out: Tensor, prev_out: Tensor, active_units: Any) -> Tensor:
+        if self._old is not active_units:  # a session began
+            self._old, self._columns = active_units, torch.tensor(list(active_units), device=out.device)
+        scores, held = out[:, self._columns] / self.temperature, prev_out[:, self._columns] / self.temperature
+        return F.kl_div(scores.log_softmax(dim=1), held.softmax(dim=1), reduction="batchmean")
+
+
 class SteadyLwF(LwFPlugin):
     """Avalanche's plugin leaves the old network in training mode, where its scores change with the batch."""
+
+    def __init__(self, alpha: float, temperature: float) -> None:
+        super().__init__(alpha, temperature)
+        self.lwf = Distillation(alpha, temperature)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Keeps the old network, in evaluation mode."""

@@ -68,8 +68,8 @@ class PublishedWay(nn.Module):
         words, end = text.token_embedding(tokens), tokens.argmax(dim=1)
         state = torch.cat([words[:, :1], prompts[0].repeat(len(tokens), 1, 1), words[:, 1:]], dim=1)
         state = state + text.positional_embedding[: state.shape[1]]
-        places = torch.arange(state.shape[1])
-        padded = places.to(tokens.device) > (end + length)[:, None]
+        places = torch.arange(state.shape[1], device=tokens.device)
+        padded = places > (end + length)[:, None]
         hidden = torch.zeros(padded.shape, device=tokens.device).masked_fill(padded, torch.finfo(torch.float32).min)
         mask = causal_mask(state.shape[1], tokens.device) + hidden[:, None, None]
         for layer, block in enumerate(text.transformer.resblocks):
@@ -77,7 +77,7 @@ class PublishedWay(nn.Module):
                 fresh = prompts[layer].repeat(len(tokens), 1, 1)
                 state = torch.cat([state[:, :1], fresh, state[:, 1 + length :]], dim=1)
             state = _block(block, state, mask)
-        pooled = text.ln_final(state)[torch.arange(len(tokens)), end + length]
+        pooled = text.ln_final(state)[torch.arange(len(tokens), device=tokens.device), end + length]
         return F.normalize(pooled @ text.text_projection, dim=-1)
 
 

@@ -19,8 +19,8 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
     in it, on batches as they are augmented, by the model as it was at each step. Where outputs are not logits of the
     batch's labels, there is no accuracy.
 
-    A step only puts its loss and answers aside. They are looked at many steps at a time, and read once an epoch, so
-    that neither the host waits for the device nor a small step for a dozen smaller operations.
+    A step only puts its loss and answers aside. They are summed up many steps at a time, and read when somebody asks,
+    so that neither the host waits for the device nor a small step for a dozen smaller operations.
     """
 
     def __init__(self) -> None:
@@ -29,9 +29,22 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
 
     def reset(self) -> None:
         """Forgets all epochs."""
-        self.loss: list[float] = []
-        self.accuracy: list[float] = []
+        self._loss: list[float] = []
+        self._accuracy: list[float] = []
+        self._over: list[Tensor] = []
         self._start_epoch()
+
+    @property
+    def loss(self) -> list[float]:
+        """Mean loss of every epoch so far."""
+        self._read()
+        return self._loss
+
+    @property
+    def accuracy(self) -> list[float]:
+        """Accuracy of every epoch so far; empty where there is none."""
+        self._read()
+        return self._accuracy
 
     def result(self) -> dict[str, list[float]]:
         """``loss`` and ``accuracy`` of every epoch so far; the latter is empty where there is none."""
@@ -53,14 +66,11 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
             self._look()
 
     def after_training_epoch(self, strategy: Any) -> None:
-        """Reads the epoch's sums, the one time this metric waits for the device."""
+        """Leaves the epoch's sums on the device until somebody asks for them."""
         if self._losses:
             self._look()
         if self._sums is not None:
-            loss, right, images, counted = self._sums.tolist()
-            self.loss.append(loss / images)
-            if counted:
-                self.accuracy.append(right / counted)
+            self._over.append(self._sums)
         self._start_epoch()
 
     def state_dict(self) -> dict[str, Any]:
@@ -70,8 +80,17 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What :meth:`state_dict` gave."""
+        self._over = []
         for name in state:
-            setattr(self, name, state[name])
+            setattr(self, {"loss": "_loss", "accuracy": "_accuracy"}.get(name, name), state[name])
+
+    def _read(self) -> None:
+        """Read the sums of the epochs that are over: here alone this metric waits for the device."""
+        over, self._over = self._over, []
+        for loss, right, images, counted in torch.stack(over).tolist() if over else []:
+            self._loss.append(loss / images)
+            if counted:
+                self._accuracy.append(right / counted)
 
     def _start_epoch(self) -> None:
         self._losses: list[Tensor] = []
@@ -83,13 +102,13 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
         """Adds what was put aside to ``(loss times images, right, images, images with logits)``."""
         losses = torch.stack([loss if loss.ndim == 0 else loss.reshape(()) for loss in self._losses])
         sizes = [labels.shape[0] for labels in self._labels]
-        sums = losses.new_zeros(4, dtype=torch.float64)
-        sums[0] = losses.double() @ torch.tensor(sizes, dtype=torch.float64).to(losses.device, non_blocking=True)
-        sums[2] = sum(sizes)
-        if len(self._answers) == len(self._labels):
-            right = torch.cat(self._answers) == torch.cat(self._labels)
-            sums[1] = right.sum()
-            sums[3] = sum(sizes)
+        counted = len(self._answers) == len(self._labels)
+        known = torch.tensor([*sizes, sum(sizes), sum(sizes) if counted else 0], dtype=torch.float64)
+        known = known.to(losses.device, non_blocking=True)
+        right = torch.zeros_like(known[0])
+        if counted:
+            right = (torch.cat(self._answers) == torch.cat(self._labels)).sum().double()
+        sums = torch.stack([losses.double() @ known[:-2], right, known[-2], known[-1]])
         self._sums = sums if self._sums is None else self._sums + sums
         self._losses, self._answers, self._labels = [], [], []
 

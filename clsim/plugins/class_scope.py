@@ -9,7 +9,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.arguments import checked
-from clsim.losses import exclude_classes
+from clsim.losses import EXCLUDED, excluded_columns
 
 Scope = Literal["current", "seen", "all"]
 
@@ -33,6 +33,7 @@ class ClassScope(SupervisedPlugin[Any]):
         self.training: Scope = training
         self.evaluation: Scope = evaluation
         self._classes: torch.Tensor | None = None
+        self._excluded: torch.Tensor | None = None
         self._seen: set[int] = set()
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -54,12 +55,17 @@ class ClassScope(SupervisedPlugin[Any]):
 
     def after_forward(self, strategy: Any, **kwargs: Any) -> None:
         """Excludes what the model scored nevertheless."""
-        if self._classes is not None:
-            strategy.mb_output = exclude_classes(strategy.mb_output, self._classes)
+        if self._classes is None:
+            return
+        logits = strategy.mb_output
+        if self._excluded is None or len(self._excluded) != logits.shape[1]:  # the first batch of the scope
+            self._excluded = excluded_columns(logits.shape[1], self._classes)
+        strategy.mb_output = logits.masked_fill(self._excluded, EXCLUDED)
 
     after_eval_forward = after_forward
 
     def _enter(self, strategy: Any, classes: Iterable[int] | None) -> None:
+        self._excluded = None
         self._classes = None if classes is None else torch.tensor(sorted(classes), device=strategy.device)
         if hasattr(strategy.model, "score_only"):
             strategy.model.score_only(self._classes)

@@ -73,7 +73,7 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         with torch.no_grad(), autocast_of(strategy):
             old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
         if self.old_classes_only:
-            kept = ~torch.isin(labels, self._current)
+            kept = (~torch.isin(labels, self._current)).nonzero().flatten()
             new, old, labels = new[kept], old[kept], labels[kept]
         strategy.loss = self.own_weight * strategy.loss + self.weight * self.loss(new.float(), old.float(), labels)
 

@@ -26,8 +26,8 @@ LOOKED_AT = 50
 class LossGuard(SupervisedPlugin[Any]):
     """Looks at the loss of every step before it is taken.
 
-    On a GPU a look waits for the device. There ``stop`` and ``rewind`` look at the losses of 50 steps at a time, and
-    ``skip`` reads one number a step.
+    On a GPU a look waits for the device. There ``stop`` looks at the losses of 50 steps at a time, over epochs that are
+    shorter; ``rewind`` looks at the end of each epoch, too; ``skip`` reads one number a step.
 
     - ``stop`` ends the run.
     - ``skip`` leaves the step out; the run ends where ten in a row would be left out.
@@ -56,12 +56,13 @@ class LossGuard(SupervisedPlugin[Any]):
         self.advice = advice
         self.skipped = self.rewound = self._in_a_row = 0
         self._losses: list[Tensor] = []
+        self._places: list[tuple[int, int]] = []
         self._good: tuple[dict[str, Tensor], Any] | None = None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """A session begins."""
         self.skipped = self.rewound = self._in_a_row = 0
-        self._losses, self._good = [], None
+        self._losses, self._places, self._good = [], [], None
 
     def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """Remembers where to go back to."""
@@ -81,13 +82,19 @@ class LossGuard(SupervisedPlugin[Any]):
         """Looks at the loss."""
         loss = strategy.loss.detach()
         if strategy.device.type == "cpu" or self.on_nan == "skip":
-            self._look(strategy, float(loss))
+            self._look(strategy, float(loss), _place(strategy))
             return
         self._losses.append(loss)
+        self._places.append(_place(strategy))
         if len(self._losses) >= LOOKED_AT:
             self._look_at_all(strategy)
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Looks at what was not looked at yet, if the epoch that comes is to begin with weights that are good."""
+        if self.on_nan == "rewind":
+            self._look_at_all(strategy)
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Looks at what was not looked at yet."""
         self._look_at_all(strategy)
 
@@ -97,7 +104,9 @@ class LossGuard(SupervisedPlugin[Any]):
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, and what there is to go back to."""
-        return {name: getattr(self, name) for name in ("skipped", "rewound", "_in_a_row", "_losses", "_good")}
+        return {
+            name: getattr(self, name) for name in ("skipped", "rewound", "_in_a_row", "_losses", "_places", "_good")
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What :meth:`state_dict` gave."""
@@ -105,12 +114,17 @@ class LossGuard(SupervisedPlugin[Any]):
             setattr(self, name, state[name])
 
     def _look_at_all(self, strategy: Any) -> None:
-        if self._losses:
-            losses, self._losses = torch.stack([loss.reshape(()) for loss in self._losses]), []
-            # The greatest distance from 0, and NaN if any of them is.
-            self._look(strategy, float(losses.abs().max()))
+        if not self._losses:
+            return
+        losses = torch.stack([loss.reshape(()) for loss in self._losses]).tolist()
+        # A checkpoint of an earlier version has losses without their places.
+        places = self._places if len(self._places) == len(losses) else [_place(strategy)] * len(losses)
+        self._losses, self._places = [], []
+        bad = [step for step, loss in enumerate(losses) if not abs(loss) < EXPLODED]
+        first = bad[0] if bad else -1
+        self._look(strategy, losses[first], places[first])
 
-    def _look(self, strategy: Any, loss: float) -> None:
+    def _look(self, strategy: Any, loss: float, place: tuple[int, int]) -> None:
         if abs(loss) < EXPLODED:
             self._in_a_row = 0
         elif self.on_nan == "skip" and self._in_a_row < LIMIT:
@@ -122,7 +136,7 @@ class LossGuard(SupervisedPlugin[Any]):
             self.rewound += 1
             self._go_back(strategy, *self._good)
         else:
-            raise RunFailed(self._what(strategy, loss), fix=self._fix())
+            raise RunFailed(self._what(strategy, loss, place), fix=self._fix())
 
     def _go_back(self, strategy: Any, model: dict[str, Tensor], optimizer: Any) -> None:
         own = strategy.model.state_dict()
@@ -132,10 +146,9 @@ class LossGuard(SupervisedPlugin[Any]):
         strategy.optimizer.zero_grad(set_to_none=True)
         strategy.optimizer.load_state_dict(copy.deepcopy(optimizer))
 
-    def _what(self, strategy: Any, loss: float) -> str:
-        clock, rates = strategy.clock, sorted({group["lr"] for group in strategy.optimizer.param_groups})
-        place = f"session {strategy.experience.current_experience}, epoch {clock.train_exp_epochs + 1}, "
-        place += f"iteration {clock.train_exp_iterations + 1} of the session"
+    def _what(self, strategy: Any, loss: float, at: tuple[int, int]) -> str:
+        rates = sorted({group["lr"] for group in strategy.optimizer.param_groups})
+        place = f"session {strategy.experience.current_experience}, epoch {at[0]}, iteration {at[1]} of the session"
         after = {
             "stop": "",
             "skip": f", after {self.skipped} steps were left out",
@@ -147,6 +160,11 @@ class LossGuard(SupervisedPlugin[Any]):
     def _fix(self) -> str:
         others = {"stop": "; or set on_nan to skip or rewind", "skip": "", "rewind": ""}
         return f"a lower learning rate may help{others[self.on_nan]}. {self.advice()}".rstrip()
+
+
+def _place(strategy: Any) -> tuple[int, int]:
+    """Return epoch and iteration of the session, from 1; Avalanche's clock ticks behind the plugins."""
+    return strategy.clock.train_exp_epochs + 1, strategy.clock.train_exp_iterations + 1
 
 
 def _is_buffer(strategy: Any, name: str) -> bool:

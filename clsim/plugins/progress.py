@@ -24,8 +24,8 @@ class Listener(Protocol):
 class Progress(SupervisedPlugin[Any]):
     """Tells a :class:`Listener` a few times a second; stands last in the list of plugins, where all is settled.
 
-    On an accelerator the loss is read once an epoch, since reading it waits for the device; on the CPU it costs
-    nothing and is read each time.
+    On an accelerator the loss is read at the end of an epoch, since reading it waits for the device: not of every epoch
+    where they are shorter than the interval, but of the last. On the CPU it costs nothing and is read each time.
 
     Args:
         listener: is told.
@@ -39,12 +39,12 @@ class Progress(SupervisedPlugin[Any]):
         self.listener = listener
         self.interval = interval
         self._images = self._steps = 0
-        self._started = self._told = 0.0
+        self._started = self._told = self._read = 0.0
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Starts counting anew."""
         self._images = self._steps = 0
-        self._started = self._told = time.perf_counter()
+        self._started = self._told = self._read = time.perf_counter()
         session = strategy.experience
         steps = length(strategy.dataloader)
         if steps is None:  # about as many as a loader of the session's images has
@@ -68,11 +68,14 @@ class Progress(SupervisedPlugin[Any]):
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """Tells, with the loss of the last step."""
         if self._steps:
-            self._tell(strategy, read_loss=True)
+            last = strategy.clock.train_exp_epochs + 1 >= strategy.train_epochs
+            due = time.perf_counter() - self._read >= self.interval
+            self._tell(strategy, read_loss=last or due or strategy.device.type == "cpu")
 
     def _tell(self, strategy: Any, *, read_loss: bool) -> None:
         self._told = time.perf_counter()
         loss = float(strategy.loss.detach()) if read_loss else None
+        self._read = self._told if read_loss else self._read
         pace = self._images / max(self._told - self._started, 1e-9)
         # Avalanche's clock ticks behind the plugins: in the epoch's own callbacks it still counts the ones before.
         self.listener.progress(strategy.clock.train_exp_epochs + 1, self._steps, loss, pace)

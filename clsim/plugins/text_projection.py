@@ -103,7 +103,7 @@ class TextProjection(SupervisedPlugin[Any]):
         draw = torch.Generator().manual_seed(torch.initial_seed())
         size, same = min(self.batch_size, len(new)), self.same.to(new.device)
         for _ in range(self.steps):
-            rows = torch.randint(len(new), (size,), generator=draw).to(new.device)
+            rows = torch.randint(len(new), (size,), generator=draw).to(new.device, non_blocking=True)
             projected, wanted = F.normalize(projection(new[rows]), dim=1), old[rows]
             loss = cosine_distillation(projected, wanted)
             if self.contrast:

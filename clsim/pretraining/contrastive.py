@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from clsim.device import autocast
 from clsim.losses import contrastive_loss
-from clsim.models.clip import encode_texts
 from clsim.models.tokenizer import CompactTokenizer
+from clsim.models.towers import read_text
 from clsim.precision import usable
 from clsim.pretraining.corpora import Corpus
 from clsim.pretraining.partial import Partial
@@ -77,15 +77,21 @@ def train(
     precision = usable(recipe.precision, device)
     for epoch in range(done, recipe.epochs):
         for pairs in corpus.epoch(epoch):
-            tokens = tokenizer(pairs.captions).to(device)
-            images = (pairs.pixels.to(device).float() / 255 - mean) / std
+            # What a step needs to know of the captions is found out before they leave the CPU: nothing waits for a GPU.
+            tokens = tokenizer(pairs.captions)
+            end = tokens.argmax(dim=1)
+            told, ends, same = (
+                part.to(device, non_blocking=True)
+                for part in (tokens[:, : int(end.max()) + 1], end, interchangeable(tokens, pairs.topics))
+            )
+            images = (pairs.pixels.to(device, non_blocking=True).float() / 255 - mean) / std
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, recipe)
             with autocast(device, precision):
-                seen, told = model.encode_image(images), encode_texts(model, tokens)
-            seen, told = F.normalize(seen.float(), dim=-1), F.normalize(told.float(), dim=-1)
-            logits = logit_scale(step, steps) * seen @ told.T
-            loss = contrastive_loss(logits, interchangeable(tokens, pairs.topics.to(device)))
+                seen, texts = model.encode_image(images), read_text(model, told, ends)
+            seen, texts = F.normalize(seen.float(), dim=-1), F.normalize(texts.float(), dim=-1)
+            logits = logit_scale(step, steps) * seen @ texts.T
+            loss = contrastive_loss(logits, same)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pretended_cuda import pretended
 from tiny import tiny_clip
 from torch.nn import functional as F
 
@@ -43,3 +44,11 @@ def test_loss_and_gradients_over_the_sessions_classes(model, images, new):
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     assert new == 1 or float(results[1][1].abs().max()) > 0
+
+
+def test_on_a_gpu_it_waits_for_nothing(model, images):
+    with pretended() as device:
+        way, there = PublishedWay(model.to("cuda"), len(NAMES)), images.to("cuda")
+        device.waits.clear()
+        way.loss(there, torch.arange(4, device="cuda") + 2, 4).backward()
+    assert not device.waits

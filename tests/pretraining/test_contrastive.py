@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from pretended_cuda import pretended
 
 from clsim.pretraining.contrastive import contrastive_loss, interchangeable, learning_rate, logit_scale, train
 from clsim.pretraining.corpora import ShapesCorpus
@@ -70,3 +71,14 @@ def test_same_recipe_same_weights_and_the_global_generator_is_left_alone(tiny_re
     assert first.logit_scale.exp().item() == pytest.approx(100)
     assert not first.training
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_a_step_on_a_gpu_waits_for_nothing_but_what_is_told_of_the_loss(tiny_recipe):
+    with pretended() as device:
+        model, _ = train(tiny_recipe, ShapesCorpus(tiny_recipe), device="cuda", progress=lambda *state: None)
+    waited = device.waited("pretraining")
+    steps = tiny_recipe.epochs * tiny_recipe.images // tiny_recipe.batch_size
+    assert steps == 8
+    assert waited.pop("contrastive.train: number read") < steps  # once a second, and at the end
+    # Before the first step: the model, mean and deviation.
+    assert sum(waited.values()) == len([*model.parameters(), *model.buffers()]) + 2
