@@ -59,7 +59,7 @@ OWN: dict[str, dict[str, Any]] = {
         "evaluation": {"compatibility": {"images": "stream", "criterion": "recall@1"}},
     },
 }
-EVERY = 5
+EVERY = 3
 """Iterations between two checkpoints."""
 
 Batch = tuple[Tensor, Tensor]
@@ -83,6 +83,8 @@ class Runs:
         if not (folder / "small.safetensors").exists():
             save_tiny_clip(folder / "small.safetensors")
             save_tiny_clip(folder / "large.safetensors", embed_dim=20, seed=1)
+            for case in CASES:  # their names are those of the scenarios, and part of the results
+                (folder / f"{case}.yaml").write_text(yaml.safe_dump(self.scenario(case)))
 
     def scenario(self, case: str) -> dict[str, Any]:
         """Return the scenario of a case; with a checkpoint every few iterations."""
@@ -99,10 +101,10 @@ class Runs:
         from clsim.processes import join
         from clsim.runner import simulate
 
-        path = self.folder / f"{out}.yaml"
-        path.write_text(yaml.safe_dump(self.scenario(case)))
         with tiny_data():
-            prepared = prepare(path, None, {"strategy.precision": precision}, None, join(device), strict=True)
+            prepared = prepare(
+                self.folder / f"{case}.yaml", None, {"strategy.precision": precision}, None, join(device), strict=True
+            )
         batches: list[Batch] = []
         strategy, forward = prepared.strategy, prepared.strategy.forward
 
