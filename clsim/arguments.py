@@ -42,6 +42,7 @@ Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=8, le=1024)]  # of images in pixels
 Between = Annotated[float, Field(gt=0, lt=1)]
 
 P = ParamSpec("P")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from clsim.errors import ArgumentError
 
 EXCLUDED = -1e4
 """Logit of a class that takes no part: its softmax is exactly 0 in float32 and bfloat16, and, unlike
@@ -106,6 +109,8 @@ def higher_order_compatibility(
         -10.0
 
     """
+    _check_rows(new, old, labels)
+    _check_number("mu", mu)
     similarity = mu * F.normalize(old, dim=1) @ F.normalize(new, dim=1).T
     same = labels.unsqueeze(1) == labels.unsqueeze(0)
     if same_class == "counted":
@@ -140,6 +145,8 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: floa
         0.6931
 
     """
+    _check_rows(logits, logits, labels)
+    _check_number("label_smoothing", label_smoothing, least=0, most=1)
     losses = -logits.log_softmax(1)
     present = logits > EXCLUDED / 2
     smooth = losses.where(present, 0.0).sum(1) / present.sum(1)
@@ -205,6 +212,7 @@ def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) 
         0.5
 
     """
+    _check_rows(new, old)
     return (1 - F.cosine_similarity(new, old, dim=1)).sum() / max(1, len(new))
 
 
@@ -239,3 +247,17 @@ def no_loss(outputs: Tensor, labels: Tensor) -> Tensor:
 
     """
     return outputs.new_zeros(())
+
+
+def _check_rows(new: Tensor, old: Tensor, labels: Tensor | None = None) -> None:
+    """Raise where shapes differ, which torch would stretch to fit in silence; nothing is read from the device."""
+    given = [new.shape, old.shape, *([] if labels is None else [labels.shape])]
+    if new.ndim != 2 or old.shape != new.shape or (labels is not None and labels.shape != new.shape[:1]):
+        shapes = " and ".join(str(list(shape)) for shape in given)
+        raise ArgumentError(f"features of the same images are needed, and a class id of each; got {shapes}")
+
+
+def _check_number(name: str, value: float, least: float = -math.inf, most: float = math.inf) -> None:
+    if not math.isfinite(value) or not least <= value <= most:
+        allowed = "a finite number" if least == -math.inf else f"{least:g} to {most:g}"
+        raise ArgumentError(f"{name}: must be {allowed}, got {value}")

@@ -96,6 +96,9 @@ def prepare_given(stream: Stream | TextStream, strategy: object) -> Prepared:
     """A stream and a strategy composed in Python, which was seeded when it was."""
     if not isinstance(strategy, Strategy):
         raise ArgumentError("a stream is run by a Strategy; pass one as `strategy`")
+    if strategy.train_epochs and not strategy.trains and any(p.requires_grad for p in strategy.model.parameters()):
+        what = "the strategy has epochs and weights to train, but no optimizer: nothing would be learnt"
+        raise ArgumentError(what, fix="pass optimizer=..., or train_epochs=0")
     _tell_if_enlarged(stream, strategy)
     name, precision = type(strategy).__name__, strategy.precision
     seed = torch.initial_seed()

@@ -12,6 +12,8 @@ from tiny import TinyModel, tiny_clip, tiny_dataset
 from torch import nn
 
 import clsim
+from clsim import losses
+from clsim.data import load
 from clsim.data.augment import Cutout, HorizontalFlip, RandomCrop, RandomResizedCrop, Resize
 from clsim.errors import ArgumentError, UserError
 from clsim.models import (
@@ -260,3 +262,57 @@ def test_overrides_may_hold_numpys_numbers_and_lists():
 def test_compare_refuses_what_the_command_line_refuses(given, said):
     with pytest.raises(UserError, match=said):
         clsim.compare([], **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("shapes", 0),
+        ("shapes", -5),
+        ("shapes", 32.5),
+        ("shapes", True),
+        ("shapes", 5000),
+        (3, None),
+        (Path("shapes"), 8),
+    ],
+)
+def test_a_data_set_is_loaded_by_name_and_side(name, size):
+    with pytest.raises(ArgumentError, match=r"load: (name|image_size): "):
+        load(name, image_size=size)
+
+
+def test_a_model_with_too_few_outputs_is_told_by_their_number(tmp_path):
+    stream = class_incremental(tiny_dataset(), base_classes=6, ways=4)
+    short = strategy(model=TinyModel(classes=8), optimizer=partial(torch.optim.SGD, lr=0.1))
+    with pytest.raises(UserError, match="the model gives 8 outputs, but an image is of class 9"):
+        clsim.run(stream, short, out=tmp_path / "run")
+
+
+def test_epochs_without_an_optimizer_would_learn_nothing(tmp_path):
+    stream = class_incremental(tiny_dataset(), base_classes=6, ways=4)
+    with pytest.raises(ArgumentError, match="no optimizer: nothing would be learnt"):
+        clsim.run(stream, strategy(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert clsim.run(stream, strategy(train_epochs=0), out=tmp_path / "run").status == "complete"
+
+
+FEATURES, LABELS = torch.eye(4), torch.tensor([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: losses.higher_order_compatibility(FEATURES, FEATURES[:1], LABELS),
+        lambda: losses.higher_order_compatibility(FEATURES, FEATURES, LABELS[:, None]),
+        lambda: losses.higher_order_compatibility(FEATURES, FEATURES, LABELS[:3]),
+        lambda: losses.higher_order_compatibility(FEATURES, FEATURES, LABELS, mu=NAN),
+        lambda: losses.cosine_distillation(FEATURES, FEATURES[:1]),
+        lambda: losses.cosine_distillation(FEATURES[0], FEATURES[0]),
+        lambda: losses.smoothed_cross_entropy(FEATURES, LABELS, 1.5),
+        lambda: losses.smoothed_cross_entropy(FEATURES, LABELS, -0.1),
+        lambda: losses.smoothed_cross_entropy(FEATURES, LABELS[:, None], 0.1),
+    ],
+)
+def test_losses_stretch_nothing_to_fit(call):
+    with pytest.raises(ArgumentError, match=r"features of the same images|mu: must be|label_smoothing: must be"):
+        call()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from clsim.arguments import Side, checked
 from clsim.data import data_root, folder
 from clsim.data.augment import Resize
 from clsim.data.cache import cache_folders
@@ -81,7 +82,8 @@ class Status:
     fault: str | None = None
 
 
-def load(name: str, *, image_size: int | None, root: Path, download: bool) -> DataSet:
+@checked
+def load(name: str, *, image_size: Side | None, root: Path, download: bool) -> DataSet:
     """See :func:`clsim.data.load`."""
     dataset = _load(name, image_size, root, download)
     tell_of(dataset)

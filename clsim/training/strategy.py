@@ -20,7 +20,7 @@ from clsim import processes
 from clsim.arguments import Count, Whole, checked
 from clsim.data.images import Images
 from clsim.device import Precision, autocast, lies_on
-from clsim.errors import ArgumentError
+from clsim.errors import ArgumentError, UserError
 from clsim.resume.randomness import loader_state, set_loader_state
 from clsim.streams.session import ResidentView, Session
 from clsim.training.avalanche_plugins import check_plugins
@@ -73,6 +73,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         compile: how forward passes are run, see :func:`~clsim.training.forward.choose`.
 
     Attributes:
+        trains: whether there is an optimiser.
         images_trained: images that went through training batches in the present or last session.
         epoch, step: of the present session the epoch, from 0, and how many of its iterations are done.
         after_step: called when an iteration is over and everything is settled.
@@ -102,6 +103,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         **kwargs: Any,
     ) -> None:
         _check_device(device)
+        self.trains = optimizer is not None
         self._make_optimizer = None if isinstance(optimizer, Optimizer) else optimizer
         super().__init__(
             model=model,
@@ -234,7 +236,14 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def criterion(self) -> Tensor:
         """The loss of the batch."""
-        loss: Tensor = self._criterion(self.mb_output, self.mbatch[1])
+        try:
+            loss: Tensor = self._criterion(self.mb_output, self.mbatch[1])
+        except IndexError as error:
+            columns, most = getattr(self.mb_output, "shape", (0, 0))[-1], int(self.mbatch[1].max())
+            if most < columns:
+                raise
+            what = f"the model gives {columns} outputs, but an image is of class {most}"
+            raise UserError(what, fix="give it one for every class id: len(stream.class_names)") from error
         return loss
 
     def backward(self) -> None:
