@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -88,5 +88,8 @@ class Published(Block):
     )
     upgrade: dict[str, PublishedUpgrade] | None = Field(
         default=None, description="of a stream of upgrades, by criterion; recall@K/image_to_text and the like too"
+    )
+    settings: dict[str, Any] = Field(
+        default={}, description="settings of the strategy of that name to which the figures belong, and to no others"
     )
     source: str = Field(min_length=1, description="where the figures stand")

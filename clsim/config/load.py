@@ -14,7 +14,7 @@ from clsim.config.checks import check
 from clsim.config.finding import Finding
 from clsim.config.mistakes import findings, unknown_keys
 from clsim.config.overrides import Overrides, apply
-from clsim.config.protocol import comparable_rows, protocol_changes
+from clsim.config.protocol import comparable_rows, protocol_changes, rows_of_form
 from clsim.config.scenario import Scenario, strategy_name
 from clsim.config.signatures import Signature, read_signature
 from clsim.config.strategy_checks import check_runs_on, check_settings
@@ -72,7 +72,8 @@ def load_scenario(
     problems += [*document.problems, *strategies.broken]
     if problems or scenario is None:
         raise UserErrors(sorted(problems, key=_order))
-    scenario = scenario.model_copy(update={"strategies": strategies.resolved})
+    rows = rows_of_form(scenario.published, strategies.resolved)
+    scenario = scenario.model_copy(update={"strategies": strategies.resolved, "published": rows})
     scenario._path, scenario._files = path, strategies.files
     scenario._overridden, scenario._other_protocol = overridden, other_protocol
     return scenario

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clsim.config.evaluation import Published
     from clsim.config.scenario import Scenario
     from clsim.config.yaml_lines import KeyPath
 
@@ -57,7 +58,22 @@ def comparable_rows(rows: Mapping[str, Any], changes: Collection[str]) -> dict[s
         name: {key: value for key, value in row.items() if key not in OF_VERSIONS} if isinstance(row, Mapping) else row
         for name, row in rows.items()
     }
-    return {name: row for name, row in left.items() if set(row) - {"source"}}
+    return {name: row for name, row in left.items() if set(row) - {"source", "settings"}}
+
+
+def rows_of_form(rows: Mapping[str, Published], strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, Published]:
+    """Return the published rows that belong to the settings which their strategies have.
+
+    Args:
+        rows: Published rows by method.
+        strategies: Settings by strategy, defaults filled in.
+
+    """
+    return {
+        name: row
+        for name, row in rows.items()
+        if name not in strategies or all(strategies[name].get(key) == value for key, value in row.settings.items())
+    }
 
 
 def _protocol(scenario: Scenario) -> dict[str, Any]:

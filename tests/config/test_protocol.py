@@ -117,3 +117,24 @@ def test_a_row_whose_length_only_the_data_can_tell_is_refused_before_training(tm
         clsim.run(tmp_path / "s.yaml", out=tmp_path / "run", device="cpu")
     assert "published.fine_tune.accuracy" in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes", "left"),
+    [
+        ("bct", [], {"independent", "bct", "bt2"}),
+        ("bct", ["strategy.epochs=3"], {"independent", "bct", "bt2"}),
+        ("bct", ["strategy.form=classifier"], {"independent", "bt2"}),
+        ("oca", ["strategies.bct.form=classifier"], {"independent", "bt2"}),
+        ("oca", [], {"independent", "bct", "bt2"}),
+    ],
+)
+def test_a_row_stands_beside_the_form_of_a_method_that_it_belongs_to(strategy, changes, left):
+    assert set(load_scenario("cifar_upgrade", changes, strategy=strategy).published) == left
+
+
+def test_a_row_holds_for_the_default_of_a_setting_too(file):
+    default = load_scenario(file).strategies["fine_tune"]["lr"]
+    for lr, left in ((default, ["fine_tune", "other"]), (2 * default, ["other"])):
+        file.write_text(SCENARIO.replace("source: a paper}", f"settings: {{lr: {lr}}}, source: a paper}}"))
+        assert list(load_scenario(file).published) == left
