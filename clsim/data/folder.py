@@ -20,7 +20,7 @@ import torch
 from clsim.data.images import DataSet, Images
 from clsim.data.names import class_name
 from clsim.data.notices import tell
-from clsim.data.parts import LAYOUT, find_parts
+from clsim.data.parts import LAYOUT, find_parts, same_within
 from clsim.data.resident import resident
 from clsim.data.sources import open_source
 from clsim.errors import UserError
@@ -46,6 +46,11 @@ def load(path: Path, image_size: int | None, cache: Sequence[Path], name: str | 
     if layout.aside:
         counts = ", ".join(f"{top}/ ({count:,})" for top, count in layout.aside.items())
         tell(f"{path}: images of other folders than {layout.parts} are left out: {counts}")
+    if layout.within:
+        shown = ", ".join(layout.within[:3]) + (", ..." if len(layout.within) > 3 else "")
+        tell(
+            f"{path}: {', '.join(list(layout.train)[:3])} are taken for classes, and all hold the same folders: {shown}"
+        )
     train, test = layout.train, layout.test
     for missing in sorted(set(train) ^ set(test)):
         where, there = ("train", test) if missing in test else ("test", train)
@@ -69,12 +74,14 @@ class Layout(NamedTuple):
         test: The same of the test part.
         parts: Folders of the two parts as a message names them, empty if there are none.
         aside: Numbers of images in folders beside the parts.
+        within: Folders that lie within every class alike.
     """
 
     train: dict[str, list[str]]
     test: dict[str, list[str]]
     parts: str = ""
     aside: Mapping[str, int] = MappingProxyType({})
+    within: tuple[str, ...] = ()
 
 
 def split(files: Sequence[str]) -> Layout:
@@ -88,7 +95,7 @@ def split(files: Sequence[str]) -> Layout:
         parts = {file: path[1:] for file, path in parts.items()}
     found = find_parts(list(parts.values()))
     if found is None:
-        return Layout(*_set_aside(_by_class(parts)))
+        return Layout(*_set_aside(_by_class(parts)), within=same_within(list(parts.values())))
     below = [{f: p[1:] for f, p in parts.items() if p[0] == top and len(p) > 1} for top in (found.train, found.test)]
     tops = Counter(path[0] if len(path) > 1 else "." for path in parts.values())
     aside = {top: count for top, count in sorted(tops.items()) if top not in (found.train, found.test)}

@@ -89,6 +89,16 @@ def find_parts(paths: Sequence[tuple[str, ...]]) -> Parts | None:
     return Parts(train[0], test[0], tuple(sorted(set(by_top) - {train[0], test[0]})))
 
 
+def same_within(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the folders that lie within every first folder alike, if there are several: they may be the classes."""
+    within: dict[str, set[str]] = {}
+    for path in paths:
+        within.setdefault(path[0], set()).add(path[1] if len(path) > 2 else "")
+    first, *others = within.values()
+    alike = others and len(first) > 1 and "" not in first and all(each == first for each in others)
+    return tuple(sorted(first)) if alike else ()
+
+
 def _has_folders(below: Collection[tuple[str, ...]]) -> bool:
     return all(len(path) > 1 for path in below)
 

@@ -139,3 +139,17 @@ def test_by_name(tmp_path, pets):
     data = load(f"folder:{pets}", image_size=16, root=tmp_path)
     assert data.train.pixels.shape == (6, 3, 16, 16)
     assert list((tmp_path / ".cache").glob("*.npy"))
+
+
+@pytest.mark.parametrize("tops", [("entrenamiento", "prueba"), ("fold0", "fold1"), ("images", "masks")])
+def test_classes_that_hold_the_same_folders_are_told(tops, tmp_path, save):
+    for top in tops:
+        for word in ("cat", "dog"):
+            save(tmp_path / "pets" / top / word / "0.png")
+    with pytest.warns(DataWarning, match="are taken for classes, and all hold the same folders: cat, dog"):
+        folder.load(tmp_path / "pets", None, [])
+
+
+def test_classes_with_one_folder_within_or_others_are_not_told():
+    assert folder.split([f"{word}/images/{i}.png" for word in ("cat", "dog") for i in range(2)]).within == ()
+    assert folder.split(["cat/a/1.png", "cat/b/1.png", "dog/a/1.png", "dog/c/1.png"]).within == ()
