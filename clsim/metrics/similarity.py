@@ -239,12 +239,14 @@ def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: Own) -
 
 def _scale(features: Tensor, rows: Tensor) -> Tensor:
     """Write unit rows to ``rows``, and return the largest number of each row, which is NaN or infinite if any is."""
-    numbers = features.double()
+    import torch
+
+    numbers = features.to(torch.float64, copy=True)
     largest = numbers.abs().amax(dim=1, keepdim=True)
-    numbers = numbers / largest.where(largest > 0, 1.0)
+    numbers.div_(largest.where(largest > 0, 1.0))
     # Whole numbers that float64 adds without rounding, so that a length does not depend on the order of its sum.
     whole = 2.0 ** (52 - features.shape[1].bit_length())
-    squares = (numbers.square() * whole).round_().sum(dim=1, keepdim=True) / whole
+    squares = numbers.square().mul_(whole).round_().sum(dim=1, keepdim=True).div_(whole)
     # The largest number is 1 by now; less is a row of zeros.
-    rows.copy_((numbers / squares.sqrt().clamp_min(1.0)).mul_(GRID).round_().div_(GRID))
+    rows.copy_(numbers.div_(squares.sqrt_().clamp_min_(1.0)).mul_(GRID).round_().div_(GRID))
     return largest
