@@ -322,3 +322,27 @@ FEATURES, LABELS = torch.eye(4), torch.tensor([0, 1, 0, 1])
 def test_losses_stretch_nothing_to_fit(call):
     with pytest.raises(ArgumentError, match=r"features of the same images|mu: must be|label_smoothing: must be"):
         call()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "1", None])
+def test_another_seed_is_a_seed(seed):
+    with pytest.raises(ArgumentError, match="seed: expected a whole number from 0"):
+        clsim.load_scenario("shapes_fscil").with_seed(seed)
+    assert clsim.load_scenario("shapes_fscil").with_seed(np.int64(3)).seed == 3
+
+
+def test_another_strategy_may_be_a_path():
+    path = find_strategy("replay")
+    assert clsim.load_scenario("shapes_fscil").with_strategy(path).selected_strategy.path == path
+
+
+@pytest.mark.parametrize(("overrides", "said"), [([3], "--set 3: has no value"), ({3: 4}, "unknown key '3'")])
+def test_an_override_that_is_no_text_is_told(overrides, said):
+    with pytest.raises(UserError, match=said):
+        clsim.load_scenario("shapes_fscil", overrides)
+
+
+@pytest.mark.parametrize("paths", [None, 3, [3], [None]])
+def test_what_is_compared_are_directories(paths):
+    with pytest.raises(ArgumentError, match="compare: paths: expected the directories that runs left"):
+        clsim.compare(paths)

@@ -43,13 +43,13 @@ def apply(document: Document, overrides: Overrides, options: Mapping[str, object
 
 def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, Any, str]]:
     if isinstance(overrides, Mapping):
-        return [(keys, _plain(value), f"override {keys}") for keys, value in overrides.items()]
+        return [(str(keys), _plain(value), f"override {keys}") for keys, value in overrides.items()]
     if isinstance(overrides, str) or not isinstance(overrides, Sequence | None):
         what = f"overrides: expected a list or a block of keys, got {describe(overrides)}"
         problems.append(UserError(what, fix='write {"stream.shots": 1} or ["stream.shots=1"]'))
         return []
     read = []
-    for text in overrides or ():
+    for text in map(str, overrides or ()):
         keys, sign, value = text.partition("=")
         place = f"--set {text}"
         if not sign:

@@ -19,9 +19,11 @@ from clsim.config.streams import Stream
 from clsim.config.trackers import Trackers
 from clsim.config.validation import Validation
 from clsim.config.yaml_lines import dump
-from clsim.errors import UserError
+from clsim.errors import ArgumentError, UserError
+from clsim.plain import plain
 from clsim.pretraining.recipe import ModelRecipe
 from clsim.recipes import find_strategy
+from clsim.words import describe
 
 UPGRADES = ("upgrade", "text_upgrade")
 """Kinds of stream that bring a new model in every session."""
@@ -126,13 +128,14 @@ class Scenario(Block):
         """
         return ChosenStrategy(name, self._files[name], copy.deepcopy(self.strategies[name]))
 
-    def with_strategy(self, name_or_path: str) -> Scenario:
+    def with_strategy(self, name_or_path: str | Path) -> Scenario:
         """The same scenario with another strategy selected; one it has no settings for runs with its defaults.
 
         Raises:
             UserError: there is no such strategy, it does not run on this kind of stream, or a setting of it has no
                 default.
         """
+        name_or_path = str(name_or_path)
         name = strategy_name(name_or_path)
         path = self._files[name] if name in self._files else find_strategy(name_or_path)
         signature = read_signature(path)
@@ -147,8 +150,15 @@ class Scenario(Block):
         return other
 
     def with_seed(self, seed: int) -> Scenario:
-        """The same scenario with another seed; what ``seeds`` says stays."""
-        return self.model_copy(update={"seed": seed})
+        """Return the same scenario with another seed; what ``seeds`` says stays.
+
+        Raises:
+            ArgumentError: it is no seed.
+        """
+        found = plain(seed)
+        if type(found) is not int or not 0 <= found < 2**32:
+            raise ArgumentError(f"seed: expected a whole number from 0 to {2**32 - 1}, got {describe(seed)}")
+        return self.model_copy(update={"seed": found})
 
     def seeds_for(self, other: Scenario) -> dict[str, int | None]:
         """Overrides that give `other` these ``seeds``, as far as they mean something in its stream."""

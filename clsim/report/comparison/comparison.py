@@ -9,7 +9,7 @@ from typing import Any
 
 from clsim.arguments import checked
 from clsim.config.evaluation import Published
-from clsim.errors import UserError
+from clsim.errors import ArgumentError, UserError
 from clsim.metrics.compatibility import update_gain
 from clsim.metrics.seeds import spread
 from clsim.report.comparison.agreement import check_agreement
@@ -18,7 +18,7 @@ from clsim.report.comparison.pairs import Pair, Strategy, pairs_of
 from clsim.report.comparison.runs import Run, check_once, read_runs
 from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
 from clsim.report.upgrades import REFERENCES
-from clsim.words import nearest
+from clsim.words import describe, nearest
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,11 @@ def compare(
     """
     if not 0 < confidence < 1:
         raise UserError(f"the confidence is {confidence}", fix="a number between 0 and 1, for instance 0.95")
-    folders = [paths] if isinstance(paths, str | Path) else paths
+    named = [paths] if isinstance(paths, str | Path) else paths
+    folders = list(named) if isinstance(named, Iterable) else []
+    if not isinstance(named, Iterable) or not all(isinstance(path, str | Path) for path in folders):
+        what = f"compare: paths: expected the directories that runs left, got {describe(paths)}"
+        raise ArgumentError(what)
     runs = read_runs([Path(path).expanduser() for path in folders], incomplete=incomplete, latest=latest)
     check_agreement(runs)
     check_once(runs)  # two that differ have been told by what differs
