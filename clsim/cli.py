@@ -14,6 +14,7 @@ import typer
 from clsim.bench import Benchmark
 from clsim.errors import DataWarning
 from clsim.exits import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
+from clsim.files import from_home
 from clsim.words import clean
 
 app = typer.Typer(
@@ -24,11 +25,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Topic = Literal["scenarios", "strategies", "datasets", "models", "metrics"]
+
+
+def _path(text: str) -> Path:
+    """Return a path as the shell's users expect it, whose ``~`` stands for a home directory also behind ``=``."""
+    return from_home(text, text)
+
+
+Runs = Annotated[list[Path], typer.Argument(parser=_path, metavar="RUN...", help="Directories that runs left.")]
 Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a value; may be repeated.")]
 
 
 def main() -> None:
     """Entry point: exit 0 done, 2 wrong input, 1 failed, 130 interrupted; never a traceback unasked."""
+    _open_streams()
     # Waiting threads sleep rather than spin: where others use the cores too, spinning makes a run ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
@@ -50,6 +60,23 @@ def main() -> None:
     if "WORLD_SIZE" in os.environ and "clsim.processes" in sys.modules:
         sys.modules["clsim.processes"].leave()
     sys.exit(_flushed(code))
+
+
+def _open_streams() -> None:
+    """Point standard streams that are closed, as under a daemon or after ``>&-``, at nothing.
+
+    A file opened later would get their numbers, and whatever is printed would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _warning(
@@ -98,7 +125,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run for every seed.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's files go.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where the run's files go.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was not completed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Resume even what is not the same run any more.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
@@ -218,7 +245,7 @@ def pretrain(
 
 @app.command()
 def verify(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
+    runs: Runs,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a run, for machines.")] = False,
 ) -> None:
     """Compute the figures of runs anew from what they left, and say what does not agree."""
@@ -247,7 +274,7 @@ def _verified(path: Path, *, json: bool) -> int:
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
+    runs: Runs,
     confidence: Annotated[float, typer.Option(metavar="0.95", help="Of the intervals.")] = 0.95,
     against: Annotated[str | None, typer.Option(metavar="STRATEGY", help="Differences from this one alone.")] = None,
     incomplete: Annotated[bool, typer.Option("--incomplete", help="Take runs that were not completed, too.")] = False,
@@ -273,12 +300,16 @@ def compare(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that runs left.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the page goes.")] = None,
+    runs: Runs,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="FILE", help="Where the page goes.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Also draw pictures for a paper.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also draw pictures for a paper.")
+    ] = None,
     kind: Annotated[Literal["svg", "pdf"], typer.Option("--format", help="Of the pictures.")] = "svg",
-    tables: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write LaTeX, Markdown and CSV.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also write LaTeX, Markdown and CSV.")
+    ] = None,
 ) -> None:
     """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
     from clsim.report.page.command import page_of, report_on
@@ -296,7 +327,7 @@ def sweep(
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or a Ray cluster.")] = "local",
     address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the Ray cluster.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at once on this machine.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where all files go.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where all files go.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
     """Run scenarios, strategies, settings and seeds side by side; begun before, go on."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clsim.errors import UserError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -32,6 +34,26 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def from_home(path: Path | str, where: str) -> Path:
+    """Return a path whose leading ``~`` is a home directory, as in a shell.
+
+    Shells expand it at the start of a word, and most of them not behind ``=``.
+
+    Args:
+        path: Path as it was written.
+        where: Option or setting that it is the value of.
+
+    Raises:
+        UserError: there is no such user, or this one has no home directory.
+
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        fix = "write the path out"
+        raise UserError(f"no home directory is known for {Path(path).parts[0]!r}", where=where, fix=fix) from error
 
 
 def locked(path: Path, *, wait: bool = False) -> int:

@@ -18,8 +18,11 @@ import yaml
 
 from clsim.errors import UserError, UserErrors
 from clsim.files import atomic, sha256_of
+from clsim.local_imports import import_hashes
 from clsim.origins import (
+    STRATEGY_IMPORT,
     data_hashes,
+    metric_import,
     source_sha256,
     standard_lists,
     stream_split_sha256,
@@ -292,7 +295,10 @@ def _hashes(prepared: Prepared) -> dict[str, str]:
     if scenario is not None:
         hashes["scenario file"] = hashlib.sha256(scenario.to_yaml().encode()).hexdigest()
         hashes["strategy file"] = sha256_of(scenario.selected_strategy.path)
-        hashes |= {f"metric {name}": sha256_of(find_metric(name)) for name in scenario.evaluation.metrics}
+        hashes |= import_hashes(scenario.selected_strategy.path, STRATEGY_IMPORT)
+        for name in scenario.evaluation.metrics:
+            hashes[f"metric {name}"] = sha256_of(find_metric(name))
+            hashes |= import_hashes(find_metric(name), metric_import(name))
         hashes |= {key: sha256_of(path) for key, path in weights_files(scenario, arriving).items()}
     return hashes | {"clsim source": source_sha256()}
 

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 CLSIM = Path(__file__).resolve().parent
 WEIGHTS_FILE, PRETRAINED_FILE = "weights file ", "weights file of the strategy"
 """Keys of files of weights: that of a model follows the first, the second is what a strategy names by its path."""
+STRATEGY_IMPORT = "strategy import "
+"""Before the dotted name of a module of the user's own that the strategy file imports."""
+
+
+def metric_import(name: str) -> str:
+    """Return what stands before the dotted name of a module that the file of a metric imports."""
+    return f"metric {name} import "
 
 
 def source_sha256(folder: Path = CLSIM) -> str:

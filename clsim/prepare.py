@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,7 @@ from clsim.data.held_out import held_out
 from clsim.data.images import Images
 from clsim.data.notices import tell_if_enlarged
 from clsim.errors import ArgumentError, DataMissing, UserError, WeightsMissing
+from clsim.files import from_home
 from clsim.models.arrival import ClipArrival
 from clsim.models.preprocess import Preprocess
 from clsim.plugins import ClipUpgrade, ModelReplacement, ModelUpgrade
@@ -34,6 +38,7 @@ from clsim.seeding import composed
 from clsim.streams import Stream, TextStream, class_incremental, fscil, replacement_stream, text_upgrade, upgrade
 from clsim.streams.validation import on_held_out
 from clsim.training import Strategy
+from clsim.words import clean
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
     usual, chosen = written.selected_strategy.settings, scenario.selected_strategy.settings
     by_hand = scenario.sets_by_hand
     changed = {f"strategy.{key}": value for key, value in chosen.items() if value != usual.get(key) or by_hand(key)}
-    own_weights = Path(str(chosen.get("pretrained"))).is_file()
+    own_weights = from_home(str(chosen.get("pretrained")), "strategy.pretrained").is_file()
     kept = {key: value for key, value in changed.items() if own_weights or key not in _WEIGHTS}
     before, after = written.stream.model_dump(), scenario.stream.model_dump()
     dropped = [key for key in changed if key not in kept]
@@ -335,10 +340,34 @@ def _check_replaceable(strategy: Strategy, name: str, described: object) -> None
     )
 
 
+NO_GPU = ("not compiled with CUDA", "no NVIDIA driver", "No CUDA GPUs are available", "no CUDA-capable device")
+"""Parts of messages of a machine without a GPU, where there is nothing to say."""
+
+
+def _best_device(start_cuda: Callable[[], object] = torch.cuda.init) -> str:
+    """Return ``cuda`` where it can be used; else ``cpu``, with a line that says why if there is a GPU.
+
+    Args:
+        start_cuda: Function that raises what is wrong with CUDA.
+
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own warning says the same in three lines
+        if torch.cuda.is_available():
+            return "cuda"
+        try:
+            start_cuda()
+        except (RuntimeError, AssertionError) as error:
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0].partition(". ")[0]
+            if not any(usual in str(error) for usual in NO_GPU) and not int(os.environ.get("RANK", "0")):
+                print(f"clsim: device: cpu, since CUDA cannot be used: {clean(reason)}", file=sys.stderr)
+    return "cpu"
+
+
 def resolve_device(name: str) -> str:
     """``auto`` to what there is; a device that is not there is the user's error."""
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return _best_device()
     try:
         device = torch.device(name)
     except RuntimeError:

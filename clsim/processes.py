@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from clsim.errors import UserError
+
 Made = TypeVar("Made")
 
 PATIENCE = timedelta(days=2)
@@ -52,10 +54,18 @@ def join(device: str) -> str:
     gpu = device.startswith("cuda")
     place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else device
     if gpu:
+        _check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count())
         torch.cuda.set_device(place)
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=PATIENCE)
     return place
+
+
+def _check_gpus(here: int, gpus: int) -> None:
+    """Refuse more processes than GPUs on this machine, in all of them, before any waits for the others."""
+    if here > gpus:
+        what = f"{here} processes on this machine, which has {gpus} GPU{'' if gpus == 1 else 's'}: each needs one"
+        raise UserError(what, where="--device", fix=f"--nproc-per-node {max(1, gpus)}, or --device cpu")
 
 
 def leave() -> None:

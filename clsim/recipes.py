@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clsim.errors import UserError
+from clsim.files import from_home
+from clsim.local_imports import make_importable, note_loaded
 from clsim.plain import plain
 from clsim.words import suggestion
 
@@ -133,6 +135,7 @@ def _load(path: Path, kind: str) -> Callable[..., Any]:
     if spec is None or spec.loader is None:
         raise UserError("is not a Python file", where=str(path))
     module = importlib.util.module_from_spec(spec)
+    make_importable(path)
     sys.modules[module_name] = module  # pickle and dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
@@ -143,7 +146,9 @@ def _load(path: Path, kind: str) -> Callable[..., Any]:
         if isinstance(error, SyntaxError):
             lines = [error.lineno]
         where = f"{path}:{lines[-1]}" if lines else str(path)
-        raise UserError(f"cannot be loaded: {type(error).__name__}: {error}", where=where) from error
+        fix = "put the module beside the file, or install it" if isinstance(error, ModuleNotFoundError) else None
+        raise UserError(f"cannot be loaded: {type(error).__name__}: {error}", where=where, fix=fix) from error
+    note_loaded(path)
     build = getattr(module, "build", None)
     if not callable(build):
         raise UserError("has no function build()", where=str(path))
@@ -157,9 +162,9 @@ def _folders(kind: Kind) -> Iterator[Path]:
 
 
 def _find(kind: Kind, text: str) -> Path:
-    given = Path(text)
     if not text or not text.isprintable():
         raise UserError(f"{text!r} is not the name of a {_ONE[kind]}")
+    given = from_home(text, text)
     known = _list(kind)
     if given.suffix in _SUFFIXES[kind] or len(given.parts) > 1:
         if _is(Path.is_file, given):

@@ -6,7 +6,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from clsim.config.trackers import TrackerBlock, chosen_trackers
 from clsim.device import device_time, peak_memory
 from clsim.errors import ArgumentError
 from clsim.failures import batch_settings, explained
+from clsim.files import from_home
 from clsim.interruption import Interrupted, Interruption
 from clsim.keeping import Keeper, Schedule
 from clsim.manifest import go_on, precision_begun, seal, write_manifest
@@ -74,20 +76,20 @@ def run(
         RunFailed: it could not go on; what was written before is whole.
 
     """
+    out = None if out is None else from_home(out, "--out")
     device = processes.join(resolve_device(str(device)))
     if out is not None and processes.is_first():
-        check_usable(Path(out), resume=resume)
+        check_usable(out, resume=resume)
     if isinstance(scenario, Stream | TextStream):
         if overrides or seed is not None:
             raise ArgumentError("a strategy composed in Python has its settings and its seed already")
         prepared = prepare_given(scenario, strategy)
     else:
         prepared = processes.first_alone(lambda: prepare(scenario, strategy, overrides, seed, device, strict))
-    where = None if out is None else Path(out)
     own = prepared.scenario.trackers if prepared.scenario else []
     chosen = chosen_trackers(own if trackers is None else trackers) if processes.is_first() else []
     with tracked(reporter, chosen) as told:
-        return simulate(prepared, out=where, resume=resume, force=force, reporter=told)
+        return simulate(prepared, out=out, resume=resume, force=force, reporter=told)
 
 
 def simulate(
@@ -100,11 +102,16 @@ def simulate(
 ) -> Results:
     """The session loop over a prepared stream and strategy; see :func:`run`."""
     strategy, stream = prepared.strategy, prepared.stream
-    path = processes.told_by_first(lambda: out or (resume and _last_unfinished(prepared)) or _default_path(prepared))
+    path = processes.told_by_first(lambda: out or (resume and _last_unfinished(prepared)) or _own_path(prepared))
     told = None if reporter is None or not processes.is_first() else Resilient(reporter)
-    # Before the directory is taken: what is asked for may not suit the images.
-    measured = Measured.of(prepared, path)
-    directory = RunDirectory(path, resume=resume) if processes.is_first() else Onlooker(path)
+    try:
+        # Before the directory is taken: what is asked for may not suit the images.
+        measured = Measured.of(prepared, path)
+        directory = RunDirectory(path, resume=resume) if processes.is_first() else Onlooker(path)
+    except BaseException:
+        if out is None and processes.is_first():
+            _remove_empty(path)
+        raise
     results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
     results.validation = prepared.validation
     if prepared.scenario is not None:
@@ -201,9 +208,31 @@ def _session(prepared: Prepared, session: int, measured: Measured, results: Resu
     return record
 
 
-def _default_path(prepared: Prepared) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / prepared.name / prepared.strategy_name / f"seed{prepared.seed}-{stamp}"
+def _place(prepared: Prepared) -> Path:
+    """Return the folder of all runs of this scenario and strategy that were given no directory."""
+    return Path("runs") / prepared.name / prepared.strategy_name
+
+
+def _own_path(prepared: Prepared) -> Path:
+    """Make a directory named by seed and second; a further run that begins in the same second gets a number.
+
+    Making it is what reserves it, also from runs on other machines that share the disk.
+    """
+    place, stamp = _place(prepared), time.strftime("%Y%m%d-%H%M%S")
+    check_usable(place)
+    for number in count(1):
+        path = place / (f"seed{prepared.seed}-{stamp}" + (f"-{number}" if number > 1 else ""))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("unreachable")
+
+
+def _remove_empty(path: Path) -> None:
+    with suppress(OSError):
+        path.rmdir()
 
 
 def _info(prepared: Prepared, path: Path) -> RunInfo:
@@ -274,8 +303,7 @@ def _left_as_it_is(directory: RunDirectory, begun: Mapping[str, Any], told: Repo
 
 def _last_unfinished(prepared: Prepared) -> Path | None:
     """The latest run of this scenario, strategy and seed that was begun and not completed."""
-    place = _default_path(prepared).parent
-    for path in sorted(place.glob(f"seed{prepared.seed}-*"), reverse=True):
+    for path in sorted(_place(prepared).glob(f"seed{prepared.seed}-*"), key=_begun_in_order, reverse=True):
         try:
             status = json.loads((path / "results.json").read_text(encoding="utf-8")).get("status")
         except (OSError, ValueError, AttributeError):
@@ -283,6 +311,11 @@ def _last_unfinished(prepared: Prepared) -> Path | None:
         if status != "complete" and (path / "manifest.json").exists():
             return path
     return None
+
+
+def _begun_in_order(path: Path) -> tuple[int, str]:
+    """Return a key that puts ``seed1-20260101-120000-10`` behind ``...-9``."""
+    return len(path.name), path.name
 
 
 @contextmanager

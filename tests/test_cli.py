@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from desk import REPLACEMENT, SCENARIO, make_desk
 
-from clsim import cli
+from clsim import cli, runner
 from clsim.recipes import shipped
+from clsim.runner import run
 
 
 @pytest.fixture
@@ -243,3 +244,49 @@ def test_however_a_command_ends_it_ends_with_a_code(
     printed = capfd.readouterr().err
     assert says in printed
     assert "Traceback" not in printed
+
+
+def small_run(*more: str, out: str) -> list[str]:
+    """Return the command of a run of a few seconds."""
+    words = [sys.executable, "-m", "clsim", "run", "shapes_fscil", "--strategy", "zero_shot", "--quiet", *more]
+    return [*words, "--set", "stream.base_classes=5", "--set", "stream.sessions=1", f"--out={out}"]
+
+
+def test_runs_begun_in_the_same_second_have_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["stream.base_classes=5", "stream.sessions=1"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner.time, "strftime", lambda form: "20260101-120000")
+    made = [run("shapes_fscil", "zero_shot", overrides=small).path for _ in range(3)]
+    assert [path.name for path in made] == [f"seed42-20260101-120000{more}" for more in ("", "-2", "-3")]
+    assert all((path / "results.json").is_file() for path in made)
+
+
+@pytest.mark.slow
+def test_a_run_needs_no_standard_streams(tmp_path: Path) -> None:
+    """As under a daemon: 0, 1 and 2 are closed, and no file of the run gets their numbers."""
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *small_run(out="r")], cwd=tmp_path, timeout=120, check=False
+    )
+    assert closed.returncode == 0
+    assert json.loads((tmp_path / "r" / "results.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.slow
+def test_a_tilde_after_an_equals_sign_is_the_home_directory(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "work").mkdir()
+    done = subprocess.run(
+        small_run(out="~/r"),
+        cwd=tmp_path / "work",
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (home / "r" / "results.json").is_file()
+    assert not list((tmp_path / "work").iterdir())

@@ -2,13 +2,15 @@ import hashlib
 import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from clsim.files import atomic, locked, save_tensors, sha256_of, unlock
+from clsim.errors import UserError
+from clsim.files import atomic, from_home, locked, save_tensors, sha256_of, unlock
 
 
 def test_files_are_whole_or_not_there(tmp_path):
@@ -71,3 +73,16 @@ def test_one_lock_holds_and_another_waits_until_it_is_given_free(tmp_path):
     waiting.join(10)
     assert order == ["first", "second"]
     assert not path.exists()
+
+
+def test_a_tilde_is_a_home_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert from_home("~/runs/a", "--out") == tmp_path / "runs" / "a"
+    assert from_home(Path("~"), "--out") == tmp_path
+    assert from_home("a/~/b", "--out") == Path("a/~/b")
+
+
+def test_a_user_who_does_not_exist_has_no_home_directory():
+    with pytest.raises(UserError, match="~nobody-is-called-so") as told:
+        from_home("~nobody-is-called-so/runs", "--out")
+    assert "--out" in str(told.value)

@@ -16,7 +16,7 @@ from clsim.errors import DataMissing, DataWarning, UserError
 from clsim.models.arrival import save_classifier
 from clsim.models.backbones import make_backbone
 from clsim.plugins import ModelReplacement
-from clsim.prepare import make_stream, prepare, resolve_device, stand_in_for
+from clsim.prepare import NO_GPU, _best_device, make_stream, prepare, resolve_device, stand_in_for
 from clsim.recipes import find_scenario
 
 
@@ -83,6 +83,28 @@ def test_a_strategy_file_of_ones_own_stands_in_too(tmp_path, monkeypatch):
 def test_an_unknown_device_is_the_users_error(name):
     with pytest.raises(UserError):
         resolve_device(name)
+
+
+def fails(message):
+    def start():
+        raise RuntimeError(message)
+
+    return start
+
+
+def test_a_driver_that_is_too_old_is_told_in_one_line(capsys):
+    told = "The NVIDIA driver on your system is too old (found version 12020). Please update your GPU driver."
+    assert _best_device(fails(told)) == "cpu"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cpu" in said
+    assert "driver on your system is too old (found version 12020)" in said
+
+
+def test_a_machine_without_a_gpu_says_nothing(capsys):
+    for message in ("Torch not compiled with CUDA enabled", "Found no NVIDIA driver on your system.", NO_GPU[2]):
+        assert _best_device(fails(message)) == "cpu"
+    assert not capsys.readouterr().err
 
 
 SETTLED = {

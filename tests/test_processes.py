@@ -13,6 +13,8 @@ import torch
 from kills import left, without_times
 
 from clsim import processes
+from clsim.errors import UserError
+from clsim.processes import _check_gpus
 
 HERE = Path(__file__).parent
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
@@ -125,3 +127,10 @@ def test_two_processes_stop_together_and_go_on(tmp_path):
     assert goes_on.returncode == 0, goes_on.stderr
     assert goes_on.stdout.count("going on in session") == 1
     assert left(tmp_path / "run") == left(tmp_path / "whole")
+
+
+def test_more_processes_than_gpus_are_the_users_error():
+    _check_gpus(2, 2)
+    with pytest.raises(UserError, match="4 processes on this machine, which has 2 GPUs") as told:
+        _check_gpus(4, 2)
+    assert "--nproc-per-node 2" in str(told.value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clsim.data.facts import CAPTIONED, FACTS
 from clsim.errors import ArgumentError
+from clsim.files import from_home
 from clsim.words import describe
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def __getattr__(name: str) -> object:
 def data_root() -> Path:
     """Where data sets live: ``$CLSIM_DATA``, else ``~/.cache/clsim/data``."""
     given = os.environ.get("CLSIM_DATA")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "clsim" / "data"
+    return from_home(given or "~/.cache/clsim/data", "CLSIM_DATA")
 
 
 def load(name: str, *, image_size: int | None = None, root: Path | str | None = None, download: bool = True) -> DataSet:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clsim.errors import UserError
-from clsim.files import atomic, locked, sha256_of, unlock
+from clsim.files import atomic, from_home, locked, sha256_of, unlock
 from clsim.precision import is_emulated, usable
 from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
 from clsim.words import clean
@@ -30,7 +30,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 def models_root() -> Path:
     """Where models live: ``$CLSIM_MODELS``, else ``~/.cache/clsim/models``."""
     given = os.environ.get("CLSIM_MODELS")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "clsim" / "models"
+    return from_home(given or "~/.cache/clsim/models", "CLSIM_MODELS")
 
 
 def resolve_model(

@@ -9,6 +9,7 @@ from typing import Any
 
 from clsim.errors import UserError
 from clsim.report.figures import finite, percent
+from clsim.report.run_figures import better_when
 from clsim.store import Results
 from clsim.sweep.board import Board
 from clsim.sweep.job import Job
@@ -56,7 +57,8 @@ def choose(trials: Sequence[Job], board: Board, how: Choose) -> list[Choice]:
     for job in trials:
         points = groups.setdefault((job.scenario.name, job.strategy), {})
         points.setdefault(job.folder.parent.name, []).append(job)
-    sign = 1.0 if how.maximise else -1.0
+    usual = better_when(how.by) > 0
+    sign = 1.0 if (usual if how.maximise is None else how.maximise) else -1.0
     found = []
     for (scenario, strategy), points in groups.items():
         values = [_mean(jobs, board, how.by) for jobs in points.values()]

@@ -10,7 +10,15 @@ from clsim.config.block import Block, Seed
 
 Changes = dict[str, Any]
 """Values by dotted key, as ``--set`` takes them."""
-Measure = Literal["average_accuracy", "average_accuracy_weighted", "final_accuracy", "average_forgetting", "ac", "am"]
+Measure = Literal[
+    "average_accuracy",
+    "average_accuracy_weighted",
+    "final_accuracy",
+    "performance_drop",
+    "average_forgetting",
+    "ac",
+    "am",
+]
 _Points = list[Changes]
 _Grid = dict[str, list[Any]]
 _Names = list[str]
@@ -21,7 +29,9 @@ class Choose(Block):
     """How the point that runs with all seeds is chosen: by runs that are measured on held-out training images."""
 
     by: Measure = Field(default="average_accuracy", description="figure of the summary")
-    maximise: bool = Field(default=True, description="whether the greatest is the best; else the least")
+    maximise: bool | None = Field(
+        default=None, description="whether the greatest is the best; null: as the figure has it, the least forgetting"
+    )
     share: float = Field(default=0.2, gt=0, lt=1, description="of every class's training images that is held out")
     seed: Seed = Field(default=0, description="of the draw of the held-out images")
     seeds: _Seeds = Field(default=[], description="of these runs, whose mean counts; none: those of the sweep")

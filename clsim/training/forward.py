@@ -63,6 +63,7 @@ class ForwardPass:
         self.compile: Compile = compile
         self.how: How = "as it is"
         self._compiled: tuple[nn.Module, Callable[[Tensor], Any]] | None = None
+        self._tried = False
         self._graph: _Graph | None = None
         self._shape: torch.Size | None = None
         self._failed: set[How] = set()
@@ -92,10 +93,13 @@ class ForwardPass:
 
     def _run_compiled(self, model: nn.Module, images: Tensor) -> Any:
         if self._compiled is None or self._compiled[0] is not model:
-            self._compiled = (model, cast(Callable[[Tensor], Any], torch.compile(model)))
+            self._compiled, self._tried = (model, cast(Callable[[Tensor], Any], torch.compile(model))), False
         if self.compile == "on":
             return self._compiled[1](images)
         try:
+            if torch.is_grad_enabled() and not self._tried:
+                _try_backward(model, self._compiled[1], images)
+                self._tried = True
             return self._compiled[1](images)
         except Exception as error:  # no compiler, no Triton: nobody has asked for one
             return self._give_up("compiled", error, model, images)
@@ -120,6 +124,23 @@ class ForwardPass:
         self._failed.add(how)
         self.how, self._compiled, self._graph = "as it is", None, None
         return model(images)
+
+
+def _try_backward(model: nn.Module, compiled: Callable[[Tensor], Any], images: Tensor) -> None:
+    """Have the backward pass compiled here, where a failure can still be answered; leaves all as it was.
+
+    It is compiled at the first gradient, which comes when the losses and plugins of a step have been computed already.
+    """
+    state = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = [images.device] if images.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        output = compiled(images)
+        if isinstance(output, Tensor) and output.requires_grad:
+            parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+            torch.autograd.grad(output.float().sum(), parameters, allow_unused=True)
+    with torch.no_grad():
+        for buffer, before in state:
+            buffer.copy_(before)
 
 
 @dataclass(frozen=True)

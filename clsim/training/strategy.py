@@ -19,6 +19,7 @@ from torch.optim import SGD, Optimizer
 from clsim import processes
 from clsim.arguments import Count, Whole, checked
 from clsim.data.images import Images
+from clsim.data.moving import moved
 from clsim.device import Precision, autocast, lies_on
 from clsim.errors import ArgumentError, UserError
 from clsim.resume.randomness import loader_state, set_loader_state
@@ -27,6 +28,7 @@ from clsim.training.avalanche_plugins import check_plugins
 from clsim.training.callbacks import listeners
 from clsim.training.forward import Compile, ForwardPass
 from clsim.training.loaders import ResidentBatches, length
+from clsim.training.lone_image import lone_image
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
@@ -144,7 +146,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         if lies_on(images.pixels, self.device):
             return view
         if images.sha256 not in self._resident:
-            self._resident[images.sha256] = images.to(self.device)
+            self._resident[images.sha256] = moved(images, self.device)
         return ResidentView(self._resident[images.sha256], view.indices)
 
     def train_dataset_adaptation(self, **kwargs: Any) -> None:
@@ -227,7 +229,12 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def _forward(self) -> Any:
         # Avalanche asks the experience for task labels each time, which only a model of several tasks looks at.
-        several = isinstance(self.model, MultiTaskModule)
+        several, images = isinstance(self.model, MultiTaskModule), self.mbatch[0]
+        if self.is_training and isinstance(images, Tensor) and len(images) == 1:
+            # Neither compiled nor replayed: both would pass the hooks by.
+            with lone_image(self.model), autocast(self.device, self.precision):
+                output = super().forward() if several else self.model(images)
+            return output.float() if isinstance(output, Tensor) else output
         if self.precision == "fp32" and self.passes.how == "as it is" and not several:
             return self.model(self.mbatch[0])
         with autocast(self.device, self.precision):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from clsim.config.streams import TextUpgradeStream
 from clsim.data.facts import CAPTIONS
 from clsim.errors import DataMissing, UserError
 from clsim.files import sha256_of
+from clsim.local_imports import import_hashes
 from clsim.origins import (
     PRETRAINED_FILE,
+    STRATEGY_IMPORT,
     WEIGHTS_FILE,
     data_hashes,
+    metric_import,
     source_sha256,
     split_sha256,
     standard_lists,
@@ -55,9 +59,13 @@ def check_sources(run: RunFiles) -> Iterator[Check]:
     if run.scenario is None:
         yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
         return
+    chosen = run.scenario.strategy
     yield _strategy(run, run.scenario)
+    yield from _imports(run, STRATEGY_IMPORT, lambda: find_strategy(chosen))
     yield from _precision(run, run.scenario)
-    yield from (_metric(run, name) for name in run.scenario.evaluation.metrics)
+    for name in run.scenario.evaluation.metrics:
+        yield _metric(run, name)
+        yield from _imports(run, metric_import(name), partial(find_metric, name))
     yield from _lists(run, run.scenario)
     yield from _data(run, run.scenario)
     for key in hashes:
@@ -81,6 +89,22 @@ def _strategy(run: RunFiles, scenario: Scenario) -> Check:
     except UserError as error:
         return not_checked(what, error.what)
     return _file(what, noted, path)
+
+
+def _imports(run: RunFiles, prefix: str, find: Callable[[], Path]) -> Iterator[Check]:
+    """The user's own modules that a strategy or metric imports, each against its hash in the manifest."""
+    noted = {key: sha for key, sha in run.manifest["hashes"].items() if key.startswith(prefix)}
+    try:
+        here = import_hashes(find(), prefix)
+    except (UserError, OSError) as error:
+        if noted:
+            yield not_checked(f"{prefix.strip()}s", str(error).splitlines()[0])
+        return
+    for key in sorted({*noted, *here}):
+        if key in here:
+            yield compared_hash(key, noted.get(key), here[key])
+        else:
+            yield differs(key, "the manifest has a hash of it, and nothing imports it, or it is not here")
 
 
 def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:

@@ -52,7 +52,7 @@ def decided(tmp_path, monkeypatch, capsys):
                     "status": "complete",
                     "stands_in_for": None,
                     "sessions": sessions,
-                    "summary": {"average_forgetting": None},
+                    "summary": {"average_forgetting": 1 - value},
                     "accuracy_matrix": [[1.0], [value, value]],
                     "test_images": [4, 4],
                 }
@@ -85,6 +85,18 @@ def test_the_least_where_that_is_the_best(decided):
     assert runs[0] == "test/toy/epochs=5/seed1"
     assert choices[0].to_dict("final_accuracy")["changes"] == {"strategies.toy.epochs": 5}
     assert [tried["value"] for tried in choices[0].to_dict("")["tried"]] == pytest.approx([0.3, 0.15, 0.2])
+
+
+@pytest.mark.parametrize("by", ["performance_drop", "average_forgetting"])
+def test_of_what_is_lost_the_least_is_the_best_unless_told_otherwise(decided, by):
+    """From 1.0 in the first session to 0.3, 0.15 and 0.2: all of what was known is lost at once."""
+    figures = {3: (0.3, 0.3), 5: (0.1, 0.2), 7: (0.2, 0.2)}
+    text = FILE.replace("by: final_accuracy", f"by: {by}")
+    runs, choices = decided(figures, text)
+    assert [tried["value"] for tried in choices[0].to_dict("")["tried"]] == pytest.approx([0.7, 0.85, 0.8])
+    assert runs[0] == "test/toy/epochs=3/seed1"
+    runs, _ = decided(figures, text.replace("by:", "maximise: true, by:"))
+    assert runs[0] == "test/toy/epochs=5/seed1"
 
 
 def test_nothing_to_choose_from(decided):

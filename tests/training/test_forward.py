@@ -10,7 +10,7 @@ from torch import nn
 
 from clsim.streams import fscil
 from clsim.training import Strategy, forward
-from clsim.training.forward import COMPILED_FROM, GRAPHED_FROM, ForwardPass, choose
+from clsim.training.forward import COMPILED_FROM, GRAPHED_FROM, ForwardPass, _try_backward, choose
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -222,6 +222,45 @@ def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
     asked.start(model, CPU, 1)
     with pytest.raises(OSError, match="no compiler"):
         asked(model, images, "fp32")
+
+
+class NoGradient(torch.autograd.Function):
+    """A compiled pass whose gradient cannot be compiled."""
+
+    @staticmethod
+    def forward(ctx, output):
+        return output.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("the gradient has no kernel")
+
+
+def test_a_gradient_that_cannot_be_compiled_leaves_the_session_as_it_is(monkeypatch):
+    """It is found at the first step, which is computed by the model itself: nothing is left of the attempt."""
+    monkeypatch.setattr(torch, "compile", lambda model: lambda images: NoGradient.apply(model(images)))
+    model, images = Scored().train(), torch.rand(4, 3, 8, 8)
+    before = [value.clone() for value in model.state_dict().values()]
+    passes = ForwardPass("auto")
+    passes.start(model, torch.device("cuda"), COMPILED_FROM)
+    assert passes.how == "compiled"
+    with pytest.warns(UserWarning, match="the gradient has no kernel"):
+        output = passes(model, images, "fp32")
+    assert passes.how == "as it is"
+    output.sum().backward()
+    assert all(torch.equal(old, new) for old, new in zip(before, model.state_dict().values(), strict=True))
+
+
+def test_trying_the_gradient_changes_neither_buffers_nor_random_numbers():
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5)).train()
+    images = torch.rand(4, 3, 8, 8)
+    torch.manual_seed(3)
+    expected, before = torch.rand(3), [buffer.clone() for buffer in model.buffers()]
+    torch.manual_seed(3)
+    _try_backward(model, model, images)
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(old, new) for old, new in zip(before, model.buffers(), strict=True))
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_fp16_shows_plugins_gradients_that_are_scaled_back():

@@ -10,6 +10,7 @@ from clsim.config.scenario import Scenario
 from clsim.config.seeds import DRAWN, DRAWN_BY
 from clsim.errors import UserError, UserErrors
 from clsim.manifest import NO_MATTER, flat
+from clsim.origins import STRATEGY_IMPORT
 from clsim.report.comparison.runs import Run
 from clsim.words import short
 
@@ -98,7 +99,7 @@ def _is_of_strategy(key: str, scenario: Scenario | None) -> bool:
     if kind in ("replacement", "model"):
         recipe = scenario.models.get(name) if scenario else None
         return bool(getattr(recipe, "pretrained", True))  # others have random weights, which follow from the seed
-    return key in ("strategy file", "pre-trained weights") or key.startswith("weights file")
+    return key in ("strategy file", "pre-trained weights") or key.startswith(("weights file", STRATEGY_IMPORT))
 
 
 def _measured_on(run: Run) -> str:
