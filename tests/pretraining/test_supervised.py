@@ -133,7 +133,11 @@ def test_a_model_cut_short_goes_on_and_its_partial_file_goes(recipe, tmp_path, m
 def test_images_that_would_never_be_seen_in_full_are_refused():
     recipe = ClassifierRecipe(kind="classifier", dataset="shapes", classes=2, images_per_class=2, head="learnable")
     data = recipe_images(recipe)
-    wide = replace(data, train=replace(data.train, pixels=torch.zeros(4, 3, 40, 40, dtype=torch.uint8)))
+    parts = {
+        name: replace(part, pixels=torch.zeros(len(part), 3, 40, 40, dtype=torch.uint8))
+        for name, part in (("train", data.train), ("test", data.test))
+    }
+    wide = replace(data, **parts)
     with pytest.raises(UserError, match="have 40 pixels, the model would never see more than 32") as caught:
         train(recipe, wide)
     assert caught.value.fix.startswith("write `sizes`, the last of them 40")
