@@ -13,8 +13,12 @@
     return window.Plotly;
   }
 
+  // A telephone has no room for buttons, and fingers need none.
+  const NARROW = window.matchMedia("(max-width: 40rem)").matches;
   const FRAME = {
-    margin: { l: 62, r: 12, t: 12, b: 48 },
+    // The buttons stand in the right margin, one below another: a legend or a curve never lies under them.
+    margin: { l: 62, r: NARROW ? 12 : 40, t: 12, b: 48 },
+    modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "#8a8f98", activecolor: "#3070b8" },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     hovermode: "closest",
@@ -23,9 +27,11 @@
     hoverlabel: { font: { color: "#ffffff" }, namelength: -1 },
   };
   const BUTTONS = {
+    displayModeBar: NARROW ? false : "hover",
     displaylogo: false,
     responsive: true,
-    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+    // The last of these would upload a chart: a report sends nothing.
+    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"],
     toImageButtonOptions: { format: "svg" },
   };
 
@@ -144,11 +150,21 @@
 
   window.addEventListener("beforeprint", () => panels.filter((panel) => !panel.hidden).forEach(drawIn));
 
+  // Figures are open until the charts stand: on paper, and without this script, they are all there is. On a screen they
+  // would come and go, so they are out of sight for the moment.
+  document.body.dataset.waiting = "yes";
+  const figures = all(".chart details");
+
   unpacked().then(
-    () => { panels.filter((panel) => !panel.hidden).forEach(drawIn); document.body.dataset.ready = "yes"; },
+    () => {
+      for (const details of figures) details.open = false;
+      delete document.body.dataset.waiting;
+      panels.filter((panel) => !panel.hidden).forEach(drawIn);
+      document.body.dataset.ready = "yes";
+    },
     () => { // an old browser: the tables say it all
       document.body.classList.add("bare");
-      all("details").forEach((details) => { details.open = true; });
+      delete document.body.dataset.waiting;
       document.body.dataset.ready = "bare";
     },
   );

@@ -233,6 +233,7 @@ def test_it_fits_a_telephone(show: Opened, made: Callable[..., Path]) -> None:
         "all => all.map((e) => e.getBoundingClientRect().right)"
     )
     assert wide and max(wide) <= 360
+    assert page.locator(".modebar-btn").count() == 0
 
 
 def test_it_prints_without_what_only_serves_the_screen(show: Opened, made: Callable[..., Path]) -> None:
@@ -254,3 +255,59 @@ def test_without_scripts_every_figure_stands_in_a_table(
     assert all(article.is_visible() for article in page.locator("article").all())
     assert page.locator("#run-2 table[data-name=accuracy_matrix]").is_visible()
     context.close()
+
+
+OVERLAPS = """plots => plots.flatMap((plot) => {
+  const bar = plot.querySelector(".modebar-group") && plot.querySelector(".modebar").getBoundingClientRect();
+  if (!bar) return ["no buttons"];
+  const under = (box) => box.left < bar.right && box.right > bar.left && box.top < bar.bottom && box.bottom > bar.top;
+  return [...plot.querySelectorAll(".legend, .gridlayer path, .scatterlayer .trace, .barlayer .trace")]
+    .filter((part) => under(part.getBoundingClientRect()))
+    .map((part) => `${plot.dataset.name}: ${part.getAttribute("class")}`);
+})"""
+"""Legends and curves that lie under the buttons of their chart."""
+
+
+@pytest.mark.parametrize("width", [700, 1280])
+def test_buttons_cover_neither_legend_nor_curves(show: Opened, made: Callable[..., Path], width: int) -> None:
+    page = show(made("fscil"), width=width)
+    plots = page.locator("#run-1 .plot:not([data-name=accuracy])")  # whose legend has a name without an end
+    assert plots.count() > 5
+    for plot in plots.all():
+        plot.hover()
+    assert plots.evaluate_all(OVERLAPS) == []
+
+
+SLOW = """window.DecompressionStream = class {
+  constructor() { return new TransformStream({ transform: () => new Promise(() => {}) }); }
+};"""
+"""A browser that never comes to the end of unpacking the library."""
+
+
+def test_until_charts_are_drawn_paper_has_the_figures(browser: Any, made: Callable[..., Path], tmp_path: Path) -> None:
+    write_page(read_runs([made("fscil")]), tmp_path / "report.html")
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(SLOW)
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_selector("body[data-waiting]")
+    plot, figures = page.locator(".plot[data-name=accuracy]"), page.locator("table[data-name=accuracy]")
+    assert plot.is_visible() and figures.is_hidden()
+    assert "being drawn" in plot.evaluate("element => getComputedStyle(element, '::before').content")
+    page.emulate_media(media="print")
+    assert plot.is_hidden() and figures.is_visible()
+    context.close()
+
+
+def test_no_button_sends_a_chart_anywhere(show: Opened, made: Callable[..., Path]) -> None:
+    page = show(made("fscil"))
+    buttons = page.locator("#run-1 .plot").first.locator(".modebar-btn")
+    titles = buttons.evaluate_all("all => all.map((button) => button.dataset.title)")
+    assert {"Zoom in", "Reset axes"} <= set(titles)
+    assert not [title for title in titles if "hare" in title or "loud" in title or "tudio" in title]
+
+
+def test_figures_are_folded_once_charts_are_drawn(show: Opened, made: Callable[..., Path]) -> None:
+    page = show(made("fscil"))
+    assert page.locator(".chart details").count() > 5
+    assert page.locator(".chart details[open]").count() == 0
