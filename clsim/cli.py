@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from clsim.bench import Benchmark
-from clsim.errors import DataWarning
+from clsim.errors import DataWarning, UserError
 from clsim.exits import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
 from clsim.files import from_home
 from clsim.words import clean
@@ -29,6 +29,8 @@ Topic = Literal["scenarios", "strategies", "datasets", "models", "metrics"]
 
 def _path(text: str) -> Path:
     """Return a path as the shell's users expect it, whose ``~`` stands for a home directory also behind ``=``."""
+    if not text.strip():
+        raise UserError("a path is empty", fix="name a file or a directory; . is the current one")
     return from_home(text, text)
 
 

@@ -67,6 +67,7 @@ def test_what_is_right_exits_with_0(desk: Path, arguments: list[str], says: str)
         (["run", "tset"], "did you mean 'test'?"),
         (["run", "absent.yaml"], "no such scenario file"),
         (["run", "."], "there is no scenario '.'"),
+        (["run", "test", "--out="], "a path is empty"),
         (["run", "test", "--strategy", "tooy"], "--strategy tooy: there is no strategy 'tooy'"),
         (["run", "test", "--strategy", "strategies"], "there is no strategy 'strategies'"),
         (["run", "test", "--set", "stream.shot=1"], "--set stream.shot=1: unknown key 'shot' in stream"),

@@ -61,7 +61,7 @@ def test_clip_gives_what_the_published_way_gives(monkeypatch):
 
 @pytest.mark.slow
 def test_clip_leaves_bf16_out_where_it_is_emulated(monkeypatch):
-    monkeypatch.setattr(clip, "TEST", 1)
+    monkeypatch.setattr(clip, "TEST", 2)  # batches: an image for each class that is tested
     found = clip.bench_clip(Machine("CPU", {"fp32": 1e11}, 1e10), rounds=1, backbone="ViT-S-32-alt", seen=())
     assert positive({key: value for key, value in found.figures.items() if key != "by_classes"})
     assert not [key for key in found.figures if "bf16" in key]
