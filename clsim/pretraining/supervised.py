@@ -93,10 +93,8 @@ def train(
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     settings: dict[str, Any] = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "nesterov": True}
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, **settings)
-    train_images, augment = (
-        moved(data.train, torch.device(device)),
-        Compose(RandomCrop(recipe.crop_padding), HorizontalFlip()),
-    )
+    train_images = moved(data.train, torch.device(device))
+    augment = Compose(RandomCrop(recipe.crop_padding), HorizontalFlip())
     per_epoch = max(1, len(train_images) // recipe.batch_size)
     steps, started, reported = recipe.epochs * per_epoch, time.monotonic(), 0.0
     done = unfinished.restore(model, optimizer) if unfinished else 0

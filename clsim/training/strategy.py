@@ -236,9 +236,9 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
                 output = super().forward() if several else self.model(images)
             return output.float() if isinstance(output, Tensor) else output
         if self.precision == "fp32" and self.passes.how == "as it is" and not several:
-            return self.model(self.mbatch[0])
+            return self.model(images)
         with autocast(self.device, self.precision):
-            output = super().forward() if several else self.passes(self.model, self.mbatch[0], self.precision)
+            output = super().forward() if several else self.passes(self.model, images, self.precision)
         return output.float() if isinstance(output, Tensor) else output
 
     def criterion(self) -> Tensor:
