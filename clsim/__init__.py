@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clsim.config import Scenario, load_scenario
-    from clsim.report.comparison import Comparison, compare
-    from clsim.runner import run
-    from clsim.store import Results
+    from clsim.experiment.runner import run
+    from clsim.report.compare import Comparison, compare
+    from clsim.results.run_directory import Results
     from clsim.training import Strategy
 
 __all__ = ["Comparison", "Results", "Scenario", "Strategy", "compare", "load_scenario", "run"]
 
 _HOMES = {
-    "Comparison": "clsim.report.comparison",
-    "Results": "clsim.store",
+    "Comparison": "clsim.report.compare",
+    "Results": "clsim.results.run_directory",
     "Scenario": "clsim.config",
     "Strategy": "clsim.training",
-    "compare": "clsim.report.comparison",
+    "compare": "clsim.report.compare",
     "load_scenario": "clsim.config",
-    "run": "clsim.runner",
+    "run": "clsim.experiment.runner",
 }
 
 

@@ -12,10 +12,10 @@ from ViT-B-32 to ViT-L-14.
 from typing import Literal
 
 from clsim import Strategy
-from clsim.errors import UserError
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import ClipUpgrade, TextProjection
 from clsim.streams import TextStream
+from clsim.utils.errors import UserError
 
 STREAMS = ("text_upgrade",)
 

@@ -17,7 +17,7 @@ from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.losses import cosine_distillation
 from clsim.models import LinearClassifier
 from clsim.models.backbones import make_backbone
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.plugins import ClassScope, FeatureTeacher, ModelReplacement, Rehearsal, WarmupCosine
 from clsim.streams import Stream
 from clsim.training.weight_decay import decayed_sgd
@@ -68,7 +68,7 @@ def build(
 
     """
     network = make_backbone(backbone, zero_init=zero_init)
-    model = LinearClassifier(Lanes(network, lanes), len(stream.class_names), bias=False)
+    model = LinearClassifier(CpuDataParallel(network, lanes), len(stream.class_names), bias=False)
     rehearsal = Rehearsal(memory)
     teacher = FeatureTeacher(cosine_distillation, weight=distillation, old_classes_only=True)
     return Strategy(

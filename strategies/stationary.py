@@ -24,11 +24,10 @@ from torch.nn import CrossEntropyLoss
 
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
-from clsim.errors import UserError
 from clsim.losses import cosine_distillation, higher_order_compatibility
 from clsim.models import StationaryClassifier
 from clsim.models.backbones import make_backbone
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.plugins import (
     BaseSession,
     ClassScope,
@@ -43,6 +42,7 @@ from clsim.plugins import (
 )
 from clsim.streams import Stream
 from clsim.training.weight_decay import decayed_sgd
+from clsim.utils.errors import UserError
 
 
 def build(
@@ -134,7 +134,7 @@ def build(
     # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
     layout = torch.channels_last
     network = make_backbone(backbone, zero_init=zero_init)
-    model = StationaryClassifier(Lanes(network, lanes), vertices).to(memory_format=layout)
+    model = StationaryClassifier(CpuDataParallel(network, lanes), vertices).to(memory_format=layout)
     compose = partial(Strategy, model=model, device=device, precision=precision, compile=compile)
     sgd = partial(decayed_sgd, momentum=momentum, weight_decay=weight_decay, decayed=decayed)
     scope = ClassScope(training="all", evaluation="seen")

@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A worker for each core; none for files or tests that are named, which would only wait for workers to start."""
-    from clsim.sweep.places import cores_here
+    from clsim.sweep.slots import cores_here
 
     named = all(".py" in argument for argument in config.args)
     return 0 if named else min(MOST, cores_here())
@@ -51,7 +51,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test fetches anything, wherever it runs; those of the network itself override this."""
-    monkeypatch.setattr("clsim.network.reachable", lambda url: False)
+    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: False)
 
 
 @pytest.fixture
@@ -63,6 +63,6 @@ def data_root() -> Path:
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line; gives exit code, standard output and standard error."""
-    from world import call
+    from helpers.world import call
 
     return partial(call, monkeypatch, capsys)

@@ -5,11 +5,11 @@ from importlib.metadata import metadata, version
 
 import pytest
 import yaml
-from documents import DOCUMENTS, ELSEWHERE, ROOT, blocks, commands, draw_smaller, lay_out, saved, words_of
-from world import CommandLine
+from helpers.documents import DOCUMENTS, ELSEWHERE, ROOT, blocks, commands, draw_smaller, lay_out, saved, words_of
+from helpers.world import CommandLine
 
 from clsim.config import load_scenario
-from clsim.recipes import find_scenario
+from clsim.config.discovery import find_scenario
 from clsim.sweep.load import load_sweep
 
 README = DOCUMENTS["README.md"].read_text(encoding="utf-8")

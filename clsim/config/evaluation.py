@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from clsim.config.block import Block, Fraction
+from clsim.utils.block import Block, Fraction
 
 STREAM, HELD_OUT = "stream", "held_out"
 """Names of images to compare versions on: of the stream's classes, and of those that never come."""

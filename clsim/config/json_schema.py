@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from clsim.config.discovery import shipped
 from clsim.config.evaluation import HELD_OUT, STREAM
-from clsim.config.kinds import CLASS_KINDS
 from clsim.config.scenario import Scenario
 from clsim.config.signatures import REQUIRED, read_signature
 from clsim.data.facts import CAPTIONED, CAPTIONS, FACTS
-from clsim.recipes import shipped
+from clsim.streams.kinds import CLASS_KINDS
 
 
 def scenario_schema() -> dict[str, Any]:

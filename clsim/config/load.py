@@ -10,18 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clsim.config.checks import check
-from clsim.config.finding import Finding
-from clsim.config.mistakes import findings, unknown_keys
+from clsim.config.checks.scenario import check
+from clsim.config.checks.strategy import check_runs_on, check_settings
+from clsim.config.discovery import find_scenario, find_strategy
 from clsim.config.overrides import Overrides, apply
 from clsim.config.protocol import comparable_rows, protocol_changes, rows_of_form
 from clsim.config.scenario import Scenario, strategy_name
 from clsim.config.signatures import Signature, read_signature
-from clsim.config.strategy_checks import check_runs_on, check_settings
-from clsim.config.yaml_lines import Document, KeyPath, read
-from clsim.errors import UserError, UserErrors
-from clsim.recipes import find_scenario, find_strategy
-from clsim.words import describe
+from clsim.config.yaml import Document, read
+from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.issues import Finding, KeyPath
+from clsim.utils.schema_errors import findings, unknown_keys
+from clsim.utils.text import describe
 
 SWEEP = frozenset(("scenario", "scenarios", "grid", "choose"))
 """Keys by which a sweep is told from a scenario that lacks its stream."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clsim.config.scenario import strategy_name
-from clsim.config.yaml_lines import Document, KeyPath, parse
-from clsim.errors import UserError, UserErrors
-from clsim.plain import plain
-from clsim.words import describe
+from clsim.config.yaml import Document, parse
+from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.issues import KeyPath
+from clsim.utils.plain import plain
+from clsim.utils.text import describe
 
 Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
 

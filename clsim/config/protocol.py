@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clsim.config.evaluation import Published
     from clsim.config.scenario import Scenario
-    from clsim.config.yaml_lines import KeyPath
+    from clsim.utils.issues import KeyPath
 
 OF_VERSIONS = ("ac", "am", "self_test", "upgrade")
 """Published figures that depend on how versions of the model are compared."""

@@ -10,20 +10,20 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from clsim.config.block import Block, Seed
+from clsim.config.checks.strategy import check_runs_on
+from clsim.config.discovery import find_strategy
 from clsim.config.evaluation import OF_CLASSES, Evaluation, Published
+from clsim.config.models.recipe import ModelRecipe
 from clsim.config.seeds import EffectiveSeeds, Seeds, fitting_seeds
 from clsim.config.signatures import read_signature
-from clsim.config.strategy_checks import check_runs_on
-from clsim.config.streams import Stream
 from clsim.config.trackers import Trackers
 from clsim.config.validation import Validation
-from clsim.config.yaml_lines import dump
-from clsim.errors import ArgumentError, UserError
-from clsim.plain import plain
-from clsim.pretraining.recipe import ModelRecipe
-from clsim.recipes import find_strategy
-from clsim.words import describe
+from clsim.config.yaml import dump
+from clsim.streams.settings import Stream
+from clsim.utils.block import Block, Seed
+from clsim.utils.errors import ArgumentError, UserError
+from clsim.utils.plain import plain
+from clsim.utils.text import describe
 
 UPGRADES = ("upgrade", "text_upgrade")
 """Kinds of stream that bring a new model in every session."""
@@ -95,7 +95,7 @@ class Scenario(Block):
     @property
     def sessions(self) -> int | None:
         """Sessions, the base session included; None where only the loaded data can tell."""
-        from clsim.config.stream_checks import session_count
+        from clsim.streams.rules import session_count
 
         return session_count(self.stream.model_dump())
 
@@ -172,13 +172,6 @@ class Scenario(Block):
             for key in OF_CLASSES:
                 del compatibility[key]
         return dump(content)
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of a scenario, the settings of every strategy at hand included."""
-        from clsim.config.json_schema import scenario_schema
-
-        return scenario_schema()
 
 
 def strategy_name(text: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from clsim.config.block import Block, Seed
+from clsim.streams.settings import DRAWN
+from clsim.utils.block import Block, Seed
+from clsim.utils.derived_seed import derived_seed
 
-DRAWN = "drawn"
-"""What a stream says of that which the scenario's seeds are to draw."""
 DRAWN_BY = {"shots": "splits", "classes": "class_order"}
 """Seeds of what a stream may leave to them, with its key."""
 
@@ -59,17 +58,6 @@ class EffectiveSeeds:
             shots=derived_seed(seed, "shots") if given.shots is None else given.shots,
             apart=given.initialisation is not None or given.order is not None,
         )
-
-
-def derived_seed(seed: int, name: str) -> int:
-    """A seed for what `name` says, of 32 bits: the same everywhere, and unlike that of any other name.
-
-    Example:
-        >>> derived_seed(42, "shots")
-        945319760
-
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
 
 
 def fitting_seeds(given: Seeds, own: Seeds, stream: Block) -> dict[str, int | None]:

@@ -23,9 +23,9 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from clsim.config.annotations import PLAIN, choices, in_words, type_of
-from clsim.config.kinds import CLASS_KINDS, EXAMPLE, check_kinds
-from clsim.errors import UserError, UserErrors
-from clsim.words import describe
+from clsim.streams.kinds import CLASS_KINDS, EXAMPLE, check_kinds
+from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.text import describe
 
 RESERVED = ("device",)  # filled by the runner, never a setting
 REQUIRED = object()  # the default of a setting that has none

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from clsim.config.block import Block
-from clsim.errors import UserError
-from clsim.words import suggestion
+from clsim.utils.block import Block
+from clsim.utils.errors import UserError
+from clsim.utils.text import suggestion
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 NAMES: tuple[TrackerName, ...] = get_args(TrackerName)

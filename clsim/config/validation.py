@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clsim.config.block import Block, Seed
+from clsim.utils.block import Block, Seed
 
 
 class Validation(Block):

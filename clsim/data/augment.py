@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from clsim.arguments import Count, Fraction, Positive, Whole, checked_fields
+from clsim.utils.arguments import Count, Fraction, Positive, Whole, checked_fields
 
 
 class Transform(Protocol):

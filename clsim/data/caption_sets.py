@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from clsim.data import caption_file, coco_captions, flickr8k, flickr30k
-from clsim.data.cache import cache_folders
-from clsim.data.captioned import CaptionDataSet
+from clsim.data.core.captioned import CaptionDataSet
+from clsim.data.core.notices import tell_of
+from clsim.data.datasets import caption_file, coco_captions, flickr8k, flickr30k
 from clsim.data.facts import CAPTIONED, CAPTIONS
-from clsim.data.notices import tell_of
-from clsim.errors import UserError
+from clsim.data.io.cache import cache_folders
+from clsim.utils.errors import UserError
 
 
 def _draw_shapes(root: Path, image_size: int | None) -> CaptionDataSet:
-    from clsim.data.captioned_shapes import shapes_captioned
+    from clsim.data.datasets.captioned_shapes import shapes_captioned
 
     facts = CAPTIONED["shapes"]
     size = image_size or facts.image_size

@@ -8,27 +8,28 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from clsim.arguments import Side, checked
-from clsim.data import data_root, folder
 from clsim.data.augment import Resize
-from clsim.data.cache import cache_folders
-from clsim.data.cifar import CIFAR10, CIFAR100
-from clsim.data.coco_captions import COCO_CAPTIONS
-from clsim.data.cub200 import CUB200
-from clsim.data.entry import Entry
+from clsim.data.core.images import DataSet, Images
+from clsim.data.core.notices import tell_of
+from clsim.data.datasets import folder
+from clsim.data.datasets.cifar import CIFAR10, CIFAR100
+from clsim.data.datasets.coco_captions import COCO_CAPTIONS
+from clsim.data.datasets.cub200 import CUB200
+from clsim.data.datasets.entry import Entry
+from clsim.data.datasets.flickr8k import FLICKR8K
+from clsim.data.datasets.flickr30k import FLICKR30K
+from clsim.data.datasets.mini_imagenet import MINI_IMAGENET
+from clsim.data.datasets.splits import FSCIL_SPLITS
+from clsim.data.datasets.tiny_imagenet import TINY_IMAGENET, TINY_IMAGENET_32
 from clsim.data.facts import CAPTIONED
-from clsim.data.flickr8k import FLICKR8K
-from clsim.data.flickr30k import FLICKR30K
-from clsim.data.images import DataSet, Images
-from clsim.data.mini_imagenet import MINI_IMAGENET
-from clsim.data.notices import tell_of
-from clsim.data.splits import FSCIL_SPLITS
-from clsim.data.tiny_imagenet import TINY_IMAGENET, TINY_IMAGENET_32
-from clsim.errors import DataMissing, UserError
+from clsim.data.io.cache import cache_folders
+from clsim.data.root import data_root
+from clsim.utils.arguments import Side, checked
+from clsim.utils.errors import DataMissing, UserError
 
 
 def _draw_shapes(root: Path, image_size: int | None) -> DataSet:
-    from clsim.data.shapes import shapes
+    from clsim.data.datasets.shapes import shapes
 
     return shapes() if image_size is None else shapes(image_size=image_size)
 

@@ -53,3 +53,8 @@ CAPTIONED: Mapping[str, CaptionFacts] = {
     "coco_captions": CaptionFacts(113_287, 5_000, 5, 224, "photographs of scenes with objects, Karpathy's split"),
 }
 CAPTIONS = "captions:"  # any TSV or CSV of images and captions
+
+
+def facts_of(name: object) -> Facts | None:
+    """What is known of a data set, if `name` is the name of one."""
+    return FACTS.get(name) if isinstance(name, str) else None

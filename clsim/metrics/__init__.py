@@ -4,8 +4,8 @@ Importing the functions here needs no torch: those that take features import it 
 imported from their own files.
 """
 
-from clsim.metrics.backfill import BackfillCurve, backfill_curve, best_first_order, random_order
-from clsim.metrics.compatibility import (
+from clsim.metrics.functional.backfill import BackfillCurve, backfill_curve, best_first_order, random_order
+from clsim.metrics.functional.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
     average_multimodel_accuracy_curve,
@@ -14,7 +14,7 @@ from clsim.metrics.compatibility import (
     gain_over_first,
     update_gain,
 )
-from clsim.metrics.continual import (
+from clsim.metrics.functional.continual import (
     average_accuracy,
     average_accuracy_weighted,
     average_forgetting,
@@ -23,9 +23,9 @@ from clsim.metrics.continual import (
     harmonic_mean,
     performance_drop,
 )
-from clsim.metrics.flips import flip_rates
-from clsim.metrics.recall import recall_at_k
-from clsim.metrics.retrieval import (
+from clsim.metrics.functional.flips import flip_rates
+from clsim.metrics.functional.recall import recall_at_k
+from clsim.metrics.functional.retrieval import (
     class_means,
     cmc,
     match_ranks,
@@ -34,7 +34,7 @@ from clsim.metrics.retrieval import (
     nearest_class_mean_correct,
     nearest_correct,
 )
-from clsim.metrics.search import nearest
+from clsim.metrics.functional.search import nearest
 
 __all__ = [
     "BackfillCurve",

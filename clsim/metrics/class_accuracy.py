@@ -11,7 +11,7 @@ from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
-from clsim.errors import NotFinite
+from clsim.utils.errors import NotFinite
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
     """Accumulates :func:`count_correct` on the device over one evaluation and reads it once at its end.
 
     Works in any Avalanche strategy; emits the accuracy over the evaluated stream. An image whose greatest output is
-    NaN or infinite has no answer: the evaluation then ends in :class:`~clsim.errors.NotFinite`. Outputs of minus
+    NaN or infinite has no answer: the evaluation then ends in :class:`~clsim.utils.errors.NotFinite`. Outputs of minus
     infinity are fine, as they exclude classes.
 
     Args:

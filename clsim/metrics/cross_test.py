@@ -9,21 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clsim.data.images import Images
-from clsim.device import device_time
-from clsim.metrics.against_before import AgainstBefore
-from clsim.metrics.compatibility import (
+from clsim.data.core.images import Images
+from clsim.metrics.extraction import extract_features
+from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.flip_tests import AgainstBefore
+from clsim.metrics.functional.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
     backward_compatibility,
     gain_over_first,
 )
-from clsim.metrics.criteria import Criterion, Kept
-from clsim.metrics.extraction import extract_features
-from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.functional.criteria import Criterion, Kept
 from clsim.metrics.identical import identical_items, others_of
-from clsim.metrics.service import ServiceView
+from clsim.metrics.search_service import ServiceView
 from clsim.metrics.version_tests import VersionTests
+from clsim.utils.device import device_time
 
 CONSTRAINT_QUERIES = 2000
 """So many queries, at even steps over the classes, are asked for the inequalities of compatibility."""

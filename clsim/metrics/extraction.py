@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clsim.data.captioned import CaptionedImages
-from clsim.data.images import Images
-from clsim.device import autocast
-from clsim.errors import NotFinite
-from clsim.metrics.similarity import unit_rows
+from clsim.data.core.captioned import CaptionedImages
+from clsim.data.core.images import Images
+from clsim.metrics.functional.similarity import unit_rows
+from clsim.utils.device import autocast
+from clsim.utils.errors import NotFinite
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def check_stored(features: Tensor, what: str) -> None:
     """Raise if rows of features hold a number that is not finite.
 
     Args:
-        features: Rows as :func:`~clsim.metrics.similarity.unit_rows` gives them, ``(N, D)``.
+        features: Rows as :func:`~clsim.metrics.functional.similarity.unit_rows` gives them, ``(N, D)``.
         what: Plural name of what the rows are of, for the message.
 
     Raises:

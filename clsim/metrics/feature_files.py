@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from clsim.errors import UserError
-from clsim.files import save_tensors
-from clsim.metrics.criteria import Criterion, Kept
+from clsim.metrics.functional.criteria import Criterion, Kept
+from clsim.utils.errors import UserError
+from clsim.utils.files import save_tensors
 
 _LABELS = "labels.safetensors"
 _VERSION = re.compile(r"version(\d+)\.safetensors")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from clsim.data.images import Images
+from clsim.data.core.images import Images
 
 AT_ONCE = 1 << 24
 """Pixels that are summed at once."""

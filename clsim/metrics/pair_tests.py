@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clsim.data.captioned import CaptionedImages
-from clsim.device import autocast_of, device_time
-from clsim.metrics.compatibility import (
+from clsim.data.core.captioned import CaptionedImages
+from clsim.metrics.extraction import check_stored, extract_features
+from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.functional.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
     backward_compatibility,
     gain_over_first,
     update_gain,
 )
-from clsim.metrics.extraction import check_stored, extract_features
-from clsim.metrics.feature_files import FeatureFiles
-from clsim.metrics.flips import flip_rates
-from clsim.metrics.retrieval import NO_MATCH, match_ranks
-from clsim.metrics.service import ServiceView
-from clsim.metrics.similarity import unit_rows
+from clsim.metrics.functional.flips import flip_rates
+from clsim.metrics.functional.retrieval import NO_MATCH, match_ranks
+from clsim.metrics.functional.similarity import unit_rows
+from clsim.metrics.search_service import ServiceView
 from clsim.metrics.version_tests import VersionTests
+from clsim.utils.device import autocast_of, device_time
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 """What is asked with, and what is found."""

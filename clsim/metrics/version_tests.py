@@ -8,7 +8,7 @@ from typing import Any
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 
-from clsim.metrics.similarity import BLOCK, holding
+from clsim.metrics.functional.similarity import BLOCK, holding
 
 Matrix = list[list[float]]
 _KEPT = ("matrix", "passes", "_due", "_record", "_service_record")

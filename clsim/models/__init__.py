@@ -1,7 +1,8 @@
 """Models and their parts; none of them knows a data set, a stream or a strategy."""
 
-from clsim.models.classifier import ClipImageTower, LinearClassifier
+from clsim.models.classifier import LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
+from clsim.models.clip_tower import ClipImageTower
 from clsim.models.embedding import EmbeddingClassifier, make_embedding_classifier
 from clsim.models.image_text import ImageTextModel
 from clsim.models.orthogonal import OrthogonalAlignment

@@ -10,10 +10,10 @@ import torch
 from timm.models.resnet import BasicBlock, ResNet, make_blocks
 from torch import Tensor, nn
 
-from clsim.arguments import Count, checked
-from clsim.errors import UserError
 from clsim.models.neck import shape_features
 from clsim.models.preprocess import Interpolation, Preprocess
+from clsim.utils.arguments import Count, checked
+from clsim.utils.errors import UserError
 
 CIFAR_MEAN = (0.507, 0.487, 0.441)
 CIFAR_STD = (0.267, 0.256, 0.276)

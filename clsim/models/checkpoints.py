@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from clsim.errors import UserError
 from clsim.models.tensor_names import DERIVED, match_names
 from clsim.models.torchscript import is_torchscript, read_torchscript
+from clsim.utils.errors import UserError
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 TRANSFORMERS = ("text_model.", "vision_model.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from clsim.errors import UserError
+from clsim.utils.errors import UserError
 
 SHOWN = 3
 """Groups of classes, or classes, that a message names."""

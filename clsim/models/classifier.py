@@ -1,4 +1,4 @@
-"""Classifiers on top of a backbone that give features too, and the image tower of a CLIP as a backbone."""
+"""Classifiers on top of a backbone that return features too."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from clsim.arguments import Count, checked
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
+from clsim.utils.arguments import Count, checked
 
 if TYPE_CHECKING:
-    from clsim.models.arrival import Arrival
-    from clsim.models.clip import LoadedClip
+    from clsim.models.replacement_model import ReplacementModel
 
 
 class FeatureClassifier(nn.Module, ABC):
@@ -47,7 +46,7 @@ class FeatureClassifier(nn.Module, ABC):
         self.features = self.embed(images)
         return self.classify(self.features)
 
-    def replace(self, arrival: Arrival) -> bool:
+    def replace(self, arrival: ReplacementModel) -> bool:
         """Takes over a copy of the backbone of a model that arrives, whatever its architecture and width.
 
         Returns:
@@ -56,12 +55,12 @@ class FeatureClassifier(nn.Module, ABC):
         """
         old, new = self.backbone, deepcopy(arrival.backbone)
         # The lanes belong to this machine, not to the model.
-        self.backbone = Lanes(new, old.lanes) if isinstance(old, Lanes) else new
+        self.backbone = CpuDataParallel(new, old.lanes) if isinstance(old, CpuDataParallel) else new
         self.backbone.requires_grad_(True)
         return self._new_head(arrival)
 
     @abstractmethod
-    def _new_head(self, arrival: Arrival) -> bool:
+    def _new_head(self, arrival: ReplacementModel) -> bool:
         """Puts a head on the new backbone; whether it knows nothing."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,27 +93,9 @@ class LinearClassifier(FeatureClassifier):
         logits: Tensor = self.head(features)
         return logits
 
-    def _new_head(self, arrival: Arrival) -> bool:
+    def _new_head(self, arrival: ReplacementModel) -> bool:
         """Starts the classifier over: its rows were directions in the space of the model that left."""
         old: Any = self.head
         fresh = nn.Linear(arrival.width, old.out_features, bias=old.bias is not None)
         self.head = fresh.to(old.weight.device)
         return True
-
-
-class ClipImageTower(nn.Module):
-    """The image tower of a CLIP, trainable, as a backbone: images in [0, 1] to ``(B, num_features)``."""
-
-    def __init__(self, clip: LoadedClip) -> None:
-        super().__init__()
-        visual: Any = clip.model.visual
-        self.preprocess = clip.preprocess()
-        self.visual = visual.requires_grad_(True)
-        self.num_features = int(visual.output_dim)
-        self.weights_sha256 = clip.sha256
-        self.clip_facts = clip.facts()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Image features before normalisation."""
-        features: Tensor = self.visual(self.preprocess(images))
-        return features

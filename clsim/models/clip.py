@@ -19,8 +19,6 @@ from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
-from clsim.errors import UserError, WeightsMissing
-from clsim.files import save_tensors
 from clsim.models.architecture import read_architecture
 from clsim.models.checkpoints import SUFFIXES, fill, read_weights, weights_sha256
 from clsim.models.clip_names import converted
@@ -29,6 +27,8 @@ from clsim.models.hub import cached_if_unreachable, package_missing
 from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.models.towers import read_text
+from clsim.utils.errors import UserError, WeightsMissing
+from clsim.utils.files import save_tensors
 
 FORMAT = "clsim-clip/1"
 

@@ -13,8 +13,8 @@ import open_clip
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
-from clsim.errors import UserError
 from clsim.models.preprocess import Interpolation, ResizeMode
+from clsim.utils.errors import UserError
 
 CONFIG = "open_clip_config.json"
 OPENAI = ("input_resolution", "context_length", "vocab_size")

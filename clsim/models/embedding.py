@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.arguments import Count, checked
+from clsim.losses import prototypes
 from clsim.models.backbones import make_backbone
 from clsim.models.classifier import FeatureClassifier
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.models.orthogonal import OrthogonalAlignment
 from clsim.models.preprocess import Interpolation
-from clsim.prototypes import prototypes
+from clsim.utils.arguments import Count, checked
 
 if TYPE_CHECKING:
-    from clsim.models.arrival import Arrival
+    from clsim.models.replacement_model import ReplacementModel
 
 Neck = Literal["block", "linear"]
 """Where features of a chosen length come from: the last residual block, or a matrix behind the whole backbone."""
@@ -120,7 +120,7 @@ class EmbeddingClassifier(FeatureClassifier):
         turn: Any = self.head[0]
         return float(turn.error())
 
-    def _new_head(self, arrival: Arrival) -> bool:
+    def _new_head(self, arrival: ReplacementModel) -> bool:
         """A model from elsewhere keeps its own features; the classifier is started over."""
         old = self.classifier
         self.neck = nn.Identity()
@@ -174,4 +174,6 @@ def make_embedding_classifier(
         zero_init=zero_init,
         dimensions=dimensions if neck == "block" else None,
     )
-    return EmbeddingClassifier(Lanes(network, lanes), dimensions, classes, turned=turned, neck=neck == "linear")
+    return EmbeddingClassifier(
+        CpuDataParallel(network, lanes), dimensions, classes, turned=turned, neck=neck == "linear"
+    )

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from huggingface_hub import constants
 
-from clsim import network
-from clsim.errors import UserError
+from clsim.utils import download
+from clsim.utils.errors import UserError
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def cached_if_unreachable() -> Iterator[None]:
     Left alone it repeats each request with growing pauses, most of a minute in all.
     """
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not network.reachable(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = before or not download.reachable(constants.ENDPOINT)
     try:
         yield
     finally:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from clsim.alignment import slerp
-from clsim.errors import UserError
+from clsim.losses import slerp
 from clsim.models.low_rank import add_low_rank
 from clsim.models.towers import read_image, read_text, text_tower, towers
+from clsim.utils.errors import UserError
 
 if TYPE_CHECKING:
     from clsim.models.clip import LoadedClip
@@ -32,7 +32,7 @@ class ImageTextModel(nn.Module):
         prompts: prompt tokens in each tower.
         rank: of the low-rank changes; 0 for none.
         beside: Older model whose features the own ones are moved away from, along the great circle in the space of the
-            longer ones (:func:`~clsim.alignment.slerp`); none: the own features alone. The projection must then
+            longer ones (:func:`~clsim.losses.slerp`); none: the own features alone. The projection must then
             be a rotation without a network behind it.
         shares: Shares in [0, 1] of the way from the older model's features to the own ones, for images and for texts.
 

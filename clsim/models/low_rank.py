@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from clsim.arguments import Count, checked
+from clsim.utils.arguments import Count, checked
 
 
 class LowRank(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
-from clsim.arguments import Count, checked
+from clsim.utils.arguments import Count, checked
 
 
 class OrthogonalAlignment(nn.Linear):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from clsim.arguments import Count, Whole, checked
+from clsim.utils.arguments import Count, Whole, checked
 
 
 class Projection(nn.Module):

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.arguments import Count, checked
-from clsim.errors import UserError
 from clsim.losses import EXCLUDED
 from clsim.models.class_texts import check_class_texts
 from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.towers import PromptMode, read_image, read_text, towers
+from clsim.utils.arguments import Count, checked
+from clsim.utils.errors import UserError
 
 if TYPE_CHECKING:
     from clsim.models.clip import LoadedClip

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from clsim.arguments import checked
 from clsim.models.classifier import FeatureClassifier
+from clsim.utils.arguments import checked
 
 if TYPE_CHECKING:
-    from clsim.models.arrival import Arrival
+    from clsim.models.replacement_model import ReplacementModel
 
 Vertices = Annotated[int, Field(ge=2)]
 
@@ -141,7 +141,7 @@ class StationaryClassifier(FeatureClassifier):
         with torch.no_grad():
             self.projection.weight.copy_(solved.T)
 
-    def _new_head(self, arrival: Arrival) -> bool:
+    def _new_head(self, arrival: ReplacementModel) -> bool:
         """Its own projection if it was trained with this simplex; else an empty one, to be fitted."""
         old = self.projection
         fresh = nn.Linear(arrival.width, old.out_features, bias=False).to(old.weight.device)

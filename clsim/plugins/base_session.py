@@ -6,7 +6,7 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.arguments import Count, Whole, checked
+from clsim.utils.arguments import Count, Whole, checked
 
 
 class BaseSession(SupervisedPlugin[Any]):

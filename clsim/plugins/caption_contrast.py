@@ -10,12 +10,12 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from clsim.arguments import checked
-from clsim.data.captioned import CaptionedImages
-from clsim.device import autocast_of
+from clsim.data.core.captioned import CaptionedImages
 from clsim.plugins.clip_upgrade import ClipUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.plugins.text_projection import TextProjection
+from clsim.utils.arguments import checked
+from clsim.utils.device import autocast_of
 
 
 class PairBatch(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.arguments import checked
 from clsim.losses import EXCLUDED, excluded_columns
+from clsim.utils.arguments import checked
 
 Scope = Literal["current", "seen", "all"]
 

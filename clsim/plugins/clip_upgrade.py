@@ -9,10 +9,10 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
-from clsim.arguments import checked
-from clsim.models.arrival import ClipArrival
 from clsim.models.clip import LoadedClip
-from clsim.seeding import initialised
+from clsim.models.replacement_model import ReplacementClip
+from clsim.utils.arguments import checked
+from clsim.utils.seeding import initialised
 
 
 class ClipUpgrade(SupervisedPlugin[Any]):
@@ -31,7 +31,7 @@ class ClipUpgrade(SupervisedPlugin[Any]):
     """
 
     @checked
-    def __init__(self, models: Sequence[ClipArrival], make: Callable[[LoadedClip, Any], nn.Module]) -> None:
+    def __init__(self, models: Sequence[ReplacementClip], make: Callable[[LoadedClip, Any], nn.Module]) -> None:
         super().__init__()
         self.models = tuple(models)
         self.make = make
@@ -56,7 +56,7 @@ class ClipUpgrade(SupervisedPlugin[Any]):
             strategy.train_epochs, self._epochs = self._epochs, None
 
     def rebuild(self, strategy: Any) -> None:
-        """The structure of the session's model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        """The structure of the session's model, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
         self.before_train_dataset_adaptation(strategy)
 
     def rebuild_end(self, strategy: Any) -> None:

@@ -9,10 +9,10 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.arguments import Count, Fraction, NotNegative, checked
-from clsim.device import autocast_of
+from clsim.losses import prototypes
 from clsim.plugins.session_images import outputs_of, session_batches
-from clsim.prototypes import prototypes
+from clsim.utils.arguments import Count, Fraction, NotNegative, checked
+from clsim.utils.device import autocast_of
 
 
 class TwoPartModel(Protocol):

@@ -10,8 +10,8 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
-from clsim.arguments import NotNegative, checked
-from clsim.device import autocast_of
+from clsim.utils.arguments import NotNegative, checked
+from clsim.utils.device import autocast_of
 
 FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """New features ``(B, D)``, old ones, class ids ``(B,)`` to a scalar."""

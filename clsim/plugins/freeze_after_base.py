@@ -7,7 +7,7 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
-from clsim.arguments import checked
+from clsim.utils.arguments import checked
 
 
 class FreezeAfterBase(SupervisedPlugin[Any]):

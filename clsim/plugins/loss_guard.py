@@ -10,8 +10,8 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.arguments import checked
-from clsim.errors import RunFailed
+from clsim.utils.arguments import checked
+from clsim.utils.errors import RunFailed
 
 OnNan = Literal["stop", "skip", "rewind"]
 

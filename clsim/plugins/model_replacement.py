@@ -13,8 +13,8 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
 from clsim.plugins.session_images import outputs_of, session_batches
-from clsim.seeding import initialised
-from clsim.streams.replacement import Replacement
+from clsim.streams.replacements import Replacement
+from clsim.utils.seeding import initialised
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
         self._due = []
 
     def rebuild(self, strategy: Any) -> None:
-        """The structure of the session's last model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        """The structure of the session's last model, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
         for replacement in self._of_session(strategy):
             strategy.model.replace(replacement.model)
             strategy.model.to(strategy.device, memory_format=self.memory_format)

@@ -9,9 +9,9 @@ from typing import Any
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
-from clsim.arguments import checked
 from clsim.plugins.session_images import outputs_of, session_batches
-from clsim.seeding import initialised
+from clsim.utils.arguments import checked
+from clsim.utils.seeding import initialised
 
 
 class ModelUpgrade(SupervisedPlugin[Any]):
@@ -64,7 +64,7 @@ class ModelUpgrade(SupervisedPlugin[Any]):
         self.old = None
 
     def rebuild(self, strategy: Any) -> None:
-        """The structure of the session's model, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        """The structure of the session's model, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
         self.before_train_dataset_adaptation(strategy)
 
     def rebuild_end(self, strategy: Any) -> None:

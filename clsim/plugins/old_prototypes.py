@@ -9,11 +9,11 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.arguments import checked
-from clsim.device import autocast_of
+from clsim.losses import influence_rows, prototypes
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
-from clsim.prototypes import influence_rows, prototypes
+from clsim.utils.arguments import checked
+from clsim.utils.device import autocast_of
 
 PrototypeLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """New features ``(B, D)``, prototypes ``(C, d)``, their rows for the batch ``(B,)`` to a scalar."""

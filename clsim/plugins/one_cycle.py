@@ -6,7 +6,7 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.arguments import Between, NotNegative, checked
+from clsim.utils.arguments import Between, NotNegative, checked
 
 
 def one_cycle(step: int, *, steps: int, warmup: float) -> float:

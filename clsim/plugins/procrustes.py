@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.alignment import orthogonal_procrustes
-from clsim.arguments import checked
+from clsim.losses import orthogonal_procrustes
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.utils.arguments import checked
 
 
 class Procrustes(SupervisedPlugin[Any]):
-    """Turns the features of a new model, by :func:`~clsim.alignment.orthogonal_procrustes`, to those of the old one.
+    """Turns the features of a new model, by :func:`~clsim.losses.orthogonal_procrustes`, to those of the old one.
 
     Both models look at the session's images, as they are and in evaluation mode. The new model must have
     ``turn(rotation)``. Nothing is learnt, and what the new model knows by itself stays as it is, unless its features
@@ -42,7 +42,7 @@ class Procrustes(SupervisedPlugin[Any]):
         strategy.model.turn(orthogonal_procrustes(new, wanted))
 
     def rebuild_end(self, strategy: Any) -> None:
-        """The structure of a model that was turned, see :class:`~clsim.resume.snapshots.Snapshots`."""
+        """The structure of a model that was turned, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
         old: Any = self.upgrade.old
         if old is not None:
             model = strategy.model

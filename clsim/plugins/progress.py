@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.arguments import NotNegative, checked
 from clsim.training.loaders import length
+from clsim.utils.arguments import NotNegative, checked
 
 
 class Listener(Protocol):

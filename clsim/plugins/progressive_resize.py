@@ -9,7 +9,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from pydantic import Field
 from torch.nn import functional as F
 
-from clsim.arguments import Count, checked
+from clsim.utils.arguments import Count, checked
 
 
 class ProgressiveResize(SupervisedPlugin[Any]):

@@ -9,9 +9,9 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
-from clsim.arguments import Whole, checked
 from clsim.plugins.session_images import view_batches
 from clsim.streams.session import ResidentView
+from clsim.utils.arguments import Whole, checked
 
 
 class RehearsalBatches:

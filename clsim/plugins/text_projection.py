@@ -10,18 +10,17 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.alignment import orthogonal_procrustes
-from clsim.arguments import Count, NotNegative, Whole, checked
-from clsim.device import autocast_of
-from clsim.losses import contrastive_loss, cosine_distillation
+from clsim.losses import contrastive_loss, cosine_distillation, orthogonal_procrustes
 from clsim.plugins.clip_upgrade import ClipUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.utils.arguments import Count, NotNegative, Whole, checked
+from clsim.utils.device import autocast_of
 
 
 class TextProjection(SupervisedPlugin[Any]):
     r"""Trains the new model's projection :math:`\phi` before a session, on captions without their images.
 
-    It starts at the rotation of :func:`~clsim.alignment.orthogonal_procrustes` and then lowers
+    It starts at the rotation of :func:`~clsim.losses.orthogonal_procrustes` and then lowers
 
     .. math:: (1 - \cos(\phi(T_{new}(c)), T_{old}(c))) + w L_{contrast}
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from avalanche.training.plugins import SupervisedPlugin
 
-from clsim.arguments import NotNegative, Whole, checked
-from clsim.errors import ArgumentError
+from clsim.utils.arguments import NotNegative, Whole, checked
+from clsim.utils.errors import ArgumentError
 
 
 def warmup_cosine(

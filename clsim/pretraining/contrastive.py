@@ -11,14 +11,14 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.device import autocast
+from clsim.config.models.recipe import ClipRecipe
 from clsim.losses import contrastive_loss
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.models.towers import read_text
-from clsim.precision import usable
 from clsim.pretraining.corpora import Corpus
 from clsim.pretraining.partial import Partial
-from clsim.pretraining.recipe import ClipRecipe
+from clsim.utils.device import autocast
+from clsim.utils.precision import usable
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 FIRST_SCALE, LAST_SCALE = 1 / 0.07, 100.0

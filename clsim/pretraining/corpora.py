@@ -8,10 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from clsim.data import data_root, flickr8k, load
+from clsim.config.models.recipe import ClipRecipe
+from clsim.data import data_root, load_dataset
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
-from clsim.data.captions import Pairs, shapes_pairs
-from clsim.pretraining.recipe import ClipRecipe
+from clsim.data.datasets import flickr8k
+from clsim.data.datasets.captions import Pairs, shapes_pairs
 
 PHOTO_TEMPLATES = ("a photo of a [].", "a picture of a [].", "a small photo of the [].", "a [].", "[].", "[]")
 
@@ -97,7 +98,7 @@ class PhotoCorpus:
                 captions += photographs.captions
                 topics.append(torch.full((len(photographs.pixels),), -1))
             else:
-                images = load(source, image_size=recipe.image_size).train
+                images = load_dataset(source, image_size=recipe.image_size).train
                 told = [tuple(t.replace("[]", name) for t in PHOTO_TEMPLATES) for name in images.class_names]
                 pixels.append(images.pixels)
                 captions += [told[label] for label in images.labels.tolist()]

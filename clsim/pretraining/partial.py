@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from clsim.files import atomic
+from clsim.utils.files import atomic
 
 
 class Partial:

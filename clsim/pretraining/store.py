@@ -14,17 +14,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clsim.errors import UserError
-from clsim.files import atomic, from_home, locked, sha256_of, unlock
-from clsim.precision import is_emulated, usable
-from clsim.pretraining.recipe import ClassifierRecipe, ClipRecipe, Trainable
-from clsim.words import clean
+from clsim.config.models.recipe import ClassifierRecipe, ClipRecipe, Trainable
+from clsim.utils.errors import UserError
+from clsim.utils.files import atomic, from_home, locked, sha256_of, unlock
+from clsim.utils.precision import is_emulated, usable
+from clsim.utils.text import clean
 
 if TYPE_CHECKING:
     from clsim.pretraining.contrastive import Progress
     from clsim.pretraining.partial import Partial
 
-ASSETS = Path(__file__).parents[1] / "assets"
+ASSETS = Path(__file__).parent / "assets"
 
 
 def models_root() -> Path:
@@ -159,7 +159,7 @@ def _make_clip(
 def _make_classifier(
     name: str, recipe: ClassifierRecipe, path: Path, device: str, tell: Progress, unfinished: Partial
 ) -> dict[str, Any]:
-    from clsim.models.arrival import load_arrival, save_classifier
+    from clsim.models.replacement_model import load_model, save_classifier
     from clsim.pretraining import supervised
 
     data = supervised.recipe_images(recipe)
@@ -174,7 +174,7 @@ def _make_classifier(
         top=made.top,
         dimensions=recipe.dimensions,
     )
-    return {"weights_sha256": load_arrival(name, path).sha256, "accuracy": made.accuracy}
+    return {"weights_sha256": load_model(name, path).sha256, "accuracy": made.accuracy}
 
 
 def _made_by(path: Path, recipe: Trainable) -> bool:

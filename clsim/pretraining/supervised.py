@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.data import DataSet, load
+from clsim.config.models.classifier import ClassifierRecipe
+from clsim.data import DataSet, load_dataset
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
-from clsim.data.images import Images
-from clsim.data.moving import moved
-from clsim.device import autocast
-from clsim.errors import UserError
+from clsim.data.core.images import Images
+from clsim.data.core.moving import moved
 from clsim.models.backbones import make_backbone
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.models.simplex import SimplexClassifier
 from clsim.plugins.one_cycle import one_cycle
-from clsim.precision import usable
-from clsim.pretraining.classifier_recipe import ClassifierRecipe
 from clsim.pretraining.contrastive import Progress
 from clsim.pretraining.partial import Partial
+from clsim.utils.device import autocast
+from clsim.utils.errors import UserError
+from clsim.utils.precision import usable
 
 STREAM_KINDS = 100
 """Kinds of shapes that are classes of the embedded streams; what is pre-trained knows none of them."""
@@ -48,10 +48,10 @@ def recipe_images(recipe: ClassifierRecipe) -> DataSet:
 
     """
     if recipe.dataset == "shapes":
-        from clsim.data.shapes import shapes
+        from clsim.data.datasets.shapes import shapes
 
         return shapes(recipe.classes, recipe.images_per_class or 100, after=STREAM_KINDS, seed=1)
-    whole = load(recipe.dataset)
+    whole = load_dataset(recipe.dataset)
     return DataSet(
         whole.name,
         whole.train.subset(torch.cat(whole.train.first_of_each(range(recipe.classes), recipe.images_per_class))),
@@ -89,7 +89,7 @@ def train(
         torch.manual_seed(recipe.seed)
         backbone = make_backbone(recipe.backbone, dimensions=recipe.dimensions)
         head = _head(recipe, backbone.num_features)
-    model = nn.Sequential(Lanes(backbone, recipe.lanes), head)
+    model = nn.Sequential(CpuDataParallel(backbone, recipe.lanes), head)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     settings: dict[str, Any] = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "nesterov": True}
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, **settings)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clsim.experiment.reporter import Record
 from clsim.report.figures import DASH, duration, finite, percent, points, several
-from clsim.report.reporter import Record
-from clsim.words import clean
+from clsim.utils.text import clean
 
 
 def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clsim.metrics.seeds import mean_and_deviation
-from clsim.report.reporter import Record
-from clsim.words import clean
+from clsim.experiment.reporter import Record
+from clsim.metrics.functional.statistics import mean_and_deviation
+from clsim.utils.text import clean
 
 DASH = "-"
 SEPARATOR = " · "
@@ -154,4 +154,4 @@ def validation_sentence(validation: Mapping[str, Any] | None) -> str:
     images, classes = count(validation.get("images")), count(validation.get("classes"))
     drawn = f"share {validation.get('share')}, seed {validation.get('seed')}"
     what = f"{images} training images of {classes} classes that were held out ({drawn})"
-    return f"Measured on {what}: no figure here is a test result."
+    return f"SessionEvaluator on {what}: no figure here is a test result."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from clsim.experiment.reporter import Results
 from clsim.report.figures import finite
-from clsim.report.reporter import Results
 
 
 class Upgrade(NamedTuple):

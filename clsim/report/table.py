@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from clsim.experiment.reporter import Record, Results, RunInfo
 from clsim.report.figures import (
     DASH,
     count,
@@ -19,7 +20,6 @@ from clsim.report.figures import (
     published_at,
     total_seconds,
 )
-from clsim.report.reporter import Record, Results, RunInfo
 from clsim.report.run_figures import figures_of, label_of
 
 

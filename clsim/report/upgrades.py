@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clsim.metrics.compatibility import update_gain
+from clsim.experiment.reporter import Results
+from clsim.metrics.functional.compatibility import update_gain
+from clsim.report.console.parts import LONGEST_NAME, plain_table, sign_style
+from clsim.report.console.plain import aligned, write_line
 from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds
 from clsim.report.last_upgrade import Upgrade, further_criteria, last_upgrade, tested
-from clsim.report.parts import LONGEST_NAME, plain_table, sign_style
-from clsim.report.plain import aligned, write_line
-from clsim.report.reporter import Results
 from clsim.report.table import GAP
-from clsim.words import clean
+from clsim.utils.text import clean
 
 REFERENCES = ("independent", "clip_independent")
 """The strategies whose new model an update gain is measured against (BCT, arXiv 2003.11942)."""

@@ -1,12 +1,20 @@
-"""What arrives over time; each function here returns a :class:`Stream`."""
+"""What arrives over time: streams, their sessions and builders. Imports `data`, `models` and `utils`."""
 
-from clsim.streams.fscil import fscil
-from clsim.streams.incremental import class_incremental
-from clsim.streams.replacement import Replacement, poisson_arrivals, replacement_stream
-from clsim.streams.session import ResidentView, Session
-from clsim.streams.stream import Stream
-from clsim.streams.text_upgrade import TextStream, text_upgrade
-from clsim.streams.upgrade import upgrade
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clsim.utils.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from clsim.streams.builders.fscil import fscil
+    from clsim.streams.builders.incremental import incremental
+    from clsim.streams.builders.replacement import poisson_arrivals, replacement
+    from clsim.streams.builders.text_upgrade import TextStream, text_upgrade
+    from clsim.streams.builders.upgrade import upgrade
+    from clsim.streams.replacements import Replacement
+    from clsim.streams.session import ResidentView, Session
+    from clsim.streams.stream import Stream
 
 __all__ = [
     "Replacement",
@@ -14,10 +22,27 @@ __all__ = [
     "Session",
     "Stream",
     "TextStream",
-    "class_incremental",
     "fscil",
+    "incremental",
     "poisson_arrivals",
-    "replacement_stream",
+    "replacement",
     "text_upgrade",
     "upgrade",
 ]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Replacement": "clsim.streams.replacements",
+        "ResidentView": "clsim.streams.session",
+        "Session": "clsim.streams.session",
+        "Stream": "clsim.streams.stream",
+        "TextStream": "clsim.streams.builders.text_upgrade",
+        "incremental": "clsim.streams.builders.incremental",
+        "fscil": "clsim.streams.builders.fscil",
+        "poisson_arrivals": "clsim.streams.builders.replacement",
+        "replacement": "clsim.streams.builders.replacement",
+        "text_upgrade": "clsim.streams.builders.text_upgrade",
+        "upgrade": "clsim.streams.builders.upgrade",
+    },
+)

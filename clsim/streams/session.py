@@ -15,10 +15,10 @@ from avalanche.benchmarks.utils.classification_dataset import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from clsim.data.images import Images
+from clsim.data.core.images import Images
 
 if TYPE_CHECKING:
-    from clsim.streams.replacement import Replacement
+    from clsim.streams.replacements import Replacement
 
 
 @dataclass(frozen=True)

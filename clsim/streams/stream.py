@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 
-from clsim.data import DataSet
-from clsim.streams.checks import check_blocks
+from clsim.data.core.images import DataSet
 from clsim.streams.session import ResidentView, Session, sessions_from_views
+from clsim.utils.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from clsim.streams.replacement import Replacement
+    from clsim.streams.replacements import Replacement
 
 
 class Stream(CLScenario[EagerCLStream[Session]]):
@@ -75,3 +76,21 @@ class Stream(CLScenario[EagerCLStream[Session]]):
     def __len__(self) -> int:
         """Number of sessions."""
         return len(self.class_blocks)
+
+
+def check_blocks(dataset: DataSet, blocks: Sequence[Sequence[int]], views: int) -> None:
+    """Make sure that the classes of a stream's sessions are classes of its data set, each new only once.
+
+    Raises:
+        ArgumentError: one is not, or there are not as many sessions as views of images.
+
+    """
+    if len(blocks) != views:
+        raise ArgumentError(f"{views} views of training images are given for {len(blocks)} sessions")
+    count, seen = len(dataset.class_names), set[int]()
+    for label in chain.from_iterable(blocks):
+        if type(label) is not int or not 0 <= label < count:
+            raise ArgumentError(f"class_blocks: there is no class {label!r} (allowed: 0 to {count - 1})")
+        if label in seen:
+            raise ArgumentError(f"class_blocks: class {label} is new twice")
+        seen.add(label)

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clsim.errors import RunFailed, UserError
-from clsim.exits import DONE, INTERRUPTED
-from clsim.interruption import Interruption
 from clsim.report.figures import several
-from clsim.sweep.board import Board
 from clsim.sweep.job import State, is_complete
-from clsim.sweep.places import Place, gpus_of_a_run
 from clsim.sweep.process import PATIENCE, Child, is_held, started, why, worth_another
 from clsim.sweep.schema import Sweep
+from clsim.sweep.slots import Place, gpus_of_a_run
+from clsim.sweep.state import Board
+from clsim.utils.errors import RunFailed, UserError
+from clsim.utils.exit_codes import DONE, INTERRUPTED
+from clsim.utils.signals import Interruption
 
 STORE = 80 * 2**20
 """Bytes of the object store of a cluster that is started here; nothing goes through it but exit codes."""

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from clsim.errors import UserError
-from clsim.report.comparison import Comparison, compare
-from clsim.report.comparison.show import show_text
+from clsim.report.compare import Comparison, compare
+from clsim.report.compare.show import show_text
+from clsim.report.console.plain import write_line
 from clsim.report.figures import several
-from clsim.report.page.leave import NAME, leave_report
-from clsim.report.plain import write_line
+from clsim.report.html.write import NAME, leave_report
 from clsim.report.upgrades import upgrades
-from clsim.sweep.board import Board
+from clsim.sweep.grid import slug, told
 from clsim.sweep.job import Job
-from clsim.sweep.points import slug, told
-from clsim.words import clean
+from clsim.sweep.state import Board
+from clsim.utils.errors import UserError
+from clsim.utils.text import clean
 
 MOST = 100
 """Runs of a page; with more it would be too much for a browser, and for who reads it."""

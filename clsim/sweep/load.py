@@ -11,16 +11,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from clsim.config import Scenario, load_scenario
-from clsim.config.finding import Finding
-from clsim.config.mistakes import findings, unknown_keys
+from clsim.config.discovery import find_scenario, find_sweep
 from clsim.config.scenario import strategy_name
-from clsim.config.yaml_lines import Document, KeyPath, read
-from clsim.errors import UserError, UserErrors
-from clsim.recipes import find_scenario, find_sweep
+from clsim.config.yaml import Document, read
+from clsim.sweep.grid import Place, of_strategy, points, slug
 from clsim.sweep.job import Job
-from clsim.sweep.points import Place, of_strategy, points, slug
 from clsim.sweep.schema import Sweep
-from clsim.words import describe
+from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.issues import Finding, KeyPath
+from clsim.utils.schema_errors import findings, unknown_keys
+from clsim.utils.text import describe
 
 MOST = 10_000
 """Runs of a sweep; more are a slip of the pen."""

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from clsim.exits import DONE, INTERRUPTED
-from clsim.interruption import Interruption
 from clsim.report.figures import several
-from clsim.sweep.board import Board
 from clsim.sweep.job import State, is_complete
-from clsim.sweep.places import Place
 from clsim.sweep.process import PATIENCE, Child, is_held, why, worth_another
+from clsim.sweep.slots import Place
+from clsim.sweep.state import Board
+from clsim.utils.exit_codes import DONE, INTERRUPTED
+from clsim.utils.signals import Interruption
 
 PAUSE = 0.1
 """Seconds between two looks at whether a process has ended."""

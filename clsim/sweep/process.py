@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clsim.exits import DONE, WRONG_INPUT
+from clsim.utils.exit_codes import DONE, WRONG_INPUT
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What has to be set before torch is imported."""
@@ -40,7 +40,7 @@ class Child:
             said.write(f"{STARTED}{shlex.join(words)}\n")
             said.flush()
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "clsim.sweep.child", str(os.getpid()), *words],
+                [sys.executable, "-m", "clsim.cli.sweep_child", str(os.getpid()), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

@@ -7,16 +7,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, Protocol
 
-from clsim.arguments import Count, checked
-from clsim.errors import UserError
-from clsim.exits import DONE, FAILED
-from clsim.interruption import Interrupted, Interruption
-from clsim.report.console import Mode, make_console
-from clsim.sweep.board import Board, Watcher
-from clsim.sweep.choosing import choose, chosen_jobs
+from clsim.report.console.choose import Mode, make_console
 from clsim.sweep.job import Job, State
 from clsim.sweep.load import Plan, load_sweep
+from clsim.sweep.selection import choose, chosen_jobs
 from clsim.sweep.show import make_watcher, tally
+from clsim.sweep.state import Board, Watcher
+from clsim.utils.arguments import Count, checked
+from clsim.utils.errors import UserError
+from clsim.utils.exit_codes import DONE, FAILED
+from clsim.utils.signals import Interrupted, Interruption
 
 EngineName = Literal["local", "ray"]
 
@@ -96,7 +96,7 @@ def _engine(plan: Plan, engine: EngineName, address: str | None, jobs: int | Non
     if address is not None:
         raise UserError("--address belongs to --engine ray")
     from clsim.sweep.local import LocalEngine
-    from clsim.sweep.places import cores_here, gpus_here, places
+    from clsim.sweep.slots import cores_here, gpus_here, places
 
     most = max(len(plan.jobs), len(plan.trials))
     gpus = [] if sweep.device == "cpu" else gpus_here()

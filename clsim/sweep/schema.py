@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from clsim.config.block import Block, Seed
+from clsim.utils.block import Block, Seed
 
 Changes = dict[str, Any]
 """Values by dotted key, as ``--set`` takes them."""

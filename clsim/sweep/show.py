@@ -8,12 +8,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from clsim.report.console import Mode, is_terminal, make_console
+from clsim.report.console.choose import Mode, is_terminal, make_console
+from clsim.report.console.plain import write_line
 from clsim.report.figures import DASH, count, duration, percent, several
-from clsim.report.plain import write_line
-from clsim.sweep.board import Board, Watcher
 from clsim.sweep.job import State
-from clsim.words import clean
+from clsim.sweep.state import Board, Watcher
+from clsim.utils.text import clean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ MARGIN = 8
 
 
 def make_watcher(mode: Mode, stream: TextIO | None = None) -> Watcher:
-    """The watcher for `mode`, as :func:`~clsim.report.console.make_reporter` has it for a run."""
+    """The watcher for `mode`, as :func:`~clsim.report.console.choose.make_reporter` has it for a run."""
     out = stream if stream is not None else sys.stdout
     if mode == "json":
         return JsonWatcher(out, sys.stderr)

@@ -10,7 +10,7 @@ import torch
 from avalanche.training.plugins import LRSchedulerPlugin, SynapticIntelligencePlugin
 from torch.optim import Optimizer
 
-from clsim.errors import UserError
+from clsim.utils.errors import UserError
 
 
 def check_plugins(plugins: Iterable[Any], optimizer: Optimizer, device: torch.device) -> None:

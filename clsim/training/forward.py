@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from clsim.device import Precision, autocast
+from clsim.utils.device import Precision, autocast
 
 Compile = Literal["auto", "on", "off"]
 How = Literal["as it is", "compiled", "graph"]

@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
-from clsim import processes
-from clsim.arguments import Count, Whole, checked
-from clsim.data.images import Images
-from clsim.data.moving import moved
-from clsim.device import Precision, autocast, lies_on
-from clsim.errors import ArgumentError, UserError
-from clsim.resume.randomness import loader_state, set_loader_state
+from clsim.data.core.images import Images
+from clsim.data.core.moving import moved
 from clsim.streams.session import ResidentView, Session
 from clsim.training.avalanche_plugins import check_plugins
 from clsim.training.callbacks import listeners
 from clsim.training.forward import Compile, ForwardPass
 from clsim.training.loaders import ResidentBatches, length
 from clsim.training.lone_image import lone_image
+from clsim.utils import distributed
+from clsim.utils.arguments import Count, Whole, checked
+from clsim.utils.device import Precision, autocast, lies_on
+from clsim.utils.errors import ArgumentError, UserError
+from clsim.utils.rng_state import loader_state, set_loader_state
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
@@ -39,7 +39,7 @@ class GoingOn(NamedTuple):
     Attributes:
         epoch: from 0.
         step: iterations of it that are done.
-        loader_state: see :func:`~clsim.resume.randomness.loader_state`.
+        loader_state: see :func:`~clsim.utils.rng_state.loader_state`.
         restore: makes model, optimiser, plugins and generators what they were at this point.
 
     """
@@ -215,7 +215,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def forward(self) -> Any:
         """The model's output for the batch, in float32 whatever the precision of the pass."""
-        part = processes.own_part(self.mbatch[0]) if self._in_processes else None
+        part = distributed.own_part(self.mbatch[0]) if self._in_processes else None
         if part is None:
             return self._forward()
         whole, self.mbatch[0] = self.mbatch[0], part
@@ -224,8 +224,8 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         finally:
             self.mbatch[0] = whole
         if isinstance(features := getattr(self.model, "features", None), Tensor):
-            self.model.features = processes.gathered(features, len(whole))  # type: ignore[assignment]
-        return processes.gathered(output, len(whole))
+            self.model.features = distributed.gathered(features, len(whole))  # type: ignore[assignment]
+        return distributed.gathered(output, len(whole))
 
     def _forward(self) -> Any:
         # Avalanche asks the experience for task labels each time, which only a model of several tasks looks at.
@@ -258,7 +258,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         loss = self.loss if self.scaler is None else self.scaler.scale(self.loss)
         loss.backward(retain_graph=self.retain_graph)
         if self._in_processes:
-            processes.average_gradients(self.model)
+            distributed.average_gradients(self.model)
         self._unscaled = self.scaler is not None and self._has_gradients()
         if self.scaler is not None and self._unscaled:
             self.scaler.unscale_(self.optimizer)
@@ -278,7 +278,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         return any(parameter.grad is not None for group in groups for parameter in group["params"])
 
     def _check_distributed_training_compatibility(self) -> bool:
-        """Any plugin will do: in every process it sees the whole batch, see :mod:`clsim.processes`."""
+        """Any plugin will do: in every process it sees the whole batch, see :mod:`clsim.utils.distributed`."""
         return True
 
     # -- loops ------------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
         )
         after_backward, before_update, after_update, after_iteration = (heard[name] for name in _TRAINING_CALLBACKS[4:])
         after_step = self.after_step
-        self._in_processes = processes.are_several()
+        self._in_processes = distributed.is_distributed()
         batches = self._batches()
         nothing = self._make_empty_loss()
         version = nothing._version
@@ -379,7 +379,7 @@ class Strategy(SupervisedTemplate[Session, Any, Any]):
 
     def eval_epoch(self, **kwargs: Any) -> None:
         """One pass over the loader without gradients."""
-        self._in_processes = processes.are_several()
+        self._in_processes = distributed.is_distributed()
         before_iteration, before_forward, after_forward, after_iteration = (
             listeners(self.plugins, name) for name in _EVALUATION_CALLBACKS
         )

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from clsim.metrics import forgetting, harmonic_mean
-from clsim.store import Results
+from clsim.results.reader import Content, RunFiles
+from clsim.results.run_directory import Results
 from clsim.verify.check import Check, agrees, compared, differs, not_checked
-from clsim.verify.run_files import Content, RunFiles
 
 WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
 COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")

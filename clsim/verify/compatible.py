@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from clsim.config.evaluation import CompatibilityEvaluation
-from clsim.metrics.compatibility import (
+from clsim.metrics.functional.compatibility import (
     average_compatibility,
     average_multimodel_accuracy,
     backward_compatibility,
     gain_over_first,
     update_gain,
 )
+from clsim.results.reader import RunFiles
 from clsim.verify.check import Check, agrees, compared
-from clsim.verify.run_files import RunFiles
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clsim.results.reader import RunFiles
 from clsim.verify.check import Check, compared, differs, not_checked
-from clsim.verify.run_files import RunFiles
 
 WHAT = "confusion.json and the accuracies"
 

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 
 from clsim.config.evaluation import PAIR_CRITERION
-from clsim.errors import UserError
-from clsim.measured import MIB, PAIRS
-from clsim.metrics.criteria import Criterion
+from clsim.experiment.evaluation import MIB, PAIRS
 from clsim.metrics.feature_files import FeatureFiles, PairLabels, recompute_matrix
+from clsim.metrics.functional.criteria import Criterion
+from clsim.metrics.functional.similarity import BLOCK, holding
 from clsim.metrics.pair_tests import DIRECTIONS, recompute_pairs
-from clsim.metrics.similarity import BLOCK, holding
+from clsim.results.reader import RunFiles
+from clsim.utils.errors import UserError
 from clsim.verify.arithmetic import is_of_texts
 from clsim.verify.check import Check, agrees, compared, differs, not_checked
 from clsim.verify.replay import FLIPS, replayed
-from clsim.verify.run_files import RunFiles
 
 ELSEWHERE = 1e-3
 """What a share may differ by where another machine computed it: of similarities that are equal but for their rounding

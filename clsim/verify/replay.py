@@ -7,14 +7,14 @@ from typing import Any
 
 from clsim.config import Scenario
 from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation
-from clsim.measured import PAIRS
-from clsim.metrics.against_before import AgainstBefore
-from clsim.metrics.criteria import Criterion, Kept
+from clsim.experiment.evaluation import PAIRS
 from clsim.metrics.cross_test import CONSTRAINT_QUERIES
 from clsim.metrics.feature_files import FeatureFiles, PairLabels
-from clsim.metrics.flips import flip_rates
+from clsim.metrics.flip_tests import AgainstBefore
+from clsim.metrics.functional.criteria import Criterion, Kept
+from clsim.metrics.functional.flips import flip_rates
 from clsim.metrics.pair_tests import DIRECTIONS, pair_ranks
-from clsim.metrics.service import ServiceView
+from clsim.metrics.search_service import ServiceView
 
 FLIPS = ("negative_flip_rate", "positive_flip_rate", "constraints")
 Replayed = tuple[dict[str, Any], dict[str, Any] | None]

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from clsim.config import Scenario
+from clsim.config.discovery import find_metric, find_strategy
+from clsim.config.local_imports import import_hashes
 from clsim.config.scenario import strategy_name
-from clsim.config.streams import TextUpgradeStream
 from clsim.data.facts import CAPTIONS
-from clsim.errors import DataMissing, UserError
-from clsim.files import sha256_of
-from clsim.local_imports import import_hashes
-from clsim.origins import (
+from clsim.results.provenance import (
     PRETRAINED_FILE,
     STRATEGY_IMPORT,
     WEIGHTS_FILE,
@@ -28,9 +26,11 @@ from clsim.origins import (
     test_images,
     weights_file,
 )
-from clsim.recipes import find_metric, find_strategy
+from clsim.results.reader import RunFiles
+from clsim.streams.settings import TextUpgradeStream
+from clsim.utils.errors import DataMissing, UserError
+from clsim.utils.files import sha256_of
 from clsim.verify.check import Check, agrees, compared, compared_hash, differs, not_checked
-from clsim.verify.run_files import RunFiles
 
 FOLDER = "folder:"
 DATA = (
@@ -144,7 +144,7 @@ def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
     if not (noted or known):
         return
     yield compared(what + ", their pinned hashes", noted, known, detail=f"{len(known)} lists")
-    from clsim.data.splits import read_list
+    from clsim.data.datasets.splits import read_list
 
     try:
         for name in known:
@@ -189,9 +189,9 @@ def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
     """
     import torch
 
-    from clsim.compared import compared_images
     from clsim.data import load_captions
-    from clsim.prepare import plain_stream
+    from clsim.experiment.build import plain_stream
+    from clsim.experiment.eval_sets import compared_images
 
     described = scenario.stream
     _here(described.dataset)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clsim.results.reader import read_run
 from clsim.verify.arithmetic import check_arithmetic
 from clsim.verify.check import Check
 from clsim.verify.compatible import check_compatibility
 from clsim.verify.confused import check_confusion
-from clsim.verify.left_files import check_files
-from clsim.verify.run_files import read_run
+from clsim.verify.files import check_files
 from clsim.verify.sources import check_sources
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from helpers.desk import make_desk
 
 
 @pytest.fixture

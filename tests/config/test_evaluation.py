@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from desk import REPLACEMENT, edited, problems_of
+from helpers.desk import REPLACEMENT, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from desk import REPLACEMENT, SCENARIO, STRATEGY, edited, problems_of
+from helpers.desk import REPLACEMENT, SCENARIO, STRATEGY, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
-from clsim.errors import UserError, UserErrors
+from clsim.utils.errors import UserError, UserErrors
 
 
 def test_defaults_are_filled_in(scenario: Path) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from malformed import RIGHT, garbled, mutated
+from helpers.malformed import RIGHT, garbled, mutated
 
-from clsim import cli
-from clsim.config.yaml_lines import read
-from clsim.recipes import shipped
+from clsim.cli import main as cli
+from clsim.config.discovery import shipped
+from clsim.config.yaml import read
 
 OF_EACH = 30
 """Mutations of every shipped scenario."""

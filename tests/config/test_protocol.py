@@ -8,8 +8,8 @@ import pytest
 import clsim
 from clsim.config import load_scenario
 from clsim.config.load import read_resolved
-from clsim.errors import UserError
-from clsim.report.comparison import compare
+from clsim.report.compare import compare
+from clsim.utils.errors import UserError
 
 SCENARIO = """\
 stream: {kind: fscil, dataset: shapes, base_classes: 4, ways: 2, shots: 2, sessions: 2, splits: {draw: 1}}
@@ -80,7 +80,7 @@ def test_rows_given_by_hand_with_the_change_stay(file):
 
 
 def test_a_model_that_arrives_is_part_of_the_protocol_and_another_is_not():
-    path = Path(clsim.recipes.find_scenario("cifar_replacement_7"))
+    path = Path(clsim.config.discovery.find_scenario("cifar_replacement_7"))
     names = list(load_scenario(path).models)
     changed = load_scenario(path, [f"models.{names[0]}.epochs=1"])
     assert changed.other_protocol == (f"models.{names[0]}",)

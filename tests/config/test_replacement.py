@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from desk import REPLACEMENT, edited, problems_of
+from helpers.desk import REPLACEMENT, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
-from clsim.recipes import find_scenario
+from clsim.config.discovery import find_scenario
 
 DRAWN = """\
   replacements:

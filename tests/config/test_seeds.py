@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from desk import REPLACEMENT, SCENARIO, edited, problems_of
+from helpers.desk import REPLACEMENT, SCENARIO, edited, problems_of
 
 from clsim.config import load_scenario
-from clsim.config.seeds import EffectiveSeeds, Seeds, derived_seed
+from clsim.config.seeds import EffectiveSeeds, Seeds
+from clsim.utils.derived_seed import derived_seed
 
 DRAWN = SCENARIO.replace("{draw: 1}", "drawn").replace("natural", "drawn")
 UPGRADE = "stream: {kind: upgrade, dataset: shapes, classes: [50, 100]}\nstrategy: toy\n"
@@ -126,7 +127,7 @@ def test_a_stand_in_is_given_the_seeds_that_it_has_a_use_for(scenario: Path) -> 
 
 def test_a_seed_without_effect_is_told_without_torch(scenario: Path) -> None:
     scenario.write_text(SCENARIO + "seeds: {shots: 1}\n")
-    code = "import sys; sys.modules['torch'] = None; from clsim.cli import main; main()"
+    code = "import sys; sys.modules['torch'] = None; from clsim.cli.main import main; main()"
     command = [sys.executable, "-c", code, "validate", "test"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clsim.config.signatures import REQUIRED, Setting, argument_docs, read_signature
-from clsim.errors import UserErrors
+from clsim.utils.errors import UserErrors
 
 
 def test_settings_come_from_the_text_and_nothing_is_executed(scenario: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from desk import edited, problems_of
+from helpers.desk import edited, problems_of
 
 from clsim.config import Scenario, load_scenario
 

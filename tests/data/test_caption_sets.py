@@ -1,8 +1,8 @@
 import pytest
 
-from clsim.data import CAPTION_NAMES, caption_sets, catalog, load, load_captions
+from clsim.data import CAPTION_NAMES, caption_sets, catalog, load_captions, load_dataset
 from clsim.data.facts import CAPTIONED
-from clsim.errors import DataMissing, UserError
+from clsim.utils.errors import DataMissing, UserError
 
 
 def test_every_set_with_captions_is_known_everywhere():
@@ -37,7 +37,7 @@ def test_what_is_not_here_says_how_to_get_it(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(set(CAPTION_NAMES) - {"shapes"}))
 def test_they_have_no_classes_to_load(name):
     with pytest.raises(UserError, match="holds captions, for streams of kind text_upgrade"):
-        load(name)
+        load_dataset(name)
 
 
 def test_the_root_is_the_usual_one_unless_given(monkeypatch, tmp_path):

@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from clsim.data import NAMES, catalog, data_root, load
+from clsim.data import NAMES, catalog, data_root, load_dataset
 from clsim.data.catalog import ENTRIES
 from clsim.data.facts import FACTS
-from clsim.errors import DataMissing, UserError
+from clsim.utils.errors import DataMissing, UserError
 
 
 def test_names_are_known_without_torch():
-    code = "import sys; from clsim.data import NAMES, data_root, load; sys.exit('torch' in sys.modules)"
+    code = "import sys; from clsim.data import NAMES, data_root, load_dataset; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert set(NAMES) == {name for name, entry in ENTRIES.items() if entry.load}
 
@@ -26,28 +26,28 @@ def test_data_root(monkeypatch, tmp_path):
 
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UserError, match="no data set 'cifra100'") as raised:
-        load("cifra100")
+        load_dataset("cifra100")
     assert "did you mean cifar100?" in raised.value.fix
 
 
 def test_lists_are_no_images():
     with pytest.raises(UserError, match="holds no images"):
-        load("fscil_splits")
+        load_dataset("fscil_splits")
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"shapes"}))
 def test_what_is_not_here_says_how_to_get_it(name, tmp_path):
     for download in (True, False):
         with pytest.raises(DataMissing) as raised:
-            load(name, root=tmp_path, download=download)
+            load_dataset(name, root=tmp_path, download=download)
         assert raised.value.fix == ENTRIES[name].how
         assert str(tmp_path) in raised.value.where
 
 
 def test_nothing_is_fetched_unless_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("clsim.network.reachable", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: pytest.fail("asked the network"))
     with pytest.raises(DataMissing):
-        load("cifar100", root=tmp_path, download=False)
+        load_dataset("cifar100", root=tmp_path, download=False)
 
 
 def test_status_of_an_empty_root(tmp_path):
@@ -92,11 +92,11 @@ def test_fetch_of_everything_leaves_out_what_has_no_address(tmp_path, monkeypatc
 
 
 def test_fetch_replaces_what_is_missing_or_altered_only(tmp_path, monkeypatch):
-    from clsim.data import splits
+    from clsim.data.datasets import splits
 
     fetched = []
     monkeypatch.setattr(splits, "SHA256", {"cub200": {"session_1.txt": splits.hashlib.sha256(b"a\n").hexdigest()}})
-    monkeypatch.setattr("clsim.network.reachable", lambda url: True)
+    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: True)
 
     def fake(url, path, sha256):
         fetched.append(url)
@@ -115,7 +115,7 @@ def test_fetch_replaces_what_is_missing_or_altered_only(tmp_path, monkeypatch):
 @pytest.mark.real_data("cifar100", "cifar10", "tiny_imagenet32")
 @pytest.mark.parametrize("name", ["cifar100", "cifar10", "tiny_imagenet32"])
 def test_the_facts_are_those_of_the_real_data(name, data_root):
-    data, facts = load(name, root=data_root), FACTS[name]
+    data, facts = load_dataset(name, root=data_root), FACTS[name]
     assert len(data.class_names) == facts.classes
     assert int(data.train.labels.bincount().min()) == facts.train_per_class
     assert int(data.test.labels.bincount().min()) == facts.test_per_class
@@ -141,4 +141,4 @@ def test_verify_the_real_data(data_root):
 @pytest.mark.parametrize("name", ["folder:", "folder: "])
 def test_a_folder_without_a_path_is_not_the_one_where_one_stands(name, tmp_path):
     with pytest.raises(UserError, match="names no path"):
-        load(name, root=tmp_path)
+        load_dataset(name, root=tmp_path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clsim.config import load_scenario
-from clsim.data import facts, load
+from clsim.config.discovery import find_scenario, list_scenarios
+from clsim.data import facts, load_dataset
 from clsim.data.catalog import ENTRIES
-from clsim.errors import DataMissing
-from clsim.recipes import find_scenario, list_scenarios
+from clsim.utils.errors import DataMissing
 
 
 def test_every_data_set_that_can_be_loaded_has_its_facts() -> None:
@@ -20,7 +20,7 @@ def test_every_data_set_that_can_be_loaded_has_its_facts() -> None:
 )
 def test_facts_are_those_of_the_data(name: str) -> None:
     try:
-        dataset = load(name, download=False)
+        dataset = load_dataset(name, download=False)
     except DataMissing as missing:
         pytest.skip(missing.what)
     stated = facts.FACTS[name]

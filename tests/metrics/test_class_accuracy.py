@@ -5,12 +5,12 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
-from clsim.errors import NotFinite
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts, count_correct
 from clsim.streams import fscil
 from clsim.training import Strategy
+from clsim.utils.errors import NotFinite
 
 
 def test_counts_by_hand():

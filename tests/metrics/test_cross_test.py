@@ -7,14 +7,14 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
-from tiny import TinyModel, tiny_dataset, tiny_images
+from helpers.tiny import TinyModel, tiny_dataset, tiny_images
 from torch import nn
 
-from clsim.data.images import Images
+from clsim.data.core.images import Images
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
-from clsim.metrics.retrieval import nearest_class_mean_accuracy
-from clsim.metrics.service import ServiceView
+from clsim.metrics.functional.retrieval import nearest_class_mean_accuracy
+from clsim.metrics.search_service import ServiceView
 from clsim.streams import fscil
 from clsim.training import Strategy
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tiny import tiny_images
+from helpers.tiny import tiny_images
 
-from clsim.errors import NotFinite
 from clsim.metrics.extraction import extract_features
+from clsim.utils.errors import NotFinite
 
 
 def test_rows_are_unit_features_of_the_images_in_order_rounded_to_half():

@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clsim.errors import UserError
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
-from clsim.metrics.retrieval import cmc, mean_average_precision, nearest_class_mean_accuracy
+from clsim.metrics.functional.retrieval import cmc, mean_average_precision, nearest_class_mean_accuracy
+from clsim.utils.errors import UserError
 
 QUERY_LABELS, GALLERY_LABELS = torch.arange(30) % 4, torch.arange(20) % 4
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tiny import tiny_images
+from helpers.tiny import tiny_images
 
-from clsim.data.images import Images
+from clsim.data.core.images import Images
 from clsim.metrics import identical
 from clsim.metrics.identical import identical_items, others_of
 

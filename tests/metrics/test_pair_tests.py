@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from clsim.data.captioned import CaptionedImages
+from clsim.data.core.captioned import CaptionedImages
 from clsim.metrics import recall_at_k
 from clsim.metrics.feature_files import FeatureFiles
+from clsim.metrics.functional.retrieval import NO_MATCH
 from clsim.metrics.pair_tests import DIRECTIONS, PairTests, pair_ranks, recompute_pairs
-from clsim.metrics.retrieval import NO_MATCH
-from clsim.metrics.service import ServiceView
+from clsim.metrics.search_service import ServiceView
 
 COUNTS = [1, 3, 2, 2]
 """Captions of the images of the small world, 8 in all."""

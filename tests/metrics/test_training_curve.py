@@ -4,7 +4,7 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch import nn
 
 from clsim.metrics import training_curve

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from clsim.errors import UserError
 from clsim.models.backbones import SMALL_RESNETS, make_backbone
+from clsim.utils.errors import UserError
 
 
 @pytest.mark.parametrize("name", SMALL_RESNETS)

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from clsim.errors import UserError
 from clsim.models.checkpoints import fill, read_weights, weights_sha256
+from clsim.utils.errors import UserError
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import pytest
+from helpers.tiny import tiny_tokenizer
 from open_clip.tokenizer import SimpleTokenizer
-from tiny import tiny_tokenizer
 
-from clsim.errors import UserError
 from clsim.models.class_texts import check_class_texts
 from clsim.models.tokenizer import CompactTokenizer
+from clsim.utils.errors import UserError
 
 TOKENIZERS = {"open_clip": SimpleTokenizer(context_length=12), "compact": CompactTokenizer([], 12)}
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from clsim.models import LinearClassifier
-from clsim.models.arrival import Arrival
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
+from clsim.models.replacement_model import ReplacementModel
 
 
 class Flat(nn.Module):
@@ -37,7 +37,7 @@ def test_features_are_what_the_backbone_says_and_are_at_hand_after_a_pass():
 def test_a_replacement_starts_the_classifier_over(bias):
     model, arriving = LinearClassifier(Flat(5), 7, bias=bias), Flat(5)
     before = model.head.weight.detach().clone()
-    assert model.replace(Arrival("other", arriving, torch.zeros(6, 5))) is True
+    assert model.replace(ReplacementModel("other", arriving, torch.zeros(6, 5))) is True
     torch.testing.assert_close(model.embed(images()), arriving(images()))
     assert not torch.equal(model.head.weight, before)
     assert (model.head.bias is not None) == bias
@@ -45,14 +45,14 @@ def test_a_replacement_starts_the_classifier_over(bias):
 
 def test_an_arrival_may_have_another_width():
     model = LinearClassifier(Flat(5), 7)
-    model.replace(Arrival("wide", Flat(9)))
+    model.replace(ReplacementModel("wide", Flat(9)))
     assert model.head.weight.shape == (7, 9)
     assert model(images()).shape == (2, 7)
 
 
 def test_what_arrived_is_copied_and_trainable():
     model, arriving = LinearClassifier(Flat(5), 7), Flat(5).requires_grad_(False)
-    model.replace(Arrival("other", arriving))
+    model.replace(ReplacementModel("other", arriving))
     assert all(parameter.requires_grad for parameter in model.parameters())
     with torch.no_grad():
         model.backbone.linear.weight.zero_()
@@ -60,8 +60,8 @@ def test_what_arrived_is_copied_and_trainable():
 
 
 def test_lanes_stay_where_the_model_is_replaced():
-    model = LinearClassifier(Lanes(Flat(5), 2), 7)
-    model.replace(Arrival("wide", Flat(9)))
-    assert isinstance(model.backbone, Lanes)
+    model = LinearClassifier(CpuDataParallel(Flat(5), 2), 7)
+    model.replace(ReplacementModel("wide", Flat(9)))
+    assert isinstance(model.backbone, CpuDataParallel)
     assert model.backbone.lanes == 2
     assert model.embed(images()).shape == (2, 9)

@@ -9,10 +9,10 @@ from open_clip.model import CLIP, convert_to_custom_text_state_dict
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from clsim.errors import UserError, WeightsMissing
 from clsim.models import ClipImageTower, ImageTextModel, PromptedCLIP
 from clsim.models.clip import Keys, encode_texts, load_clip, save_clip
 from clsim.models.tokenizer import CompactTokenizer
+from clsim.utils.errors import UserError, WeightsMissing
 
 ARCHITECTURE = {
     "embed_dim": 16,

@@ -4,7 +4,6 @@ from pathlib import Path
 import open_clip
 import pytest
 
-from clsim.errors import UserError
 from clsim.models.clip_properties import (
     CONFIG,
     OPENAI,
@@ -14,6 +13,7 @@ from clsim.models.clip_properties import (
     read_preparation,
     usual_preparation,
 )
+from clsim.utils.errors import UserError
 
 WEIGHTS = ("visual.proj", "logit_scale")
 

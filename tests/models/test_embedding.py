@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from clsim.errors import UserError
 from clsim.models import EmbeddingClassifier, make_embedding_classifier
-from clsim.models.arrival import Arrival
-from clsim.models.lanes import Lanes
+from clsim.models.cpu_parallel import CpuDataParallel
+from clsim.models.replacement_model import ReplacementModel
+from clsim.utils.errors import UserError
 
 
 class Flat(nn.Module):
@@ -180,7 +180,7 @@ def test_a_copy_turns_as_the_model_does():
 def test_what_arrives_keeps_its_own_width_and_the_classifier_starts_over(turned, width):
     made, arriving = model(turned=turned), Flat(width)
     before = made.classifier.detach().clone()
-    assert made.replace(Arrival("other", arriving)) is True
+    assert made.replace(ReplacementModel("other", arriving)) is True
     assert made.dimensions == width
     assert made.classifier.shape == (7, width)
     assert made.classifier.requires_grad
@@ -199,10 +199,10 @@ def test_what_arrives_keeps_its_own_width_and_the_classifier_starts_over(turned,
 def test_lanes_give_the_same_features():
     alone = model(turned=True)
     beside = deepcopy(alone)
-    beside.backbone = Lanes(beside.backbone, 2)
+    beside.backbone = CpuDataParallel(beside.backbone, 2)
     torch.testing.assert_close(beside(images(6)), alone(images(6)))
-    beside.replace(Arrival("wide", Flat(9)))
-    assert isinstance(beside.backbone, Lanes)
+    beside.replace(ReplacementModel("wide", Flat(9)))
+    assert isinstance(beside.backbone, CpuDataParallel)
     assert beside.embed(images(6)).shape == (6, 9)
 
 

@@ -2,14 +2,14 @@ import hashlib
 
 import pytest
 import torch
+from helpers.tiny import tiny_clip, tiny_tokenizer
 from open_clip.model import CLIP, CustomTextCLIP
-from tiny import tiny_clip, tiny_tokenizer
 from torch import nn
 from torch.nn import functional as F
 
-from clsim.alignment import slerp
-from clsim.errors import UserError
+from clsim.losses import slerp
 from clsim.models import ImageTextModel, LoadedClip, Projection
+from clsim.utils.errors import UserError
 
 TEXTS = ["ape", "a very long name", "bee", "ape", "cat", "ape"]
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))

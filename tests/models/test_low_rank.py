@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 import torch
-from tiny import tiny_clip
+from helpers.tiny import tiny_clip
 from torch import nn
 
 from clsim.models.low_rank import LowRank, add_low_rank

@@ -5,9 +5,9 @@ import timm
 import torch
 from torch.nn import functional as F
 
-from clsim.errors import UserError
 from clsim.models.backbones import make_backbone
 from clsim.models.neck import shape_features
+from clsim.utils.errors import UserError
 
 
 def normalized(x, norm):

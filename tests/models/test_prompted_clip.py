@@ -2,12 +2,12 @@ from itertools import product
 
 import pytest
 import torch
-from tiny import tiny_clip
+from helpers.tiny import tiny_clip
 
-from clsim.errors import UserError
 from clsim.losses import EXCLUDED
 from clsim.models import PromptedCLIP
 from clsim.models.towers import deepen
+from clsim.utils.errors import UserError
 
 NAMES = ["ape", "a very long name", "bee", "cat", "doe", "elk"]
 MODES = ("replace", "accumulate", "accumulate_same")

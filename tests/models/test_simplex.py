@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from clsim.models.arrival import Arrival
+from clsim.models.replacement_model import ReplacementModel
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 
@@ -79,7 +79,7 @@ class Wide(nn.Module):
 def test_an_arrival_with_a_projection_for_this_simplex_keeps_it():
     model, wide = StationaryClassifier(Flat(), 10), Wide()
     projection, images = torch.randn(9, 20), torch.rand(2, 3, 2, 2)
-    assert model.replace(Arrival("wide", wide, projection)) is False
+    assert model.replace(ReplacementModel("wide", wide, projection)) is False
     torch.testing.assert_close(model.embed(images), wide(images) @ projection.T)
     torch.testing.assert_close(model(images), wide(images) @ projection.T @ dsimplex(10).flip(0).T)
 
@@ -87,7 +87,7 @@ def test_an_arrival_with_a_projection_for_this_simplex_keeps_it():
 @pytest.mark.parametrize("projection", [None, torch.zeros(7, 20), torch.zeros(9, 12)])
 def test_an_arrival_without_a_fitting_projection_asks_for_one(projection):
     model = StationaryClassifier(Flat(), 10)
-    assert model.replace(Arrival("wide", Wide(), projection)) is True
+    assert model.replace(ReplacementModel("wide", Wide(), projection)) is True
     assert model.projection.weight.shape == (9, 20)
     assert model.projection.weight.abs().max() > 0
     torch.testing.assert_close(model.head[1].weight, dsimplex(10).flip(0))
@@ -95,7 +95,7 @@ def test_an_arrival_without_a_fitting_projection_asks_for_one(projection):
 
 def test_what_arrived_is_copied_and_trainable():
     model, wide = StationaryClassifier(Flat(), 10), Wide().requires_grad_(False)
-    model.replace(Arrival("wide", wide))
+    model.replace(ReplacementModel("wide", wide))
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert not any(parameter.requires_grad for parameter in wide.parameters())
     with torch.no_grad():

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from clsim.errors import UserError
 from clsim.models.checkpoints import read_weights
 from clsim.models.torchscript import is_torchscript, read_torchscript
+from clsim.utils.errors import UserError
 
 
 class Block(nn.Module):

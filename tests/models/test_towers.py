@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from helpers.tiny import tiny_clip
 from open_clip.model import CLIP, CustomTextCLIP
-from tiny import tiny_clip
 from torch import nn
 
 from clsim.models.towers import causal_mask, read_image, read_text, text_tower, towers

@@ -1,7 +1,7 @@
 from functools import partial
 
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins import BaseSession
 from clsim.streams import fscil

@@ -3,12 +3,12 @@ from functools import partial
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_captions, tiny_clip
+from helpers.tiny import tiny_captions, tiny_clip
 from torch.optim import SGD
 
 from clsim.losses import cosine_distillation, no_loss
 from clsim.models import ImageTextModel, Projection
-from clsim.models.arrival import ClipArrival
+from clsim.models.replacement_model import ReplacementClip
 from clsim.plugins import CaptionContrast, ClipUpgrade, TextProjection
 from clsim.streams import text_upgrade
 from clsim.training import Strategy
@@ -32,7 +32,7 @@ class Composed:
     def __init__(self, losses=None, pairs=9, sessions=2, seed=0, data=None, epochs=2):
         self.batches, self.rows = [], []
         clips = [tiny_clip(seed=n, embed_dim=12 + 4 * n) for n in range(sessions)]
-        arrivals = [ClipArrival(f"m{n}", clip) for n, clip in enumerate(clips)]
+        arrivals = [ReplacementClip(f"m{n}", clip) for n, clip in enumerate(clips)]
         self.stream = text_upgrade(data or tiny_captions(), load=arrivals, pairs=pairs)
 
         def make(clip, old):

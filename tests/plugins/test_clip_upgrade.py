@@ -4,12 +4,12 @@ from functools import partial
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_captions, tiny_clip
+from helpers.tiny import tiny_captions, tiny_clip
 from torch.optim import SGD
 
 from clsim.losses import no_loss
 from clsim.models import ImageTextModel, Projection
-from clsim.models.arrival import ClipArrival
+from clsim.models.replacement_model import ReplacementClip
 from clsim.plugins import ClipUpgrade
 from clsim.streams import text_upgrade
 from clsim.training import Strategy
@@ -36,7 +36,7 @@ class Watch(SupervisedPlugin):
 
 def stream(sessions=3):
     widths = (12, 20, 16)
-    models = [ClipArrival(f"m{n}", tiny_clip(seed=n, embed_dim=widths[n])) for n in range(sessions)]
+    models = [ReplacementClip(f"m{n}", tiny_clip(seed=n, embed_dim=widths[n])) for n in range(sessions)]
     return text_upgrade(tiny_captions(), load=models)
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.nn import functional as F
 

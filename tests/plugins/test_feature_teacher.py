@@ -2,15 +2,15 @@ import warnings
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim import SGD
 
 from clsim.losses import cosine_distillation
 from clsim.models import LinearClassifier
-from clsim.models.arrival import Arrival
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import FeatureTeacher, ModelReplacement, Rehearsal
-from clsim.streams import Replacement, class_incremental, replacement_stream
+from clsim.streams import Replacement, incremental, replacement
 from clsim.training import Strategy
 
 
@@ -56,9 +56,9 @@ def grads(model):
 def run(replacements=(), sessions=2, plugins=(), **settings):
     torch.manual_seed(0)
     if replacements:
-        stream = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=replacements)
+        stream = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=replacements)
     else:
-        stream = class_incremental(tiny_dataset(), base_classes=4, ways=3)
+        stream = incremental(tiny_dataset(), base_classes=4, ways=3)
     teacher = FeatureTeacher(
         settings.pop("loss", lambda new, old, labels: cosine_distillation(new, old)), **{"weight": 1.0, **settings}
     )
@@ -104,14 +104,14 @@ def test_the_teacher_is_the_model_the_session_began_with_frozen_and_unchanged():
 
 def test_a_model_that_arrives_before_the_session_teaches_it():
     arrival = Flat(9)
-    _, _, watch = run([Replacement(Arrival("wide", arrival), session=0)], sessions=1)
+    _, _, watch = run([Replacement(ReplacementModel("wide", arrival), session=0)], sessions=1)
     for state, _, _ in watch.seen[0]:
         assert torch.equal(state["backbone.linear.weight"], arrival.linear.weight)
 
 
 def test_a_model_that_arrives_in_the_middle_teaches_the_rest():
     arrival = Flat(9)
-    _, _, watch = run([Replacement(Arrival("wide", arrival), session=1, after_iterations=4)])
+    _, _, watch = run([Replacement(ReplacementModel("wide", arrival), session=1, after_iterations=4)])
     weights = [state["backbone.linear.weight"] for state, _, _ in watch.seen[1]]
     assert all(torch.equal(weight, watch.began[1]["backbone.linear.weight"]) for weight in weights[:4])
     assert [weight.shape[0] for weight in weights] == [6] * 4 + [9] * 2
@@ -119,7 +119,7 @@ def test_a_model_that_arrives_in_the_middle_teaches_the_rest():
 
 
 def test_a_model_that_arrives_in_the_middle_of_the_first_session_teaches_its_rest():
-    _, _, watch = run([Replacement(Arrival("wide", Flat(9)), session=0, after_iterations=3)], sessions=1)
+    _, _, watch = run([Replacement(ReplacementModel("wide", Flat(9)), session=0, after_iterations=3)], sessions=1)
     assert [state is None for state in watch.seen[0]] == [True] * 3 + [False] * 5
 
 
@@ -158,4 +158,4 @@ def test_old_classes_alone_are_compared_if_so_wished():
 def test_avalanche_has_nothing_to_object_to():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        run([Replacement(Arrival("wide", Flat(9)), session=0, after_iterations=3)], sessions=1)
+        run([Replacement(ReplacementModel("wide", Flat(9)), session=0, after_iterations=3)], sessions=1)

@@ -1,5 +1,5 @@
 import torch
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 
 from clsim.plugins.freeze_after_base import FreezeAfterBase

@@ -4,7 +4,7 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins import NewClassGradientScale
 from clsim.plugins.gradient_scale import new_class_fraction

@@ -3,13 +3,13 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch.nn import functional as F
 
-from clsim.errors import RunFailed
 from clsim.plugins import LossGuard
 from clsim.streams import fscil
 from clsim.training import Strategy
+from clsim.utils.errors import RunFailed
 
 
 def stream():

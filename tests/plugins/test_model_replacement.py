@@ -4,15 +4,15 @@ import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.supervised import Naive
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim import SGD
 
 from clsim.models import LinearClassifier, StationaryClassifier
-from clsim.models.arrival import Arrival
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import ModelReplacement, Rehearsal, WarmupCosine
 from clsim.plugins.model_replacement import Performed
-from clsim.streams import Replacement, class_incremental, replacement_stream
+from clsim.streams import Replacement, incremental, replacement
 from clsim.training import Strategy
 
 
@@ -73,8 +73,8 @@ class Steps(SupervisedPlugin):
 def given_stream(*replacements):
     """80 images, then twice 60: without memory 8, 6 and 6 iterations of 20 in two epochs."""
     if not replacements:
-        return class_incremental(tiny_dataset(), base_classes=4, ways=3)
-    return replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=replacements)
+        return incremental(tiny_dataset(), base_classes=4, ways=3)
+    return replacement(tiny_dataset(), base_classes=4, ways=3, replacements=replacements)
 
 
 def run(*replacements, kind=Strategy, head=StationaryClassifier, memory=0, sessions=1, rate=0.02, stock=False):
@@ -101,7 +101,7 @@ def run(*replacements, kind=Strategy, head=StationaryClassifier, memory=0, sessi
 
 def arrival(name="visitor", projected=False):
     backbone = Convolved()
-    return Arrival(name, backbone, torch.randn(15, 48) if projected else None)
+    return ReplacementModel(name, backbone, torch.randn(15, 48) if projected else None)
 
 
 def test_before_a_session_the_model_that_arrived_trains_all_of_it():
@@ -141,7 +141,7 @@ def test_it_is_known_whose_projection_it_is():
     assert own.performed[0].projection == "own"
     _, none, _ = run(Replacement(arrival(projected=True), session=0), head=LinearClassifier)
     assert none.performed[0].projection is None
-    other = Arrival("visitor", Convolved(), torch.randn(31, 48))
+    other = ReplacementModel("visitor", Convolved(), torch.randn(31, 48))
     with pytest.warns(UserWarning, match="visitor was trained on a simplex of 32 vertices"):
         _, fitted, _ = run(Replacement(other, session=0))
     assert fitted.performed[0].projection == "fitted"

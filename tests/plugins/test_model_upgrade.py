@@ -6,12 +6,12 @@ from functools import partial
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim import SGD, Adam
 
 from clsim.models import EmbeddingClassifier
-from clsim.models.arrival import Arrival
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import ModelUpgrade
 from clsim.streams import upgrade
 from clsim.training import Strategy
@@ -179,7 +179,7 @@ def test_avalanche_has_nothing_to_object_to():
 
 
 def test_a_model_that_is_loaded_stays_as_it_is_and_is_the_old_model_of_the_next():
-    arrival = Arrival("old", Normed(9))
+    arrival = ReplacementModel("old", Normed(9))
     before, epochs = arrival.sha256, []
 
     class Counts(SupervisedPlugin):
@@ -202,12 +202,12 @@ def test_a_model_that_is_loaded_stays_as_it_is_and_is_the_old_model_of_the_next(
         widths.append(strategy.model.dimensions)
     assert widths == [9, 10, 9]
     assert epochs == [1, 1]
-    assert Arrival("new", strategy.model.backbone).sha256 == before == arrival.sha256
+    assert ReplacementModel("new", strategy.model.backbone).sha256 == before == arrival.sha256
 
 
 def test_a_loaded_models_classifier_are_its_class_means():
     torch.manual_seed(0)
-    stream = upgrade(tiny_dataset(), classes=[4, 6], load=[Arrival("old", Normed(9).eval()), None])
+    stream = upgrade(tiny_dataset(), classes=[4, 6], load=[ReplacementModel("old", Normed(9).eval()), None])
     strategy = Strategy(
         model=EmbeddingClassifier(Normed(), 4, 10),
         optimizer=partial(SGD, lr=0.1),

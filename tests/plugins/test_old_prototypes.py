@@ -4,14 +4,13 @@ from functools import partial
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim import SGD
 
-from clsim.losses import prototype_alignment, prototype_cross_entropy
+from clsim.losses import influence_rows, prototype_alignment, prototype_cross_entropy
 from clsim.models import EmbeddingClassifier
 from clsim.plugins import ModelUpgrade, OldPrototypes
-from clsim.prototypes import influence_rows
 from clsim.streams import upgrade
 from clsim.training import Strategy
 

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins.one_cycle import OneCycle, one_cycle
 from clsim.streams import fscil

@@ -1,12 +1,12 @@
 from functools import partial
 
 import torch
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim import SGD
 
 from clsim.models import EmbeddingClassifier
-from clsim.models.arrival import Arrival
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import ModelUpgrade, Procrustes
 from clsim.streams import upgrade
 from clsim.training import Strategy
@@ -30,7 +30,9 @@ def rotation(width):
 
 def upgraded(first, second):
     """Two models that are loaded, the second turned to the first; and the images that they saw."""
-    stream = upgrade(tiny_dataset(), classes=[4, 6], load=[Arrival("old", first), Arrival("new", second)])
+    stream = upgrade(
+        tiny_dataset(), classes=[4, 6], load=[ReplacementModel("old", first), ReplacementModel("new", second)]
+    )
     upgrading = ModelUpgrade(lambda old: EmbeddingClassifier(Pixels(torch.randn(192, 5)), 5, 10))
     strategy = Strategy(
         model=upgrading.make(None),

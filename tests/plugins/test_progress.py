@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins import Progress
 from clsim.streams import fscil

@@ -1,5 +1,5 @@
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins.progressive_resize import ProgressiveResize
 from clsim.streams import fscil

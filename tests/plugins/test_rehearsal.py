@@ -4,19 +4,19 @@ import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.supervised import Naive
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch.optim import SGD
 
 from clsim.plugins import Rehearsal
 from clsim.plugins.rehearsal import RehearsalBatches
-from clsim.streams import ResidentView, class_incremental
+from clsim.streams import ResidentView, incremental
 from clsim.training import Strategy
 
 
 @pytest.fixture(scope="module")
 def stream():
     """80 images, then twice 60."""
-    return class_incremental(tiny_dataset(), base_classes=4, ways=3)
+    return incremental(tiny_dataset(), base_classes=4, ways=3)
 
 
 class Batches(SupervisedPlugin):
@@ -108,7 +108,7 @@ def test_a_small_memory_is_in_every_batch_whole(stream):
 
 
 def test_every_stretch_of_a_batch_holds_remembered_and_new_images(stream):
-    """Lanes normalise each stretch of a batch by itself: one of old classes alone would be another method."""
+    """CpuDataParallel normalise each stretch of a batch by itself: one of old classes alone would be another method."""
     view, memory = stream.train_stream[1].resident, stream.train_stream[0].resident.indices
     for batch in RehearsalBatches(view, memory, 64, torch.Generator())._indices():
         for stretch in batch.tensor_split(2):

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny_captions, tiny_clip
+from helpers.tiny import tiny_captions, tiny_clip
 from torch.nn import functional as F
 
 from clsim.models import ImageTextModel, Projection
-from clsim.models.arrival import ClipArrival
+from clsim.models.replacement_model import ReplacementClip
 from clsim.plugins import ClipUpgrade, TextProjection
 from clsim.streams import text_upgrade
 from clsim.training import Strategy
@@ -31,7 +31,7 @@ def turned(clip, by):
 
 def run(clips, texts=None, hidden=0, **settings):
     """Trains the projection in as many sessions as there are CLIPs; the models after every session."""
-    stream = text_upgrade(tiny_captions(), load=[ClipArrival(f"m{n}", clip) for n, clip in enumerate(clips)])
+    stream = text_upgrade(tiny_captions(), load=[ReplacementClip(f"m{n}", clip) for n, clip in enumerate(clips)])
 
     def make(clip, old):
         model = ImageTextModel(clip)
@@ -92,7 +92,7 @@ def test_every_model_of_a_chain_is_brought_into_the_first_ones_space():
 def test_the_global_generator_is_left_alone_and_the_seed_decides():
     def trained(seed):
         clips = [tiny_clip(), tiny_clip(seed=1)]
-        stream = text_upgrade(tiny_captions(), load=[ClipArrival(f"m{n}", clip) for n, clip in enumerate(clips)])
+        stream = text_upgrade(tiny_captions(), load=[ReplacementClip(f"m{n}", clip) for n, clip in enumerate(clips)])
         old, new = map(ImageTextModel, clips)
         new.projection = Projection(12, 12)
         upgrade = ClipUpgrade(stream.models, lambda clip, old: new)

@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins import WarmupCosine
 from clsim.plugins.warmup_cosine import warmup_cosine

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from pretended_cuda import pretended
+from helpers.pretended_cuda import pretended
 
 from clsim.pretraining.contrastive import contrastive_loss, interchangeable, learning_rate, logit_scale, train
 from clsim.pretraining.corpora import ShapesCorpus

@@ -5,12 +5,12 @@ import torch
 from torch.nn import functional as F
 
 from clsim.config import load_scenario
-from clsim.data.captioned_shapes import shapes_captioned
-from clsim.data.shapes import FIELD, STUDIO, shapes
+from clsim.data.datasets.captioned_shapes import shapes_captioned
+from clsim.data.datasets.shapes import FIELD, STUDIO, shapes
 from clsim.metrics import recall_at_k
 from clsim.models import ImageTextModel
-from clsim.models.arrival import load_arrival
 from clsim.models.clip import encode_texts, load_clip
+from clsim.models.replacement_model import load_model
 from clsim.pretraining import store
 from clsim.pretraining.store import resolve_model
 
@@ -46,7 +46,7 @@ def test_the_package_holds_the_models_that_arrive(name, head, fits, tmp_path):
     path = resolve_model(name, recipe, root=tmp_path)
     assert path.parent == store.ASSETS
     assert path.stat().st_size < 1e6
-    projection = load_arrival(name, path).projection
+    projection = load_model(name, path).projection
     assert (projection is None) == (head == "learnable")
     if projection is not None:
         assert projection.shape == (recipe.vertices - 1, 128)

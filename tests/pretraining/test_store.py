@@ -7,16 +7,16 @@ import time
 import pytest
 from safetensors import SafetensorError
 
-from clsim.errors import UserError
-from clsim.files import locked, unlock
 from clsim.models.clip import load_clip
 from clsim.pretraining import store
 from clsim.pretraining.store import make_model, models_root, resolve_model
+from clsim.utils.errors import UserError
+from clsim.utils.files import locked, unlock
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    from clsim.pretraining.recipe import ClipRecipe
+    from clsim.config.models.recipe import ClipRecipe
 
     recipe = ClipRecipe(
         kind="clip", dataset="shapes", image_size=16, patch_size=8, width=32, layers=1, heads=2, text_width=32,

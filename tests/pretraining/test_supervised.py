@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.tiny import tiny_dataset
 from safetensors.torch import load_file
-from tiny import tiny_dataset
 
-from clsim.data.shapes import shapes
-from clsim.errors import UserError
-from clsim.models.arrival import load_arrival
+from clsim.config.models.classifier import HEADS, ClassifierRecipe
+from clsim.data.datasets.shapes import shapes
+from clsim.models.replacement_model import load_model
 from clsim.models.simplex import dsimplex
 from clsim.pretraining import store, supervised
-from clsim.pretraining.classifier_recipe import HEADS, ClassifierRecipe
 from clsim.pretraining.store import make_model, resolve_model
 from clsim.pretraining.supervised import recipe_images, train
+from clsim.utils.errors import UserError
 
 
 @pytest.fixture(params=HEADS)
@@ -89,7 +89,7 @@ def test_the_shapes_it_learns_are_none_of_the_streams(classifier_recipe):
 
 
 def test_of_another_data_set_it_takes_the_first_classes(classifier_recipe, monkeypatch):
-    monkeypatch.setattr(supervised, "load", lambda name: tiny_dataset())
+    monkeypatch.setattr(supervised, "load_dataset", lambda name: tiny_dataset())
     recipe = classifier_recipe.model_copy(update={"dataset": "cifar100", "classes": 3, "images_per_class": 2})
     data = recipe_images(recipe)
     assert data.train.labels.bincount().tolist() == [2, 2, 2]
@@ -105,7 +105,7 @@ def test_the_manifest_tells_how_it_was_made(recipe, tmp_path):
     assert manifest["recipe_hash"] == recipe.hash
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["accuracy"] == train(recipe, recipe_images(recipe)).accuracy
-    arrival = load_arrival("w", path)
+    arrival = load_model("w", path)
     assert manifest["weights_sha256"] == arrival.sha256
     assert (arrival.projection is None) == (recipe.head == "learnable")
     assert {file.name for file in tmp_path.iterdir()} == {path.name, path.with_suffix(".json").name}
@@ -158,7 +158,7 @@ def test_features_are_not_one_part_in_common(classifier_recipe):
 def test_the_last_block_emits_as_many_features_as_the_recipe_says(recipe, tmp_path):
     short = recipe.model_copy(update={"dimensions": 12, "epochs": 1})
     path = make_model("short", short, tmp_path / f"{short.hash}.safetensors")
-    found = load_arrival("short", path)
+    found = load_model("short", path)
     assert found.width == 12
     stored = load_file(path)
     assert stored["projection" if short.head == "simplex" else "classifier"].shape[1] == 12

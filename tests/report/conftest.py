@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import Make, maker, two_strategies
-from published import HOC
+from helpers.handmade import Make, maker, two_strategies
+from helpers.published import HOC
 from rich.console import Console, RenderableType
 
-from clsim.report.reporter import RunInfo
+from clsim.experiment.reporter import RunInfo
 
 CPE_CLIP = [0.8783, 0.8586, 0.8493, 0.8285, 0.8264, 0.8242, 0.8227, 0.8144, 0.8052]
 

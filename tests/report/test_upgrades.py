@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clsim.report.console import make_console
-from clsim.report.series_table import series_table
+from clsim.report.console.choose import make_console
+from clsim.report.console.series_table import series_table
 from clsim.report.upgrades import further_criteria, last_upgrade, upgrades
 
 Rows = list[list[float]]

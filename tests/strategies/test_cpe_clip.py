@@ -1,11 +1,12 @@
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import save_tiny_clip, tiny_dataset
+from helpers.tiny import save_tiny_clip, tiny_dataset
 
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.class_accuracy import ClassAccuracy
 from clsim.plugins import NewClassGradientScale
-from clsim.recipes import find_strategy, load_strategy
 from clsim.streams import fscil
 
 

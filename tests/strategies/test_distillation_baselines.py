@@ -3,16 +3,17 @@
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch.nn import functional as F
 
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.cross_test import CrossTests
-from clsim.recipes import find_strategy, load_strategy
-from clsim.streams import class_incremental, fscil, upgrade
+from clsim.streams import fscil, incremental, upgrade
 
 STREAMS = {
     "upgrade": lambda: upgrade(tiny_dataset(), classes=[4, 10]),
-    "incremental": lambda: class_incremental(tiny_dataset(), base_classes=4, ways=3),
+    "incremental": lambda: incremental(tiny_dataset(), base_classes=4, ways=3),
     "fscil": lambda: fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0}),
 }
 NAMES = ["lwf", "feature_distillation"]

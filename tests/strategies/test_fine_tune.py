@@ -1,8 +1,9 @@
 import torch
-from tiny import save_tiny_clip, tiny_dataset
+from helpers.tiny import save_tiny_clip, tiny_dataset
 
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.class_accuracy import ClassAccuracy
-from clsim.recipes import find_strategy, load_strategy
 from clsim.streams import fscil
 
 

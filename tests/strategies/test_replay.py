@@ -1,19 +1,20 @@
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.class_accuracy import ClassAccuracy
-from clsim.models.arrival import Arrival
 from clsim.models.backbones import make_backbone
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import FeatureTeacher, ModelReplacement
-from clsim.recipes import find_strategy, load_strategy
-from clsim.streams import Replacement, class_incremental, replacement_stream
+from clsim.streams import Replacement, incremental, replacement
 
 
 @pytest.fixture(scope="module")
 def stream():
-    return class_incremental(tiny_dataset(), base_classes=4, ways=3)
+    return incremental(tiny_dataset(), base_classes=4, ways=3)
 
 
 def build(stream, **settings):
@@ -79,10 +80,10 @@ def test_distillation_is_left_out_unless_wished(stream):
 def test_models_that_arrive_take_over_and_the_classifier_starts_over():
     torch.manual_seed(1)
     visitors = [
-        Replacement(Arrival("early", make_backbone("resnet8x4")), session=1),
-        Replacement(Arrival("late", make_backbone("resnet8x2")), session=2, after_share=0.5),
+        Replacement(ReplacementModel("early", make_backbone("resnet8x4")), session=1),
+        Replacement(ReplacementModel("late", make_backbone("resnet8x2")), session=2, after_share=0.5),
     ]
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
     strategy = build(whole, epochs=1, memory=5, distillation=5.0)
     (replacing,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ModelReplacement))
     widths, performed = [], []

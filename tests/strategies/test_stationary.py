@@ -4,16 +4,17 @@ from copy import deepcopy
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 
-from clsim.errors import UserError
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.class_accuracy import ClassAccuracy
 from clsim.models import dsimplex
-from clsim.models.arrival import Arrival
 from clsim.models.backbones import make_backbone
+from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import FeatureTeacher, ModelReplacement
-from clsim.recipes import find_strategy, load_strategy
-from clsim.streams import Replacement, fscil, replacement_stream
+from clsim.streams import Replacement, fscil, replacement
+from clsim.utils.errors import UserError
 
 SETTINGS = {
     "backbone": "resnet8x4",
@@ -88,10 +89,10 @@ def replaced(**settings):
     """The strategy after three whole sessions, a model before the second and one in the middle of the third."""
     torch.manual_seed(1)
     visitors = [
-        Replacement(Arrival("same", make_backbone("resnet8x2"), torch.randn(11, 128)), session=1),
-        Replacement(Arrival("wide", make_backbone("resnet8x4")), session=2, after_iterations=1),
+        Replacement(ReplacementModel("same", make_backbone("resnet8x2"), torch.randn(11, 128)), session=1),
+        Replacement(ReplacementModel("wide", make_backbone("resnet8x4")), session=2, after_iterations=1),
     ]
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
     strategy = build(whole, backbone="resnet8x2", epochs=1, batch_size=40, memory=5, **settings)
     metric, performed, trained = ClassAccuracy(10), [], []
     strategy.evaluator.metrics.append(metric)
@@ -117,7 +118,7 @@ def test_whole_sessions_go_on_with_the_models_that_arrive():
 
 def test_whole_sessions_have_the_published_settings():
     torch.manual_seed(0)
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=[])
     strategy = load_strategy(find_strategy("stationary"))(whole, backbone="resnet8x2")
     assert strategy.model.projection.weight.shape == (1023, 128)
     assert (strategy.train_epochs, strategy.train_mb_size) == (70, 128)
@@ -151,7 +152,7 @@ def plain_loss(old, new, logits, labels, vertices, mu=10.0, weight=0.1):
 
 @pytest.mark.parametrize("first_teacher", ["start", "none"])
 def test_the_first_session_has_the_published_loss_without_an_arriving_model(first_teacher):
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=[])
     small = {"backbone": "resnet8x2", "epochs": 2, "batch_size": 20, "lr": 0.05}
     strategy, steps = build(whole, **small, first_teacher=first_teacher), Steps()
     start = deepcopy(strategy.model).eval()
@@ -167,7 +168,7 @@ def test_the_first_session_has_the_published_loss_without_an_arriving_model(firs
 
 
 def test_gains_and_decay_are_settings():
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=[])
     for name in ("stationary", "replay"):
         made = load_strategy(find_strategy(name))
 
@@ -184,7 +185,7 @@ def test_gains_and_decay_are_settings():
 
 
 def test_the_teachers_can_be_left_out_and_added():
-    whole = replacement_stream(tiny_dataset(), base_classes=4, ways=3, replacements=[])
+    whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=[])
 
     def weights(**settings):
         plugins = build(whole, backbone="resnet8x2", **settings).plugins
@@ -198,9 +199,9 @@ def test_the_teachers_can_be_left_out_and_added():
 @pytest.mark.real_data("cifar100", "fscil_splits")
 def test_cifar100_goes_through_the_standard_lists():
     """A minute of the real thing; the figures of a whole run stand in docs/measured.md."""
-    from clsim.data import load
+    from clsim.data import load_dataset
 
-    stream = fscil(load("cifar100"), base_classes=60, ways=5, shots=5)
+    stream = fscil(load_dataset("cifar100"), base_classes=60, ways=5, shots=5)
     strategy = build(stream, vertices=128, sizes=(16,), crop_padding=4, base_batch_size=128, base_epochs=1, lanes=2)
     strategy.train(stream.train_stream[0], eval_streams=[])
     metric = ClassAccuracy(100)

@@ -6,17 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_captions, tiny_clip
+from helpers.tiny import tiny_captions, tiny_clip
 from torch.nn import functional as F
 
-from clsim.alignment import orthogonal_procrustes
+from clsim.config.discovery import find_strategy
 from clsim.config.signatures import read_signature
-from clsim.errors import UserError
+from clsim.config.user_code import load_strategy
+from clsim.losses import orthogonal_procrustes
 from clsim.metrics.pair_tests import PairTests
-from clsim.models.arrival import ClipArrival
+from clsim.models.replacement_model import ReplacementClip
 from clsim.plugins import CaptionContrast
-from clsim.recipes import find_strategy, load_strategy
 from clsim.streams import text_upgrade
+from clsim.utils.errors import UserError
 
 NAMES = ["xbt", "clip_procrustes", "clip_independent"]
 SMALL = {"hidden": 8, "text_steps": 5, "text_batch_size": 8, "rank": 2, "prompt_tokens": 2, "batch_size": 5}
@@ -25,7 +26,9 @@ IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))
 
 def make_stream(widths=(12, 20), pairs=None):
     clips = [replace(tiny_clip(seed=n, embed_dim=width), sha256=str(n)) for n, width in enumerate(widths)]
-    return text_upgrade(tiny_captions(), load=[ClipArrival(f"m{n}", clip) for n, clip in enumerate(clips)], pairs=pairs)
+    return text_upgrade(
+        tiny_captions(), load=[ReplacementClip(f"m{n}", clip) for n, clip in enumerate(clips)], pairs=pairs
+    )
 
 
 def build(stream, name="xbt", seed=0, **settings):

@@ -5,13 +5,14 @@ from functools import cache
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.nn import functional as F
 
+from clsim.config.discovery import find_strategy
+from clsim.config.user_code import load_strategy
 from clsim.metrics.class_accuracy import ClassAccuracy
 from clsim.plugins import ModelUpgrade, OldPrototypes
-from clsim.recipes import find_strategy, load_strategy
 from clsim.streams import upgrade
 
 

@@ -3,21 +3,21 @@ from statistics import mean, pvariance
 
 import pytest
 import torch
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 
 from clsim.config import load_scenario
-from clsim.errors import UserError
-from clsim.models.arrival import Arrival
-from clsim.prepare import make_stream
-from clsim.recipes import find_scenario
-from clsim.streams import Replacement, class_incremental, poisson_arrivals, replacement_stream
+from clsim.config.discovery import find_scenario
+from clsim.experiment.build import make_stream
+from clsim.models.replacement_model import ReplacementModel
+from clsim.streams import Replacement, incremental, poisson_arrivals, replacement
+from clsim.utils.errors import UserError
 
 PLAIN = {"base_classes": 4, "ways": 2}
 
 
-def model(name: str) -> Arrival:
-    return Arrival(name, nn.Identity())
+def model(name: str) -> ReplacementModel:
+    return ReplacementModel(name, nn.Identity())
 
 
 def names(replacements) -> list[str]:
@@ -31,7 +31,7 @@ def test_sessions_carry_the_models_that_arrive_in_them_by_time():
         Replacement(model("first"), 0),
         Replacement(model("before"), 2),
     ]
-    stream = replacement_stream(tiny_dataset(), **PLAIN, replacements=arriving)
+    stream = replacement(tiny_dataset(), **PLAIN, replacements=arriving)
     assert [names(session.replacements) for session in stream.train_stream] == [
         ["first"],
         [],
@@ -49,14 +49,14 @@ def test_shares_order_as_iterations_do_and_go_with_a_model_that_comes_before():
         Replacement(model("a"), 1, after_share=0.25),
         Replacement(model("initial"), 1),
     ]
-    stream = replacement_stream(tiny_dataset(), **PLAIN, replacements=arriving)
+    stream = replacement(tiny_dataset(), **PLAIN, replacements=arriving)
     assert names(stream.train_stream[1].replacements) == ["initial", "a", "b"]
 
 
 def test_without_replacements_it_is_the_class_incremental_stream():
     settings = {**PLAIN, "images_per_class": 3, "class_order": {"seed": 2}, "sessions": 2}
-    stream = replacement_stream(tiny_dataset(), **settings, replacements=[])
-    plain = class_incremental(tiny_dataset(), **settings)
+    stream = replacement(tiny_dataset(), **settings, replacements=[])
+    plain = incremental(tiny_dataset(), **settings)
     assert stream.replacements == ()
     assert stream.class_blocks == plain.class_blocks
     for one, other in zip(stream.train_stream, plain.train_stream, strict=True):
@@ -80,7 +80,7 @@ def test_without_replacements_it_is_the_class_incremental_stream():
 )
 def test_what_cannot_be_ordered_or_placed_is_the_users_error(arriving, said):
     with pytest.raises(UserError, match=said):
-        replacement_stream(tiny_dataset(), **PLAIN, replacements=arriving)
+        replacement(tiny_dataset(), **PLAIN, replacements=arriving)
 
 
 @pytest.mark.parametrize(

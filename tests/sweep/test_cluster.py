@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from kills import left
-from sweeping import Desk
+from helpers.kills import left
+from helpers.sweeping import Desk
 
 STORE = 80 * 2**20
 

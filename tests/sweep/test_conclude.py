@@ -4,19 +4,19 @@ import io
 from pathlib import Path
 
 import pytest
-from desk import make_desk
-from handmade import maker
-from read_page import Page
+from helpers.desk import make_desk
+from helpers.handmade import maker
+from helpers.read_page import Page
 from rich.console import Console
 
-from clsim.report.comparison import compare
-from clsim.report.comparison.show import show_text
-from clsim.report.page import html
+from clsim.report.compare import compare
+from clsim.report.compare.show import show_text
+from clsim.report.html import page as html
 from clsim.sweep import conclude as concluding
-from clsim.sweep.board import Board
 from clsim.sweep.conclude import conclude, leave_pages
 from clsim.sweep.load import load_sweep
 from clsim.sweep.show import PlainWatcher
+from clsim.sweep.state import Board
 
 FILE = """\
 scenario: test

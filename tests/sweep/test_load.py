@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from helpers.desk import make_desk
 
-from clsim.errors import UserError, UserErrors
 from clsim.sweep.load import load_sweep
+from clsim.utils.errors import UserError, UserErrors
 
 FILE = """\
 scenario: test
@@ -76,7 +76,7 @@ def test_a_name_is_looked_for_among_sweeps_only(desk):
     assert load_sweep("mine").name == "mine"
     with pytest.raises(UserError, match="there is no sweep 'mime'"):
         load_sweep("mime")
-    from clsim.recipes import list_scenarios
+    from clsim.config.discovery import list_scenarios
 
     assert "mine" not in list_scenarios()
 

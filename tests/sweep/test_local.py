@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from helpers.desk import make_desk
 
 import clsim.sweep.local as local
-from clsim.interruption import Interruption
-from clsim.sweep.board import Board
 from clsim.sweep.load import load_sweep
 from clsim.sweep.local import LocalEngine
-from clsim.sweep.places import Place
 from clsim.sweep.process import why
 from clsim.sweep.schema import Sweep
+from clsim.sweep.slots import Place
+from clsim.sweep.state import Board
+from clsim.utils.signals import Interruption
 
 
 class Told:

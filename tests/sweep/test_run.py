@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-from kills import left
-from sweeping import Desk
+from helpers.kills import left
+from helpers.sweeping import Desk
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from helpers.desk import make_desk
 from rich.console import Console
 
-from clsim.sweep.board import Board
 from clsim.sweep.load import load_sweep
 from clsim.sweep.show import JsonWatcher, LiveWatcher, PlainWatcher, make_watcher, table, tally
+from clsim.sweep.state import Board
 
 FILE = """\
 scenario: test

@@ -18,15 +18,15 @@ from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin, GenerativeReplayPlugin, SupervisedPlugin
 from avalanche.training.plugins import bic as bic_module
 from avalanche.training.supervised import VAETraining
-from documents import DOCUMENTS
-from tiny import tiny_dataset
+from helpers.documents import DOCUMENTS
+from helpers.tiny import tiny_dataset
 from torch import nn
 from torch.optim.lr_scheduler import MultiStepLR, StepLR
 
-from clsim.errors import UserError
 from clsim.plugins import Rehearsal
-from clsim.streams import class_incremental
+from clsim.streams import incremental
 from clsim.training import Strategy
+from clsim.utils.errors import UserError
 
 
 class Net(BaseModel, nn.Module):
@@ -167,7 +167,7 @@ class Outputs(SupervisedPlugin):
 
 def outcome(template, case):
     """The outputs after three sessions, or the name of the error that ended them."""
-    stream = class_incremental(tiny_dataset(), base_classes=4, ways=3)
+    stream = incremental(tiny_dataset(), base_classes=4, ways=3)
     for seed in (torch.manual_seed, np.random.seed, random.seed):
         seed(0)
     model, outputs = case.model(), Outputs()
@@ -253,7 +253,7 @@ class HoldsOut(SupervisedPlugin):
 
 
 def test_images_that_a_plugin_holds_out_are_not_trained_on_and_come_back():
-    session = class_incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
+    session = incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
     for _ in range(2):
         learner = Strategy(model=Net(), optimizer=torch.optim.SGD, train_mb_size=20, plugins=[HoldsOut()])
         learner.train(session, eval_streams=[])
@@ -265,7 +265,7 @@ def test_images_that_a_plugin_holds_out_are_not_trained_on_and_come_back():
 
 
 def test_a_scheduler_of_an_optimizer_that_does_not_train_is_refused():
-    session = class_incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
+    session = incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
     model = Net()
     stepped = plugins.LRSchedulerPlugin(StepLR(torch.optim.SGD(model.parameters(), lr=0.1), 1))
     learner = Strategy(model=model, optimizer=torch.optim.SGD, plugins=[stepped])
@@ -274,7 +274,7 @@ def test_a_scheduler_of_an_optimizer_that_does_not_train_is_refused():
 
 
 def test_synaptic_intelligence_warns_that_it_does_nothing_here():
-    session = class_incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
+    session = incremental(tiny_dataset(), base_classes=4, ways=3).train_stream[0]
     learner = Strategy(model=Net(), optimizer=torch.optim.SGD, plugins=[plugins.SynapticIntelligencePlugin(1.0)])
     with pytest.warns(UserWarning, match="no effect on a CPU"):
         learner.train(session, eval_streams=[])

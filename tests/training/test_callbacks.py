@@ -7,7 +7,7 @@ from avalanche.evaluation.metrics import accuracy_metrics
 from avalanche.logging import BaseLogger
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin, SupervisedPlugin
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch import nn
 
 from clsim.streams import fscil

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch import nn
 
 from clsim.streams import fscil

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import tiny_dataset
+from helpers.tiny import tiny_dataset
 from torch import nn
 
 import clsim

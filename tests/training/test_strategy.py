@@ -14,7 +14,7 @@ from avalanche.training.plugins import (
     ReplayPlugin,
     SupervisedPlugin,
 )
-from tiny import TinyModel, tiny_dataset
+from helpers.tiny import TinyModel, tiny_dataset
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 

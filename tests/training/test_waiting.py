@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
-from kills import few_captions
-from pretended_cuda import pretended
+from helpers.kills import few_captions
+from helpers.pretended_cuda import pretended
 from torch import Tensor
 
 from clsim.config import load_scenario
 from clsim.data import load_captions
+from clsim.experiment.build import prepare
+from clsim.experiment.evaluation import SessionEvaluator
 from clsim.losses import exclude_classes
-from clsim.measured import Measured
-from clsim.prepare import prepare
 
 STRATEGIES = [
     ("shapes_fscil", "cpe_clip"),
@@ -61,7 +61,7 @@ class Watch(SupervisedPlugin):
 
 @pytest.mark.parametrize(("scenario", "strategy"), STRATEGIES)
 def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path, monkeypatch):
-    monkeypatch.setattr("clsim.prepare.load_captions", partial(few_captions, load_captions))
+    monkeypatch.setattr("clsim.experiment.build.load_captions", partial(few_captions, load_captions))
     overrides = {} if scenario != "shapes_text_upgrade" else {"strategy.text_steps": 2}
     if scenario == "shapes_replacement":
         overrides = {"stream.replacements": []}
@@ -69,7 +69,7 @@ def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path, monkeyp
     with pretended() as device:
         prepared = prepare(loaded, None, None, None, "cuda", strict=True)
         learner, watch = prepared.strategy, Watch()
-        Measured.of(prepared, tmp_path).attach(learner)
+        SessionEvaluator.of(prepared, tmp_path).attach(learner)
         learner.plugins.insert(0, watch)
         for session in prepared.stream.train_stream[:2]:
             learner.train(session, eval_streams=[])

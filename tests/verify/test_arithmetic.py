@@ -3,7 +3,7 @@ import json
 import pytest
 from verify.tampering import change_at, differing, edit, rewrite_lines
 
-from clsim.manifest import seal
+from clsim.results.manifest import seal
 
 LINES = "sessions.jsonl and results.json"
 ACCURACIES = "accuracies from those by session"
@@ -126,7 +126,7 @@ def test_a_run_composed_in_python_is_checked_without_a_scenario(made, tmp_path):
     from functools import partial
 
     import torch
-    from tiny import TinyModel, tiny_dataset
+    from helpers.tiny import TinyModel, tiny_dataset
 
     import clsim
     from clsim.streams import fscil

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from clsim.results.reader import read_run
 from clsim.verify.check import Check
 from clsim.verify.confused import WHAT, check_confusion
-from clsim.verify.run_files import read_run
 from clsim.verify.verification import verify
 
 Changed = Callable[[dict[str, Any]], object]

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from verify.tampering import differing, edit, verdict_of
 
-from clsim.errors import UserError
-from clsim.manifest import seal
 from clsim.metrics.feature_files import recompute_matrix
 from clsim.metrics.pair_tests import recompute_pairs
+from clsim.results.manifest import seal
+from clsim.utils.errors import UserError
 from clsim.verify import read_run
 from clsim.verify.features import check_features
-from clsim.verify.left_files import check_files
+from clsim.verify.files import check_files
 
 MATRIX = {
     "replaced": "matrix of nearest_class_mean from features",

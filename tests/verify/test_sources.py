@@ -2,12 +2,12 @@ import pickle
 from contextlib import contextmanager
 
 import pytest
-from verify.conftest import write_list
+from helpers.verified_runs import write_list
 from verify.tampering import differing, edit, verdict_of
 
-from clsim.data.split_hashes import SHA256
-from clsim.files import sha256_of
-from clsim.manifest import seal
+from clsim.data.datasets.split_hashes import SHA256
+from clsim.results.manifest import seal
+from clsim.utils.files import sha256_of
 from clsim.verify import verify
 
 
@@ -178,8 +178,8 @@ def test_nothing_is_fetched(listed, data, monkeypatch):
     def fetch(*args, **kwargs):
         raise AssertionError("a verification fetched something")
 
-    monkeypatch.setattr("clsim.data.splits.fetch_file", fetch)
-    monkeypatch.setattr("clsim.data.cifar.fetch_archive", fetch)
-    monkeypatch.setattr("clsim.network.reachable", lambda url: True)
+    monkeypatch.setattr("clsim.data.datasets.splits.fetch_file", fetch)
+    monkeypatch.setattr("clsim.data.datasets.cifar.fetch_archive", fetch)
+    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: True)
     shutil.rmtree(data)
     assert not verify(listed).differs

@@ -3,9 +3,9 @@ import json
 import pytest
 from verify.tampering import differing, edit
 
-from clsim.store import Results
+from clsim.report.verification import show
+from clsim.results.run_directory import Results
 from clsim.verify import verify
-from clsim.verify.show import show
 
 KINDS = ("fscil", "replaced", "upgrade", "texts", "grown", "held_out", "overlapping")
 OF_ALL = {
@@ -97,7 +97,7 @@ def test_one_object_a_run_for_machines(made, run, command):
 def test_a_table_on_a_terminal(run, monkeypatch, capsys):
     path = run("fscil")
     edit(path / "results.json", lambda content: content.update(seed=9))
-    monkeypatch.setattr("clsim.verify.show.is_terminal", lambda stream: True)
+    monkeypatch.setattr("clsim.report.verification.is_terminal", lambda stream: True)
     show(verify(path))
     said = capsys.readouterr().out
     assert "seed: 9 in the file, 1 computed" in said and "2 differ" in said

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from clsim.config.trackers import Mlflow, TensorBoard, TrackerBlock, Wandb
-from clsim.errors import UserError
-from clsim.report.aside import Aside
-from clsim.report.reporter import Reporter
-from clsim.report.several import Several
+from clsim.experiment.reporter import Reporter
+from clsim.report.reporters.background import Aside
+from clsim.report.reporters.multi import Several
 from clsim.report.trackers.tracker import Tracker
+from clsim.utils.errors import UserError
 
 
 def check_trackers(blocks: Sequence[TrackerBlock]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clsim.config.trackers import Mlflow
 from clsim.report.trackers.tracker import Begun, Tracker
-from clsim.words import clean
+from clsim.utils.text import clean
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

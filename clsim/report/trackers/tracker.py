@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from clsim.report.reporter import Record, Results, RunInfo
-from clsim.report.trackers.told import Told
+from clsim.experiment.reporter import Record, Results, RunInfo
+from clsim.report.trackers.state import Told
 from clsim.report.trackers.values import Scalar, parameters, progress_values, summary_values, values_of
 
 ARTEFACTS = ("results.json", "manifest.json", "scenario.yaml")
@@ -50,7 +50,7 @@ class Tracker(ABC):
     """A reporter that hands figures to a tracker.
 
     A run that is resumed goes on in the same place. What was told is noted in the run directory
-    (:class:`~clsim.report.trackers.told.Told`): sessions that the tracker has are not told again, even if they are
+    (:class:`~clsim.report.trackers.state.Told`): sessions that the tracker has are not told again, even if they are
     measured once more, and iterations only from the last one that it has. A session's values are noted before they
     are told; if the run is killed between that and the tracker's answer, the same values are told again, never
     others. Sessions of the run that the tracker has not heard of, because it was not asked for then, are caught up.

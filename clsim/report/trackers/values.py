@@ -26,10 +26,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from clsim.manifest import flat
+from clsim.experiment.reporter import Record
 from clsim.report.figures import finite
-from clsim.report.reporter import Record
-from clsim.words import short
+from clsim.results.manifest import flat
+from clsim.utils.text import short
 
 Scalar = str | int | float | bool | None
 RENAMED = {

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clsim.config.trackers import Wandb
-from clsim.errors import UserError
 from clsim.report.trackers.tracker import Begun, Tracker
+from clsim.utils.errors import UserError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "interrupted": 130}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clsim.report.trackers.told import Told
+from clsim.report.trackers.state import Told
 from clsim.report.trackers.tracker import Tracker
 from clsim.report.trackers.values import values_of
 

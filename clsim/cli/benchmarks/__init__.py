@@ -1,0 +1,36 @@
+"""Benchmarks: what clsim costs beside the least that the same work could cost, and beside others.
+
+Each is a function in a file of its own that takes the machine's limits and gives a
+:class:`~clsim.cli.benchmarks.result.BenchResult`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clsim.cli.benchmarks.machine import Machine
+    from clsim.cli.benchmarks.result import BenchResult
+
+Benchmark = Literal["loop", "clip", "matrix", "stream", "retrieval"]
+BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+
+
+def run_benchmark(name: Benchmark, device: str = "cpu") -> tuple[BenchResult, Machine]:
+    """Measures the machine and then the benchmark of that name, on a device such as ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: there is no such benchmark.
+
+    """
+    from importlib import import_module
+
+    from clsim.cli.benchmarks.machine import measure_machine
+
+    if name not in BENCHMARKS:
+        raise ValueError(f"the benchmarks are {', '.join(BENCHMARKS)}; got {name!r}")
+    bench: Callable[..., BenchResult] = getattr(import_module(f"clsim.cli.benchmarks.{name}"), f"bench_{name}")
+    machine = measure_machine(device)
+    return bench(machine, device=device), machine

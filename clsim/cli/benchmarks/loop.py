@@ -1,0 +1,229 @@
+"""What a training loop costs beside the step itself: bare PyTorch, clsim and stock Avalanche on the same work."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clsim.cli.benchmarks.machine import Machine, Work
+from clsim.cli.benchmarks.result import BenchResult, Line
+from clsim.cli.benchmarks.timing import interleaved
+from clsim.data.core.images import DataSet, Images
+from clsim.streams import Stream, incremental
+from clsim.utils.device import device_time
+
+SESSIONS, CLASSES = 4, 40
+IMAGES = 6400  # a session: 200 batches
+SIDE = 8
+BATCH = 32
+LR = 0.01
+
+
+def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> BenchResult:
+    """Microseconds of an iteration of training, with accuracy, loss and forgetting on.
+
+    A linear model on batches of 32 images of 8 x 8 pixels, where nothing hides what the loop itself costs. Three
+    loops go through the same sessions, from the same weights: one written out in PyTorch that measures nothing;
+    :class:`~clsim.Strategy` with its loss and accuracy of every epoch and accuracy over the test images, of which
+    forgetting is made; and Avalanche's ``Naive`` with its metrics of the same names by epoch, experience and stream.
+    The first two read uint8 images that lie in one tensor; Avalanche gets them as floats already. All of it on one
+    thread: so little work is not worth the waking of another.
+
+    Figures: ``bare_us``, ``clsim_us``, ``avalanche_us``; ``clsim_bare`` and ``avalanche_clsim``, their ratios; and
+    ``clsim_evaluation_us``, ``avalanche_evaluation_us`` for a test image, of all sessions so far.
+    """
+    stream, place = _stream(), torch.device(device)
+    contenders: dict[str, Callable[[], _Timed]] = {
+        "bare": partial(_bare, stream, place),
+        "clsim": partial(_clsim, stream, place),
+        "avalanche": partial(_avalanche, _avalanche_stream(stream), place),
+    }
+    taken: dict[str, list[_Timed]] = {name: [] for name in contenders}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        interleaved(
+            {name: partial(_append, taken[name], contender) for name, contender in contenders.items()}, rounds=rounds
+        )
+    finally:
+        torch.set_num_threads(threads)
+    best = {
+        name: _Timed(min(one.training for one in times[1:]), min(one.evaluation for one in times[1:]))
+        for name, times in taken.items()  # the first of each is its warm-up
+    }
+    iterations, tested = SESSIONS * IMAGES // BATCH, sum(_test_images(stream))
+    microseconds = {name: 1e6 * timed.training / iterations for name, timed in best.items()}
+    evaluation = {name: 1e6 * best[name].evaluation / tested for name in ("clsim", "avalanche")}
+    weights = CLASSES * 3 * SIDE**2
+    pixels = BATCH * 3 * SIDE**2
+    # Twice forwards and once for the gradient of the weights; pixels are read once as bytes and written and read as
+    # floats; weights and their gradients are read and written.
+    work = Work(flops=4 * BATCH * weights, bytes=9 * pixels + 20 * weights)
+    least = 1e6 * machine.seconds(work)
+    labels = {"bare": "bare PyTorch", "clsim": "clsim, metrics on", "avalanche": "stock Avalanche, metrics on"}
+    return BenchResult(
+        name="loop",
+        title=f"one iteration: linear model, {BATCH} images of {SIDE} x {SIDE}, SGD, one thread",
+        figures={
+            **{f"{name}_us": value for name, value in microseconds.items()},
+            "clsim_bare": microseconds["clsim"] / microseconds["bare"],
+            "avalanche_clsim": microseconds["avalanche"] / microseconds["clsim"],
+            **{f"{name}_evaluation_us": value for name, value in evaluation.items()},
+            "limit_us": least,
+        },
+        lines=[
+            *(Line(labels[name], value, "us", least) for name, value in microseconds.items()),
+            Line("clsim over bare PyTorch", microseconds["clsim"] / microseconds["bare"], "times"),
+            Line("Avalanche over clsim", microseconds["avalanche"] / microseconds["clsim"], "times"),
+            *(Line(f"{labels[name]}: evaluation of an image", value, "us") for name, value in evaluation.items()),
+        ],
+    )
+
+
+@dataclass
+class _Timed:
+    """Seconds of training and of evaluation."""
+
+    training: float = 0.0
+    evaluation: float = 0.0
+
+
+def _append(times: list[_Timed], contender: Callable[[], _Timed]) -> None:
+    times.append(contender())
+
+
+def _stream() -> Stream:
+    draw = torch.Generator().manual_seed(0)
+    names = tuple(f"class {label}" for label in range(CLASSES))
+
+    def images(count: int) -> Images:
+        pixels = torch.randint(256, (count, 3, SIDE, SIDE), generator=draw, dtype=torch.uint8)
+        return Images(pixels, torch.arange(count) % CLASSES, names, "noise")
+
+    dataset = DataSet("noise", images(SESSIONS * IMAGES), images(SESSIONS * IMAGES // 4))
+    return incremental(dataset, base_classes=CLASSES // SESSIONS, ways=CLASSES // SESSIONS)
+
+
+def _test_images(stream: Stream) -> list[int]:
+    """Test images of all sessions so far, after each."""
+    sizes = [len(session.resident) for session in stream.test_stream]
+    return [sum(sizes[: session + 1]) for session in range(len(sizes))]
+
+
+def _model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, CLASSES))
+
+
+def _bare(stream: Stream, device: torch.device) -> _Timed:
+    model = _model().to(device)
+    order = torch.Generator().manual_seed(0)
+    sessions = [
+        (s.resident.images.pixels.to(device), s.resident.labels.to(device), s.resident.indices)
+        for s in stream.train_stream
+    ]
+    started = device_time(device)
+    for pixels, labels, indices in sessions:
+        optimizer = torch.optim.SGD(model.parameters(), lr=LR)
+        shuffle = torch.randperm(len(indices), generator=order)
+        shuffled, answers = indices[shuffle].to(device), labels[shuffle.to(device)]
+        for start in range(0, len(shuffled), BATCH):
+            images = pixels[shuffled[start : start + BATCH]].to(torch.float32).div_(255)
+            optimizer.zero_grad()
+            F.cross_entropy(model(images), answers[start : start + BATCH]).backward()
+            optimizer.step()
+    return _Timed(device_time(device) - started)
+
+
+def _clsim(stream: Stream, device: torch.device) -> _Timed:
+    from clsim.metrics import forgetting
+    from clsim.metrics.class_accuracy import ClassAccuracy
+    from clsim.metrics.training_curve import TrainingCurve
+    from clsim.training import Strategy
+
+    curve, accuracy = TrainingCurve(), ClassAccuracy(CLASSES)
+    strategy = Strategy(
+        model=_model(),
+        optimizer=partial(torch.optim.SGD, lr=LR),
+        train_mb_size=BATCH,
+        eval_mb_size=256,
+        device=device,
+        metrics=[curve, accuracy],
+    )
+    strategy.resident(stream.train_stream[0].resident)  # once for all sessions, and the bare loop has it too
+    matrix: list[list[float | None]] = []
+
+    def measured(session: int) -> None:
+        matrix.append(accuracy.counts.accuracy_by_block(stream.class_blocks[: session + 1]))
+        forgetting(matrix)
+
+    return _through(stream, strategy, device, measured)
+
+
+def _avalanche(stream: Any, device: torch.device) -> _Timed:
+    from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics, loss_metrics
+    from avalanche.training.plugins import EvaluationPlugin
+    from avalanche.training.supervised import Naive
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of loggers that are missing
+        evaluator = EvaluationPlugin(
+            *accuracy_metrics(epoch=True, experience=True, stream=True),
+            *loss_metrics(epoch=True, experience=True, stream=True),
+            *forgetting_metrics(experience=True, stream=True),
+        )
+    model = _model()
+    strategy = Naive(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=LR),
+        criterion=nn.CrossEntropyLoss(),
+        train_mb_size=BATCH,
+        eval_mb_size=256,
+        device=device,
+        evaluator=evaluator,
+    )
+    return _through(stream, strategy, device, lambda session: None)
+
+
+def _through(stream: Any, strategy: Any, device: torch.device, measured: Callable[[int], None]) -> _Timed:
+    """Trains and evaluates session by session."""
+    timed = _Timed()
+    for session, experience in enumerate(stream.train_stream):
+        started = device_time(device)
+        strategy.train(experience)
+        trained = device_time(device)
+        strategy.eval(stream.test_stream[: session + 1])
+        measured(session)
+        timed.training += trained - started
+        timed.evaluation += device_time(device) - trained
+    return timed
+
+
+def _avalanche_stream(stream: Stream) -> Any:
+    """The same sessions as a user of Avalanche makes them from float tensors."""
+    from avalanche.benchmarks import benchmark_from_datasets
+    from avalanche.benchmarks.utils import as_classification_dataset
+    from torch.utils.data import TensorDataset
+
+    class Labelled(TensorDataset):
+        """Avalanche looks for ``targets``."""
+
+        def __init__(self, images: Tensor, labels: Tensor) -> None:
+            super().__init__(images, labels)
+            self.targets = labels.tolist()
+
+    def datasets(sessions: Iterable[Any]) -> list[Any]:
+        views = [session.resident for session in sessions]
+        return [
+            as_classification_dataset(Labelled(view.images.pixels[view.indices].float() / 255, view.labels))
+            for view in views
+        ]
+
+    return benchmark_from_datasets(train=datasets(stream.train_stream), test=datasets(stream.test_stream))

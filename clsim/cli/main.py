@@ -1,0 +1,374 @@
+"""The command line and nothing else. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from clsim.cli.benchmarks import Benchmark
+from clsim.utils.errors import DataWarning, UserError
+from clsim.utils.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
+from clsim.utils.files import from_home
+from clsim.utils.text import clean
+
+app = typer.Typer(
+    help="What happens to a vision model that keeps learning: what does it forget, what stays compatible?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, without the time it takes to import rich
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Topic = Literal["scenarios", "strategies", "datasets", "models", "metrics"]
+
+
+def _path(text: str) -> Path:
+    """Return a path as the shell's users expect it, whose ``~`` stands for a home directory also behind ``=``."""
+    if not text.strip():
+        raise UserError("a path is empty", fix="name a file or a directory; . is the current one")
+    return from_home(text, text)
+
+
+Runs = Annotated[list[Path], typer.Argument(parser=_path, metavar="RUN...", help="Directories that runs left.")]
+Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a value; may be repeated.")]
+
+
+def main() -> None:
+    """Entry point: exit 0 done, 2 wrong input, 1 failed, 130 interrupted; never a traceback unasked."""
+    _open_streams()
+    # Waiting threads sleep rather than spin: where others use the cores too, spinning makes a run ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
+    warnings.filterwarnings("ignore", message="no QP solver", category=UserWarning)
+    # PIL's advice on large images; the largest are refused where they are decoded.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.formatwarning = _warning
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
+    try:
+        app()
+        code = DONE
+    except SystemExit as left:  # help, wrong usage and Ctrl-C are typer's
+        code = left.code if isinstance(left.code, int) else DONE
+        if code == INTERRUPTED:
+            caught = getattr(left.__context__, "__cause__", None)
+            leave(caught if isinstance(caught, KeyboardInterrupt) else KeyboardInterrupt())
+    except BaseException as error:
+        code = leave(error)
+    if "WORLD_SIZE" in os.environ and "clsim.utils.distributed" in sys.modules:
+        sys.modules["clsim.utils.distributed"].leave()
+    sys.exit(_flushed(code))
+
+
+def _open_streams() -> None:
+    """Point standard streams that are closed, as under a daemon or after ``>&-``, at nothing.
+
+    A file opened later would get their numbers, and whatever is printed would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as Python words it, with the names in it as they may reach a terminal; of data, one plain line."""
+    if issubclass(category, DataWarning):
+        return f"warning: {lines_of(str(message))}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {lines_of(str(message))}\n"
+
+
+def _flushed(code: int) -> int:
+    """Flush here, where a full disk or a reader that has left can still be told in one line."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or leave(error)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"clsim {version('clsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["CLSIM_DEBUG"] = "1"
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name or path of a scenario.")],
+    strategy: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="Another strategy.")] = None,
+    set_: Changes = [],  # noqa: B006  (typer copies it)
+    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run for every seed.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where the run's files go.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was not completed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume even what is not the same run any more.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
+    track: Annotated[
+        list[str], typer.Option(metavar="tensorboard|wandb|mlflow", help="Also tell a tracker; may be repeated.")
+    ] = [],  # noqa: B006
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Only the last line, and the comparison of several runs.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+) -> None:
+    """Run a scenario: train, measure and report, session by session."""
+    from clsim.config import load_scenario
+    from clsim.sweep.series import GoingOn, read_seeds, run_series
+    from clsim.utils.errors import UserError
+
+    if int(os.environ.get("RANK", "0")):  # torchrun has started several, of which the first one speaks
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if quiet and json:
+        raise UserError("--quiet and --json exclude each other")
+    if seed is not None and seeds is not None:
+        raise UserError("--seed and --seeds exclude each other")
+    if force and not resume:
+        raise UserError("--force belongs to --resume")
+    numbers = read_seeds(seeds.split(",")) if seeds is not None else []
+    # Loaded here too, so that a mistake shows before torch is imported.
+    loaded = load_scenario(scenario, set_, strategy=strategy, seed=seed)
+    run_series(
+        loaded,
+        strategy=strategy,
+        overrides=set_,
+        seeds=numbers or [loaded.seed],
+        device=device,
+        out=out,
+        strict=strict,
+        going_on=GoingOn(resume, force),
+        mode="json" if json else "quiet" if quiet else "auto",
+        track=track,
+    )
+
+
+@app.command()
+def validate(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
+) -> None:
+    """Check scenarios without training: every error at once, with file and line."""
+    verdicts = [_is_valid(name) for name in scenarios]
+    if not all(verdicts):
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _is_valid(name: str) -> bool:
+    from clsim.config import load_scenario
+    from clsim.utils.errors import UserError
+
+    try:
+        scenario = load_scenario(name)
+    except UserError as error:
+        leave(error)
+        return False
+    parts = [scenario.stream.dataset, *scenario.stream.summary(scenario.sessions), scenario.strategy]
+    typer.echo(clean(f"{scenario.path}: ok ({', '.join(parts)})"))
+    return True
+
+
+@app.command("list")
+def list_(
+    topic: Annotated[Topic | None, typer.Argument(help="Everything if omitted.")] = None,
+    strategy: Annotated[str | None, typer.Argument(metavar="STRATEGY", help="Its settings, by name or path.")] = None,
+) -> None:
+    """List scenarios, strategies, datasets, models or metrics; or the settings of one strategy."""
+    from clsim.cli.listing import show, show_settings
+    from clsim.utils.errors import UserError
+
+    if strategy is None:
+        show(topic)
+    elif topic == "strategies":
+        show_settings(strategy)
+    else:
+        raise UserError(f"there is no more to say of {topic}", fix="clsim list strategies NAME tells its settings")
+
+
+@app.command()
+def data(
+    action: Annotated[Literal["status", "fetch", "verify"], typer.Argument()] = "status",
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="All if omitted.")] = None,
+) -> None:
+    """Say which data sets are here, fetch them or verify them."""
+    from clsim.cli.listing import show_data
+
+    if not show_data(action, names or []):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pretrain(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
+    remake: Annotated[bool, typer.Option("--remake", help="Train even what is there.")] = False,
+) -> None:
+    """Make the models that scenarios need, ahead of a run; each writes weights and a manifest."""
+    from clsim.config import load_scenario
+
+    loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
+    from clsim.experiment.build import resolve_device
+    from clsim.pretraining.store import resolve_model
+
+    place = resolve_device(device)
+    for scenario in loaded:
+        for name, recipe in scenario.models.items():
+            if not recipe.versions():
+                typer.echo(clean(f"{scenario.name}: {name}: nothing to make ({recipe.kind})"))
+            for version in recipe.versions():
+                weights = resolve_model(name, version, device=place, remake=remake)
+                typer.echo(clean(f"{scenario.name}: {name}: {weights}"))
+
+
+@app.command()
+def verify(
+    runs: Runs,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a run, for machines.")] = False,
+) -> None:
+    """Compute the figures of runs anew from what they left, and say what does not agree."""
+    codes = [_verified(path, json=json) for path in runs]
+    raise typer.Exit(WRONG_INPUT if WRONG_INPUT in codes else max(codes))
+
+
+def _verified(path: Path, *, json: bool) -> int:
+    from clsim.utils.errors import UserError
+    from clsim.verify import verify as verify_run
+
+    try:
+        verification = verify_run(path)
+    except UserError as error:
+        return leave(error)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(verification.to_dict()))
+    else:
+        from clsim.report.verification import show
+
+        show(verification)
+    return FAILED if verification.differs else DONE
+
+
+@app.command()
+def compare(
+    runs: Runs,
+    confidence: Annotated[float, typer.Option(metavar="0.95", help="Of the intervals.")] = 0.95,
+    against: Annotated[str | None, typer.Option(metavar="STRATEGY", help="Differences from this one alone.")] = None,
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Take runs that were not completed, too.")] = False,
+    format_: Annotated[
+        Literal["text", "markdown", "latex", "csv"], typer.Option("--format", help="For people, papers or programs.")
+    ] = "text",
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Of each strategy and seed the latest complete run alone.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Compare strategies over seeds: means, intervals, differences with p-values, published rows."""
+    from clsim.utils.errors import UserError
+
+    if json and format_ != "text":
+        raise UserError("--json and --format exclude each other")
+    from clsim.report.compare import compare as compare_runs
+    from clsim.report.compare.show import show
+
+    compared = compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete, latest=latest)
+    show(compared, "json" if json else format_)
+
+
+@app.command()
+def report(
+    runs: Runs,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="FILE", help="Where the page goes.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also draw pictures for a paper.")
+    ] = None,
+    kind: Annotated[Literal["svg", "pdf"], typer.Option("--format", help="Of the pictures.")] = "svg",
+    tables: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also write LaTeX, Markdown and CSV.")
+    ] = None,
+) -> None:
+    """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
+    from clsim.report.html.command import page_of, report_on
+
+    page = out or page_of(runs) if out or show or not (pictures or tables) else None
+    for path in report_on(runs, page=page, pictures=pictures, tables=tables, kind=kind):
+        typer.echo(clean(path))
+    if show and page is not None:
+        typer.launch(page.absolute().as_uri())
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name or path of a sweep.")],
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the Ray cluster.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at once on this machine.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where all files go.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+) -> None:
+    """Run scenarios, strategies, settings and seeds side by side; begun before, go on."""
+    from clsim.sweep.run import run_sweep
+
+    mode: Literal["json", "auto"] = "json" if json else "auto"
+    raise typer.Exit(run_sweep(name, engine=engine, address=address, jobs=jobs, out=out, mode=mode))
+
+
+@app.command()
+def bench(
+    name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Measure loop, clip, matrix, stream or retrieval, beside the limits of this machine."""
+    from clsim.cli.benchmarks import run_benchmark
+    from clsim.cli.benchmarks.table import show_benchmark
+    from clsim.experiment.build import resolve_device
+    from clsim.report.console.choose import make_console
+
+    place = resolve_device(device)
+    if json:
+        from json import dumps
+
+        result, machine = run_benchmark(name, place)
+        typer.echo(dumps(result.to_dict(machine)))
+        return
+    console = make_console()
+    with console.status(f"measuring {name}; clip takes about five minutes, the others one or two"):
+        result, machine = run_benchmark(name, place)
+    show_benchmark(console, result, machine)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenarios, with which editors complete them."""
+    from json import dumps
+
+    from clsim.config.json_schema import scenario_schema
+
+    typer.echo(dumps(scenario_schema(), indent=1))

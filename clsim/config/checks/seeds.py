@@ -1,0 +1,38 @@
+"""What must hold of ``seeds:``: each is of something that the stream leaves to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clsim.config.seeds import DRAWN_BY
+from clsim.streams.kinds import CLASS_KINDS, KINDS
+from clsim.streams.settings import DRAWN
+from clsim.utils.issues import Finding
+
+_KINDS = {"shots": ("fscil",), "classes": CLASS_KINDS}
+_NOTHING = {"shots": "draws no shots", "classes": "has no classes"}
+_USUAL = {"shots": "standard", "classes": "natural"}
+
+
+def check_seeds(seeds: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for every seed that would change nothing."""
+    for key, at in DRAWN_BY.items():
+        why = None if seeds.get(key) is None else _idle(key, at, stream)
+        if why is not None:
+            fix = f"write stream.{at}: {DRAWN}, or leave the seed out" if at in why else "leave the seed out"
+            yield Finding(("seeds", key), f"seeds.{key}: has no effect: {why}", fix)
+
+
+def _idle(key: str, at: str, stream: Mapping[str, Any]) -> str | None:
+    """Why nothing is drawn by this seed; None where something is, or where the stream is wrong in itself."""
+    kind, given = stream.get("kind"), stream.get(at, _USUAL[key])
+    if kind not in KINDS:
+        return None
+    if kind not in _KINDS[key]:
+        return f"a stream of kind {kind} {_NOTHING[key]}"
+    if isinstance(given, Mapping):
+        return f"stream.{at} has a seed of its own"
+    if isinstance(given, list):
+        return f"stream.{at} is a list"
+    return f"stream.{at} is {given}" if given == _USUAL[key] else None

@@ -1,0 +1,78 @@
+"""Does a strategy run on a scenario's kind of stream, and do its settings fit? Imports no torch, runs no strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from clsim.config.discovery import list_strategies
+from clsim.config.signatures import REQUIRED, Signature, read_signature
+from clsim.streams.kinds import KINDS
+from clsim.utils.errors import UserErrors
+from clsim.utils.issues import Finding, KeyPath
+from clsim.utils.text import suggestion
+
+
+def check_runs_on(path: KeyPath, name: str, signature: Signature, kind: object) -> Iterator[Finding]:
+    """A finding at `path` if the strategy does not run on streams of this kind; an unknown kind is told elsewhere.
+
+    Args:
+        path: where the strategy is named.
+        name: of the strategy.
+        signature: what its file says.
+        kind: of the scenario's stream.
+
+    """
+    if kind in KINDS and kind not in signature.streams:
+        suits = ", ".join(signature.streams)
+        what = f"the strategy {name} does not run on a stream of kind {kind}: it runs on {suits}"
+        yield Finding(path, what, _able(str(kind)))
+
+
+def check_settings(
+    signature: Signature, name: str, given: Mapping[str, Any], path: KeyPath = ()
+) -> tuple[list[Finding], dict[str, Any]]:
+    """Return what is wrong with the settings of a strategy, and all its settings with their defaults filled in.
+
+    Args:
+        signature: what its file says.
+        name: of the strategy.
+        given: settings.
+        path: where the strategy is named, for a setting that is missing where none is given.
+
+    """
+    found, resolved = [], {}
+    for key in given:
+        if key not in signature.settings:
+            what = f"unknown setting '{key}' of {name}"
+            found.append(Finding(("strategies", name, key), what, suggestion(key, signature.settings)))
+    for key, setting in signature.settings.items():
+        if key not in given:
+            if setting.default is REQUIRED:
+                at: KeyPath = ("strategies", name) if given else path
+                found.append(Finding(at, f"the setting '{key}' of {name} is missing: {setting.expected}"))
+            else:
+                resolved[key] = setting.check(setting.default)  # in its type: a tuple for a list
+            continue
+        try:
+            resolved[key] = setting.check(given[key])
+        except ValueError as error:
+            text = given[key] if isinstance(given[key], str) else None
+            meant = suggestion(text, setting.choices) if text is not None and setting.choices else None
+            found.append(Finding(("strategies", name, key), f"strategies.{name}.{key}: {error}", meant))
+    return found, resolved
+
+
+def _able(kind: str) -> str:
+    """The strategies at hand that run on a kind of stream."""
+    able = [name for name, path in list_strategies().items() if kind in _streams(path)]
+    return f"strategies that run on {kind}: {', '.join(able) or 'none here'}"
+
+
+def _streams(path: Path) -> tuple[str, ...]:
+    """What a file says it runs on; nothing where it cannot be read, which is told only of those a scenario names."""
+    try:
+        return read_signature(path).streams
+    except UserErrors:
+        return ()

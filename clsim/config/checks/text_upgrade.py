@@ -1,0 +1,55 @@
+"""What must hold in a ``stream:`` of image-text models: they are named, and the captions are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clsim.config.checks.models import check_model
+from clsim.data.facts import CAPTIONED, CAPTIONS, FACTS
+from clsim.utils.issues import Finding, whole
+from clsim.utils.text import suggestion
+
+CLIPS = ("clip", "open_clip", "checkpoint")
+"""Kinds of ``models:`` that have a text tower; of a checkpoint only its file can tell."""
+
+
+def check_text_upgrades(stream: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every finding of the raw block.
+
+    Args:
+        stream: the block.
+        models: the scenario's ``models:``.
+
+    """
+    name = stream.get("dataset")
+    yield from _dataset(name)
+    facts, pairs = CAPTIONED.get(name) if isinstance(name, str) else None, whole(stream, "pairs")
+    if facts and pairs and pairs > facts.train:
+        what = f"stream.pairs: {pairs} images with captions of {name}, which has {facts.train} to train on"
+        yield Finding(("stream", "pairs"), what)
+    given = stream.get("load")
+    for session, model in enumerate(given if isinstance(given, list) else []):
+        path = ("stream", "load", session)
+        yield from check_model(path, model, models)
+        recipe = models.get(model) if isinstance(model, str) else None
+        kind = recipe.get("kind") if isinstance(recipe, Mapping) else None
+        if isinstance(kind, str) and kind not in CLIPS:
+            what = f"stream.load.{session}: {model} is a model of kind {kind}, which knows no texts"
+            yield Finding(path, what, f"kinds that do: {', '.join(CLIPS)}")
+
+
+def _dataset(name: object) -> Iterator[Finding]:
+    path = ("stream", "dataset")
+    if not isinstance(name, str) or name in CAPTIONED:
+        return
+    if name.startswith(CAPTIONS):
+        if not name.removeprefix(CAPTIONS).strip():
+            yield Finding(path, "captions: names no path", f"write {CAPTIONS}PATH")
+        return
+    known = f"sets of images with captions: {', '.join(CAPTIONED)}, {CAPTIONS}PATH"
+    if name in FACTS:
+        yield Finding(path, f"stream.dataset: {name} has classes and no captions", known)
+        return
+    what = f"stream.dataset: there is no set of images with captions '{name}'"
+    yield Finding(path, what, suggestion(name, [*CAPTIONED, f"{CAPTIONS}PATH"]) or known)

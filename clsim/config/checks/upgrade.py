@@ -1,0 +1,35 @@
+"""What must hold in a ``stream:`` of upgrades: every session brings something, and the data set has it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from clsim.config.checks.models import check_model
+from clsim.data.facts import facts_of
+from clsim.streams.rules import check_sessions
+from clsim.utils.issues import Finding, KeyPath
+
+LOAD: KeyPath = ("stream", "load")
+
+
+def check_upgrades(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Finding]:
+    """Every finding of the raw block beyond those of any stream.
+
+    Args:
+        stream: the block.
+        models: the names in the scenario's ``models:``.
+    """
+    yield from _load(stream, models)
+    yield from check_sessions(stream, facts_of(stream.get("dataset")))
+
+
+def _load(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Finding]:
+    given, classes = stream.get("load"), stream.get("classes")
+    if not isinstance(given, list):
+        return
+    if isinstance(classes, list) and len(given) != len(classes):
+        what = f"stream.load: {len(given)} given for {len(classes)} sessions"
+        yield Finding(LOAD, what, "write one for each session, null for a model that is to be trained")
+    for session, name in enumerate(given):
+        yield from check_model((*LOAD, session), name, models)

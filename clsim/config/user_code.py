@@ -1,0 +1,81 @@
+"""Loading of strategies and metrics from the user's files, which executes them. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from clsim.config.checks.strategy import check_runs_on, check_settings
+from clsim.config.local_imports import make_importable, note_loaded
+from clsim.config.signatures import RESERVED, read_signature
+from clsim.streams.kinds import kinds_of
+from clsim.utils.arguments import refuse
+from clsim.utils.errors import UserError
+from clsim.utils.plain import plain
+
+
+def load_strategy(path: Path) -> Callable[..., Any]:
+    """Return the function ``build`` of a strategy file, which is executed; its settings are checked as a scenario's.
+
+    Raises:
+        UserError: executing it fails, or it has no ``build``; the cause is chained.
+    """
+    build, place = _load(path, "strategy"), path.absolute()
+
+    @wraps(build)
+    def checked(stream: Any, **settings: Any) -> Any:
+        signature = read_signature(place)
+        given = {key: _written(value) for key, value in settings.items() if key not in RESERVED}
+        found, resolved = check_settings(signature, path.stem, given)
+        kinds = kinds_of(stream)
+        if not set(kinds) & set(signature.streams):
+            found += check_runs_on((), path.stem, signature, kinds[0])
+        refuse(found)
+        reserved = {key: value for key, value in settings.items() if key in RESERVED}
+        return build(stream, **resolved, **reserved)
+
+    return checked
+
+
+def _written(value: Any) -> Any:
+    """What a scenario would say for a value of Python."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else plain(value)
+
+
+def load_metric(path: Path) -> Callable[..., Any]:
+    """The function ``build`` of a metric's file; see :func:`load_strategy`."""
+    return _load(path, "metric")
+
+
+def _load(path: Path, kind: str) -> Callable[..., Any]:
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    module_name = f"clsim_{kind}_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UserError("is not a Python file", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    make_importable(path)
+    sys.modules[module_name] = module  # pickle and dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path.resolve()]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        fix = "put the module beside the file, or install it" if isinstance(error, ModuleNotFoundError) else None
+        raise UserError(f"cannot be loaded: {type(error).__name__}: {error}", where=where, fix=fix) from error
+    note_loaded(path)
+    build = getattr(module, "build", None)
+    if not callable(build):
+        raise UserError("has no function build()", where=str(path))
+    return build  # type: ignore[no-any-return]

@@ -1,0 +1,112 @@
+"""Images with several captions each, for retrieval between images and texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clsim.data.core.checks import check_parts, checked_names, checked_pixels, checked_positions, checked_text
+from clsim.data.io.cache import Array
+from clsim.utils.errors import ArgumentError
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionedImages:
+    """N images of one size; nothing is copied on construction, so pixels may be memory-mapped.
+
+    Args:
+        pixels: uint8 ``[N, 3, H, W]``, RGB.
+        captions: for every image its captions, at least one.
+        name: of the data set.
+        traits: int32 ``[N, fields of Traits]``, what the files were like; see :mod:`clsim.data.io.convert`.
+
+    Raises:
+        ArgumentError: the shapes or types do not fit together, or an image has no caption.
+    """
+
+    pixels: Tensor
+    captions: tuple[tuple[str, ...], ...]
+    name: str
+    traits: Array | None = None
+
+    def __post_init__(self) -> None:
+        pixels = checked_pixels(self.pixels, "CaptionedImages")
+        if isinstance(self.captions, str) or len(self.captions) != len(pixels):
+            what = f"captions of {len(self.captions)} images for {len(pixels)} images"
+            raise ArgumentError(what, where="CaptionedImages")
+        place = "CaptionedImages.captions"
+        told = tuple(checked_names(texts, f"{place}.{i}") for i, texts in enumerate(self.captions))
+        for number, texts in enumerate(told):
+            if not texts or not all(text.strip() for text in texts):
+                raise ArgumentError(f"image {number} has {'an empty' if texts else 'no'} caption", where=place)
+        put = partial(object.__setattr__, self)
+        put("name", checked_text(self.name, "CaptionedImages.name"))
+        put("pixels", pixels)
+        put("captions", told)
+
+    def _with(self, **changes: Any) -> CaptionedImages:
+        """These images with other fields that need no check."""
+        made = object.__new__(type(self))
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        made.__dict__.update(kept | changes)
+        return made
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """All T captions, image by image."""
+        return tuple(text for texts in self.captions for text in texts)
+
+    @cached_property
+    def items(self) -> Tensor:
+        """The position of the image of each text: int64 ``[T]``, where the pixels are."""
+        positions = [position for position, texts in enumerate(self.captions) for _ in texts]
+        return torch.tensor(positions, dtype=torch.int64, device=self.pixels.device)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of shape, pixels and captions; the same on every device, memory-mapped or not."""
+        digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.captions]).encode())
+        digest.update(self.pixels.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def subset(self, indices: Tensor | Sequence[int]) -> CaptionedImages:
+        """The images at these positions, in this order, with all their captions."""
+        chosen = checked_positions(indices, len(self))
+        captions = tuple(self.captions[i] for i in chosen.tolist())
+        traits = None if self.traits is None else self.traits[chosen.numpy()]
+        pixels = self.pixels[chosen.to(self.pixels.device)]
+        return self._with(pixels=pixels, captions=captions, traits=traits)
+
+    @property
+    def file_side(self) -> int | None:
+        """Median of the short sides of the files in pixels, before any was resized; None without files."""
+        return None if self.traits is None or not len(self.traits) else int(np.median(self.traits[:, 0]))
+
+    def to(self, device: torch.device | str) -> CaptionedImages:
+        """The same images on another device (this object itself if they are there already)."""
+        pixels = self.pixels.to(device)
+        return self if pixels is self.pixels else self._with(pixels=pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionDataSet:
+    """Training and test images with captions."""
+
+    name: str
+    train: CaptionedImages
+    test: CaptionedImages
+
+    def __post_init__(self) -> None:
+        checked_text(self.name, "CaptionDataSet.name")
+        check_parts(self.train, self.test, CaptionedImages, self.name)

@@ -1,0 +1,66 @@
+"""Fingerprints of what files hold, so that decoded images are used again only for the very same content.
+
+Every file is read and hashed once. The hashes are kept beside the decoded images and believed as long as size,
+inode and both time stamps of every file stay as they were. An unpacker or a copying tool can set the time of
+modification; the time of change (ctime) it cannot. A data set that was moved, or whose rights were changed, is
+hashed again but not decoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from clsim.data.io.cache import Array, cached
+
+DIGEST_BYTES = 16
+BLOCK = 1 << 20
+FRESH_NS = 2 * 10**9
+"""A file changed so shortly ago may change again within one tick of its clock: its hash is not kept."""
+
+
+def stamp_of(stat: os.stat_result) -> str:
+    """Return a text that changes whenever a file does."""
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
+
+
+def fingerprints(paths: Sequence[str], stamps: Sequence[str], key: str, cache: Sequence[Path]) -> list[str]:
+    """Return a hash of the content of every file, in this order.
+
+    Args:
+        paths: Files; one that cannot be read has the hash of nothing, and is named by whoever decodes it.
+        stamps: Their stamps.
+        key: Text that differs if any stamp or path does.
+        cache: Folders that keep the hashes.
+    """
+    hashes = _hash_all(paths) if _is_fresh(stamps) else cached(key, lambda: _hash_all(paths), cache)
+    text, width = np.asarray(hashes).tobytes().hex(), 2 * DIGEST_BYTES
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
+def _hash_all(paths: Sequence[str]) -> Array:
+    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
+        digests = b"".join(pool.map(_hash, paths, chunksize=64))
+    return np.frombuffer(digests, np.uint8).reshape(len(paths), DIGEST_BYTES)
+
+
+def _hash(path: str) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except (OSError, ValueError):
+        return bytes(DIGEST_BYTES)
+    return digest.digest()
+
+
+def _is_fresh(stamps: Iterable[str]) -> bool:
+    newest = max((int(stamp.split(":")[2]) for stamp in stamps), default=0)
+    return time.time_ns() - newest < FRESH_NS

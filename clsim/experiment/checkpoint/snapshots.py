@@ -1,0 +1,178 @@
+"""The state of a strategy with all its parts, taken between two iterations or two sessions, and given back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+from torch import nn
+
+from clsim.experiment.checkpoint.attributes import Attributes
+from clsim.experiment.checkpoint.codec import NotStorable, State, pack
+from clsim.experiment.checkpoint.frozen import Frozen
+from clsim.utils.rng_state import random_state, set_random_state
+
+NUMBERS = ("train_epochs", "train_mb_size", "images_trained", "_stop_training")
+TRAINING = ("after_training_iteration", "after_training_epoch")
+"""Callbacks of metrics whose state changes within a session."""
+
+
+class Snapshots(SupervisedPlugin[Any]):
+    """Takes and gives back the state of a strategy: model, optimiser, plugins, metrics and everything random.
+
+    Made before the run begins, and put first among the plugins, so that it sees every model before it is trained.
+
+    What a plugin makes when a session begins and lets go when it ends (a teacher, prototypes) need not be stored: a
+    session that is resumed begins as it did the first time, from the state between sessions, and is then given the
+    state amid. Only the *structure* of a model must be had without training: a plugin that exchanges models has a
+    method ``rebuild(strategy)`` that does so for ``strategy.experience`` with whatever weights, and ``rebuild_end`` for
+    what it does at the session's end; ``rebuild_amid(strategy, state)`` exchanges what was exchanged amid a session.
+
+    Args:
+        strategy: with all its plugins.
+
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        super().__init__()
+        self.strategy = strategy
+        metrics = list(strategy.evaluator.metrics)
+        known = [strategy, *strategy.plugins, *metrics, *strategy.model.modules()]
+        plugins = [plugin for plugin in strategy.plugins if plugin is not strategy.evaluator]
+        self._plugins = [Attributes(plugin, known) for plugin in plugins]
+        self._metrics = [Attributes(metric, known) for metric in metrics]
+        self.frozen = Frozen()
+        self.frozen.note(strategy.model)
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Looks at the session's model."""
+        self.frozen.note(strategy.model)
+
+    def obstacle(self) -> str | None:
+        """Why the strategy's state cannot be stored; ``None`` if it can."""
+        try:
+            pack([part.state() for part in (*self._plugins, *self._metrics)])
+        except NotStorable as error:
+            return str(error)
+        return None
+
+    def between_sessions(self) -> State:
+        """The state after a session, from which the next one begins."""
+        return {**self._common(), "metrics": [_named(metric) for metric in self._metrics]}
+
+    def amid(self) -> State:
+        """The state between two iterations; what changes only between sessions is not part of it."""
+        state = self._common()
+        state["optimizer"] = self.strategy.optimizer.state_dict()
+        state["modes"] = [name for name, module in self.strategy.model.named_modules() if not module.training]
+        state["metrics"] = [_named(metric) for metric in self._amid]
+        return state
+
+    def restore_between_sessions(self, state: State, experiences: Any) -> None:
+        """Makes a strategy that was just composed what it was after some sessions.
+
+        Args:
+            state: of :meth:`between_sessions`.
+            experiences: those it was trained on, in their order.
+
+        Raises:
+            ValueError: the state does not fit the strategy.
+
+        """
+        strategy = self.strategy
+        for strategy.experience in experiences:
+            for name in ("rebuild", "rebuild_end"):
+                for plugin in strategy.plugins:
+                    if rebuild := getattr(plugin, name, None):
+                        rebuild(strategy)
+            strategy.model.to(strategy.device)
+            self.frozen.note(strategy.model)
+            strategy.make_optimizer()
+        strategy.experience = None
+        self._restore(state, self._metrics)
+
+    def restore_amid(self, state: State) -> None:
+        """Makes a strategy whose session has begun what it was between two iterations.
+
+        Raises:
+            ValueError: the state does not fit the strategy.
+
+        """
+        for part, stored in zip(self._plugins, state["plugins"], strict=True):
+            if rebuild := getattr(part.thing, "rebuild_amid", None):
+                rebuild(self.strategy, stored["state"])
+        self.frozen.note(self.strategy.model)
+        self._restore(state, self._amid)
+        off = set(state["modes"])
+        for name, module in self.strategy.model.named_modules():
+            module.training = name not in off
+
+    @property
+    def _amid(self) -> list[Attributes]:
+        return [metric for metric in self._metrics if any(_listens(metric.thing, name) for name in TRAINING)]
+
+    def _common(self) -> State:
+        strategy = self.strategy
+        self.frozen.note(strategy.model)
+        return {
+            "model": self.frozen.changed(strategy.model),
+            "frozen": self.frozen.sha256(strategy.model),
+            # Of an optimiser that is made anew for every session the state is of no use between two of them.
+            "optimizer": None if strategy.makes_optimizer else strategy.optimizer.state_dict(),
+            "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
+            "plugins": [_named(plugin) for plugin in self._plugins],
+            "numbers": {name: getattr(strategy, name) for name in NUMBERS},
+            "order": strategy.order.get_state(),
+            "random": random_state(strategy.device),
+            "threads": torch.get_num_threads(),
+        }
+
+    def _restore(self, state: State, metrics: list[Attributes]) -> None:
+        strategy = self.strategy
+        _fill(strategy.model, state["model"], self.frozen, state["frozen"])
+        if state["optimizer"] is not None:
+            strategy.optimizer.load_state_dict(state["optimizer"])
+        if strategy.scaler is not None:
+            strategy.scaler.load_state_dict(state["scaler"])
+        _restore_parts(self._plugins, state["plugins"])
+        _restore_parts(metrics, state["metrics"])
+        for name in NUMBERS:
+            setattr(strategy, name, state["numbers"][name])
+        strategy.order.set_state(state["order"])
+        torch.set_num_threads(state["threads"])  # sums are split among threads, and rounded by the parts
+        set_random_state(state["random"], strategy.device)
+
+
+def _named(part: Attributes) -> dict[str, State]:
+    return {"is": type(part.thing).__name__, "state": part.state()}
+
+
+def _restore_parts(parts: list[Attributes], states: list[dict[str, State]]) -> None:
+    present, stored = [type(part.thing).__name__ for part in parts], [state["is"] for state in states]
+    if present != stored:
+        raise ValueError(f"the strategy is made of {', '.join(present)}, the checkpoint of {', '.join(stored)}")
+    for part, state in zip(parts, states, strict=True):
+        part.restore(state["state"])
+
+
+def _fill(model: nn.Module, stored: dict[str, torch.Tensor], frozen: Frozen, sha256: str) -> None:
+    own = model.state_dict()
+    strange = [name for name, value in stored.items() if name not in own or own[name].shape != value.shape]
+    if strange:
+        raise ValueError(f"the model has no {strange[0]} of this shape")
+    with torch.no_grad():
+        for name, value in stored.items():
+            own[name].copy_(value)
+    # What was written to just now is no longer as it came, and so left out of the hash.
+    missing = [name for name in frozen.changed(model) if name not in stored]
+    if missing:
+        raise ValueError(f"the checkpoint has no {missing[0]}")
+    if frozen.sha256(model) != sha256:
+        raise ValueError("the frozen weights of the model are others than those of the checkpoint")
+
+
+def _listens(metric: Any, callback: str) -> bool:
+    from avalanche.evaluation import PluginMetric
+
+    return getattr(type(metric), callback, None) is not getattr(PluginMetric, callback, None)

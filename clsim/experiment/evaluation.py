@@ -1,0 +1,260 @@
+"""The metrics of a run, and the parts of a session's record that they fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from avalanche.evaluation import PluginMetric
+
+from clsim.config.discovery import find_metric
+from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation, Evaluation
+from clsim.config.user_code import load_metric
+from clsim.experiment.build import Experiment
+from clsim.metrics import forgetting, harmonic_mean
+from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
+from clsim.metrics.confusion_record import confused_classes
+from clsim.metrics.cross_test import CrossTests
+from clsim.metrics.custom import own_figures
+from clsim.metrics.pair_tests import PairTests
+from clsim.metrics.search_service import ServiceView
+from clsim.metrics.training_curve import TrainingCurve
+from clsim.metrics.version_tests import VersionTests
+from clsim.plugins import ModelReplacement
+from clsim.streams import Stream, TextStream
+from clsim.training import Strategy
+from clsim.utils.errors import UserError
+from clsim.utils.seeding import seeded
+
+PAIRS = CompatibilityEvaluation(images="stream", criterion="recall@1", also=["recall@5", "recall@10"])
+"""What is measured between images and texts where a scenario leaves it open."""
+
+MIB = (1 << 20) // 4
+"""Similarities in a mebibyte."""
+
+
+@dataclass(frozen=True)
+class SessionAccuracy:
+    """What a session's record says of accuracy.
+
+    Attributes:
+        classes: ``new_classes`` and ``seen_classes``.
+        figures: over all test images seen so far, and over parts of them.
+        by_session: over the test images of each session so far; ``None`` for a session without any.
+        test_images: behind ``figures``.
+
+    """
+
+    classes: dict[str, Any]
+    figures: dict[str, float | None]
+    by_session: list[float | None]
+    test_images: int
+
+
+@dataclass(frozen=True)
+class SessionEvaluator:
+    """The metrics that fill the record of a session.
+
+    Attributes:
+        accuracy: over the test images of the stream; ``None`` where nothing is classified.
+        curve: loss and accuracy of every epoch; ``None`` where nothing is classified.
+        versions: what one version of the model makes of another's features, where that is asked for.
+        asked: further metrics, that the scenario names.
+
+    """
+
+    accuracy: ClassAccuracy | None
+    curve: TrainingCurve | None
+    versions: VersionTests | None
+    asked: tuple[PluginMetric[Any], ...] = ()
+
+    @classmethod
+    def of(cls, prepared: Experiment, path: Path) -> SessionEvaluator:
+        """The metrics that a scenario asks for; of a strategy composed in Python, those that it brings.
+
+        Raises:
+            UserError: what is asked for does not suit the images, or a metric's file does not give one.
+
+        """
+        stream, asked = prepared.stream, _asked(prepared)
+        if isinstance(stream, TextStream):
+            measured = cls(None, None, _pair_tests(prepared, stream, path), asked)
+        else:
+            accuracy = ClassAccuracy(len(stream.class_names))
+            measured = cls(accuracy, TrainingCurve(), _cross_tests(prepared, path), asked)
+        if measured.versions is not None and prepared.scenario is not None:
+            measured.versions.similarities = prepared.scenario.evaluation.memory * MIB
+        return measured
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the images are compared that a reader of the figures must know."""
+        note = getattr(self.versions, "note", None)
+        return () if note is None else (note,)
+
+    def attach(self, strategy: Strategy) -> None:
+        """Has the strategy's evaluations fill them."""
+        present = strategy.evaluator.metrics
+        present += [metric for metric in (*self._ours(), *self.asked) if metric not in present]
+
+    def _ours(self) -> list[PluginMetric[Any]]:
+        return [metric for metric in (self.accuracy, self.curve, self.versions) if metric is not None]
+
+    def own_record(self, strategy: Strategy) -> dict[str, float | None]:
+        """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
+        ours = self._ours()
+        return own_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
+
+    def training_record(self) -> dict[str, list[float | None]] | None:
+        """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
+        if self.curve is None:
+            return None
+        return {name: list(known(dict(enumerate(curve))).values()) for name, curve in self.curve.result().items()}
+
+    def confusion_record(self, stream: Stream | TextStream, session: int) -> dict[str, Any] | None:
+        """The content of ``confusion.json`` after a session; ``None`` where nothing is classified."""
+        if self.accuracy is None or isinstance(stream, TextStream):
+            return None
+        views = [test.resident for test in stream.test_stream[: session + 1]]
+        return {
+            "session": session,
+            "classes": confused_classes(self.accuracy.labels, self.accuracy.answers, stream.class_names, views),
+        }
+
+    def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
+        """Accuracy after a session; of image-text models, what they find in their own index."""
+        if isinstance(stream, TextStream):
+            assert self.versions is not None
+            found = self.versions.matrix[-1][-1]
+            figures = {"accuracy": found, "base_accuracy": found, "novel_accuracy": None, "harmonic_mean": None}
+            classes = {"new_classes": [], "seen_classes": 0}
+            # Every session is tested on the same images.
+            return SessionAccuracy(classes, figures, [found] * (session + 1), len(stream.dataset.test))
+        assert self.accuracy is not None
+        counts, blocks = self.accuracy.counts, stream.class_blocks[: session + 1]
+        seen = stream.train_stream[session].classes_seen_so_far
+        return SessionAccuracy(
+            {"new_classes": list(blocks[-1]), "seen_classes": len(seen)},
+            accuracy_record(counts, blocks),
+            counts.accuracy_by_block(blocks),
+            int(counts.total.sum()),
+        )
+
+
+def known(figures: Mapping[Any, float]) -> dict[Any, float | None]:
+    """The figures, ``None`` for one that is no number: a diverged model is no reason to lose the others."""
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
+
+
+def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
+    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two.
+
+    ``None`` for what has no test image.
+    """
+    base = counts.accuracy(blocks[0])
+    novel = counts.accuracy([label for block in blocks[1:] for label in block])
+    return {
+        "accuracy": counts.accuracy(),
+        "base_accuracy": base,
+        "novel_accuracy": novel,
+        "harmonic_mean": None if base is None or novel is None else harmonic_mean(base, novel),
+    }
+
+
+def forgetting_record(matrix: list[list[float | None]]) -> dict[str, float | None] | None:
+    """Both definitions of forgetting after the last row; ``None`` where no earlier session was measured."""
+    from_best, from_first = forgetting(matrix, "best"), forgetting(matrix, "first")
+    return None if from_best is None else {"from_best": from_best, "from_first": from_first}
+
+
+def replacement_records(strategy: Strategy, stream: Stream | TextStream, session: int) -> list[dict[str, Any]]:
+    """The models that took over in the session just trained, as that took place."""
+    if isinstance(stream, TextStream):
+        return [{"model": stream.models[session].name, "after_iterations": 0, "seconds": 0.0}] if session else []
+    return [
+        performed.record()
+        for plugin in strategy.plugins
+        if isinstance(plugin, ModelReplacement)
+        for performed in plugin.performed
+    ]
+
+
+def _asked(prepared: Experiment) -> tuple[PluginMetric[Any], ...]:
+    """The metrics whose files the scenario names."""
+    names = prepared.scenario.evaluation.metrics if prepared.scenario else []
+    return tuple(metric for name in names for metric in _made(find_metric(name), prepared))
+
+
+def _made(path: Path, prepared: Experiment) -> list[PluginMetric[Any]]:
+    build = load_metric(path)
+    try:
+        with seeded(prepared.seed):  # so that what it may draw changes nothing else
+            made = build(prepared.stream)
+    except Exception as error:
+        raise UserError(f"build() fails: {type(error).__name__}: {error}", where=str(path)) from error
+    metrics = list(made) if isinstance(made, list | tuple) else [made]
+    for metric in metrics:
+        if not isinstance(metric, PluginMetric):
+            what = f"build() gives a value of type {type(metric).__name__}, which is no metric"
+            raise UserError(what, where=str(path), fix="return an avalanche.evaluation.PluginMetric, or a list of them")
+    return metrics
+
+
+def _cross_tests(prepared: Experiment, path: Path) -> VersionTests | None:
+    asked = prepared.scenario.evaluation if prepared.scenario else None
+    if asked is None or asked.compatibility is None or prepared.compared is None:
+        return _brought(prepared)
+    given = asked.compatibility
+    try:
+        return CrossTests(
+            *prepared.compared,
+            criterion=given.criterion,
+            also=given.also,
+            truncate=given.truncate,
+            strict=not given.ties,
+            batch_size=asked.batch_size,
+            folder=path / "features" if given.keep_features else None,
+            service=_service(prepared, asked, given),
+        )
+    except ValueError as error:
+        raise UserError(str(error), where="evaluation.compatibility") from error
+
+
+def _pair_tests(prepared: Experiment, stream: TextStream, path: Path) -> VersionTests:
+    brought = _brought(prepared)
+    if brought is not None:
+        return brought
+    asked = prepared.scenario.evaluation if prepared.scenario else Evaluation()
+    given = asked.compatibility or PAIRS
+    k, *also = (int(PAIR_CRITERION.fullmatch(name)[1]) for name in (given.criterion, *given.also))  # type: ignore[index]
+    return PairTests(
+        stream.dataset.test,
+        k=k,
+        also=also,
+        strict=not given.ties,
+        batch_size=asked.batch_size,
+        folder=path / "features" if given.keep_features else None,
+        service=_service(prepared, asked, given),
+    )
+
+
+def _brought(prepared: Experiment) -> VersionTests | None:
+    """Cross-tests that a strategy composed in Python brings along."""
+    return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, VersionTests)), None)
+
+
+def _service(prepared: Experiment, asked: Evaluation, given: CompatibilityEvaluation) -> ServiceView | None:
+    service = asked.service
+    if service is None:
+        return None
+    return ServiceView(
+        len(prepared.stream),
+        steps=service.steps,
+        criterion=service.criterion,
+        queries=service.queries,
+        seed=prepared.seed,
+        truncate=given.truncate,
+    )

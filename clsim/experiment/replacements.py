@@ -1,0 +1,168 @@
+"""The models that arrive in a scenario's stream: when each comes, and where it is had."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+
+from clsim.config.models.classifier import Head
+from clsim.config.models.recipe import CheckpointModel, OpenClipModel, TimmModel
+from clsim.models import LoadedClip, load_clip
+from clsim.models.checkpoints import read_weights
+from clsim.models.clip import FORMAT as CLIP_FORMAT
+from clsim.models.clip import Keys
+from clsim.models.replacement_model import FORMAT as CLASSIFIER_FORMAT
+from clsim.models.replacement_model import (
+    ReplacementClip,
+    ReplacementModel,
+    load_clip_tower,
+    load_model,
+    load_timm_model,
+)
+from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve_model
+from clsim.streams import Replacement, poisson_arrivals
+from clsim.streams.settings import DrawnReplacements, ReplacementStream, UpgradeStream
+from clsim.utils.errors import UserError, WeightsMissing
+
+Made = TypeVar("Made")
+
+
+class Moment(NamedTuple):
+    """When a model arrives, by its name in the scenario; the rest as in :class:`~clsim.streams.Replacement`."""
+
+    model: str
+    session: int
+    after_iterations: int = 0
+    after_share: float | None = None
+
+
+def moments(described: ReplacementStream | UpgradeStream, sessions: int) -> list[Moment]:
+    """What the scenario lists, or what its process draws: models come in their order until they run out.
+
+    Models that an upgrade stream loads come before their sessions.
+
+    Example:
+        >>> text = "{kind: replacement, dataset: shapes, base_classes: 10, ways: 15, replacements: "
+        >>> text += "{poisson: {rate: 0.5, seed: 7}, models: [better], initial: first}}"
+        >>> import yaml
+        >>> moments(ReplacementStream.model_validate(yaml.safe_load(text)), sessions=7)[0]
+        Moment(model='first', session=0, after_iterations=0, after_share=None)
+
+    """
+    if isinstance(described, UpgradeStream):
+        return [Moment(name, session) for session, name in enumerate(described.load or []) if name is not None]
+    given = described.replacements
+    if isinstance(given, DrawnReplacements):
+        first = [] if given.initial is None else [Moment(given.initial, 0)]
+        drawn = poisson_arrivals(given.poisson.rate, sessions, given.poisson.seed, len(given.models))
+        # A share: how many iterations a session has is known only when it is trained.
+        return first + [Moment(name, int(time), 0, time % 1) for name, time in zip(given.models, drawn, strict=False)]
+    return [
+        Moment(item.model, item.during or 0, item.after_iterations or 0)
+        if item.before is None
+        else Moment(item.model, item.before)
+        for item in given
+    ]
+
+
+def load_replacements(
+    due: Iterable[Moment], recipes: Mapping[str, ModelRecipe], *, head: Head, seed: int, device: str
+) -> list[Replacement]:
+    """The models, each loaded or made once, at their moments; the generator of the CPU is left as it was.
+
+    Args:
+        due: when each arrives.
+        recipes: the scenario's ``models:``.
+        head: with which a classifier recipe that leaves it open was trained.
+        seed: of random weights, together with the model's name.
+        device: where a missing model is trained.
+
+    Raises:
+        UserError: a file is missing or damaged, or there is no such architecture.
+        DataMissing: a model must be made, and what it learns from is not here.
+        WeightsMissing: weights are not here and could not be fetched.
+
+    """
+    due = list(due)
+    names = [moment.model for moment in due]
+    found = _each_once(names, lambda name: load_replacement(name, recipes[name], head=head, device=device), seed)
+    return [Replacement(found[name], session, after, share) for name, session, after, share in due]
+
+
+def _each_once(names: Iterable[str], load: Callable[[str], Made], seed: int) -> dict[str, Made]:
+    """Every named model, loaded once; random weights go by seed and name, and the global generator stays as it was."""
+    found: dict[str, Made] = {}
+    with torch.random.fork_rng(devices=[]):
+        for name in dict.fromkeys(names):
+            torch.manual_seed(random.Random(f"{seed}/{name}").getrandbits(63))
+            found[name] = load(name)
+    return found
+
+
+def load_replacement(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> ReplacementModel:
+    """A model of the scenario's ``models:``; see :func:`load_replacements`."""
+    if isinstance(recipe, TimmModel):
+        return load_timm_model(name, recipe.model, pretrained=recipe.pretrained)
+    if isinstance(recipe, (ClipRecipe, ClassifierRecipe, CheckpointModel)):
+        backbone = recipe.backbone if isinstance(recipe, CheckpointModel) else None
+        return load_model(name, weights_file(name, recipe, head=head, device=device), backbone)
+    return load_clip_tower(name, recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu)
+
+
+def load_clips(
+    names: Iterable[str], recipes: Mapping[str, ModelRecipe], *, seed: int, device: str
+) -> list[ReplacementClip]:
+    """The image-text models of a stream, each loaded or made once; see :func:`load_replacements`."""
+    names = list(names)
+    found = _each_once(names, lambda name: ReplacementClip(name, _load_clip(name, recipes[name], device)), seed)
+    return [found[name] for name in names]
+
+
+def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
+    if isinstance(recipe, OpenClipModel):
+        try:
+            return load_clip(
+                recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=False)
+            )
+        except WeightsMissing as error:  # whose advice is for the settings of a strategy
+            fix = f"Run once with a network, or name a file: models.{name}: "
+            fix += f"{{kind: checkpoint, path: ..., backbone: {recipe.model}}}."
+            raise WeightsMissing(error.what, where=error.where, fix=fix) from error
+    if isinstance(recipe, ClipRecipe):
+        return load_clip(name, weights_file(name, recipe, head="learnable", device=device))
+    if isinstance(recipe, CheckpointModel):
+        path = Path(recipe.path).expanduser()
+        made_as = read_weights(path, f"models.{name}.path")[1].get("format")
+        if made_as == CLASSIFIER_FORMAT:
+            raise UserError(f"{name} is a classifier, which knows no texts", where=str(path), fix="name a CLIP")
+        if recipe.backbone is None and made_as != CLIP_FORMAT:
+            fix = f"set models.{name}.backbone to open_clip's name of the architecture"
+            raise UserError(f"the checkpoint of {name} does not say what CLIP it is", where=str(path), fix=fix)
+        return load_clip(
+            recipe.backbone or name, path, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=True)
+        )
+    raise UserError(f"{name} is a model of kind {recipe.kind}, which knows no texts", where="stream.load")
+
+
+def weights_file(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Path:
+    """The file of a model of the scenario's ``models:``, made first if need be.
+
+    Raises:
+        UserError: it has no file of its own, its library keeps it; see also :func:`load_replacements`.
+
+    """
+    if isinstance(recipe, CheckpointModel):
+        return Path(recipe.path).expanduser()
+    if isinstance(recipe, ClassifierRecipe):
+        return resolve_model(name, recipe.with_head(head), device=device)
+    if isinstance(recipe, ClipRecipe):
+        return resolve_model(name, recipe, device=device)
+    raise UserError(
+        f"{name} is a model of {recipe.kind}: it arrives as a replacement, but is no file of weights to begin with",
+        where=f"models.{name}",
+        fix="name its architecture and its weights in the settings of the strategy, as backbone and pretrained",
+    )

@@ -1,0 +1,27 @@
+"""The image tower of a CLIP as a backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from clsim.models.clip import LoadedClip
+
+
+class ClipImageTower(nn.Module):
+    """The image tower of a CLIP, trainable, as a backbone: images in [0, 1] to ``(B, num_features)``."""
+
+    def __init__(self, clip: LoadedClip) -> None:
+        super().__init__()
+        visual: Any = clip.model.visual
+        self.preprocess = clip.preprocess()
+        self.visual = visual.requires_grad_(True)
+        self.num_features = int(visual.output_dim)
+        self.weights_sha256 = clip.sha256
+        self.clip_facts = clip.facts()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Image features before normalisation."""
+        features: Tensor = self.visual(self.preprocess(images))
+        return features

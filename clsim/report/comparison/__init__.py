@@ -1,5 +1,0 @@
-"""Runs of one experiment side by side: strategies over seeds, with intervals, differences and published rows."""
-
-from clsim.report.comparison.comparison import Comparison, compare
-
-__all__ = ["Comparison", "compare"]

@@ -1,0 +1,131 @@
+"""What the figures of a run come from, as hashes: data, split lists, weights and code.
+
+A run writes them into its manifest, and ``clsim verify`` takes them again. Imports torch where it computes, not where
+it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clsim.config.models.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe
+from clsim.config.scenario import Scenario, strategy_name
+from clsim.data.datasets.split_hashes import SHA256
+from clsim.streams.settings import FscilStream
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clsim.data import CaptionDataSet, DataSet, Images
+    from clsim.streams import Stream, TextStream
+
+CLSIM = Path(__file__).resolve().parents[1]
+WEIGHTS_FILE, PRETRAINED_FILE = "weights file ", "weights file of the strategy"
+"""Keys of files of weights: that of a model follows the first, the second is what a strategy names by its path."""
+STRATEGY_IMPORT = "strategy import "
+"""Before the dotted name of a module of the user's own that the strategy file imports."""
+
+
+def metric_import(name: str) -> str:
+    """Return what stands before the dotted name of a module that the file of a metric imports."""
+    return f"metric {name} import "
+
+
+def source_sha256(folder: Path = CLSIM) -> str:
+    """Of clsim's own Python files, names and bytes; the same in a checkout and in an installed wheel."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
+        name = path.relative_to(folder)
+        if name.parts[0] == "_builtin":  # the user's desk travels there in a wheel, and lies elsewhere in a checkout
+            continue
+        content = path.read_bytes()
+        digest.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def data_hashes(dataset: DataSet | CaptionDataSet, compared: tuple[Images, Images] | None = None) -> dict[str, str]:
+    """Of training and test images, of their captions if they have any, and of the images versions are compared on."""
+    hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
+    for part, images in (("train", dataset.train), ("test", dataset.test)):
+        if (captions := getattr(images, "captions", None)) is not None:
+            hashes[f"{part} captions"] = hashlib.sha256(json.dumps(captions).encode()).hexdigest()
+    if compared is not None:
+        hashes |= {"query images": compared[0].sha256, "gallery images": compared[1].sha256}
+    return hashes
+
+
+def split_sha256(class_blocks: Sequence[Sequence[int]], sessions: Iterable[Tensor]) -> str:
+    """Of the order of classes and the training images of every session, in their order.
+
+    Args:
+        class_blocks: the classes new in each session; none where images have captions.
+        sessions: of each session the positions of its images in the training part.
+
+    """
+    digest = hashlib.sha256(json.dumps([[int(label) for label in block] for block in class_blocks]).encode())
+    for indices in sessions:
+        digest.update(f"{len(indices)}:".encode())
+        digest.update(indices.cpu().contiguous().numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def stream_split_sha256(stream: Stream | TextStream) -> str:
+    """:func:`split_sha256` of a stream of classes or of images with captions."""
+    views = [session.resident for session in stream.train_stream]
+    return split_sha256(getattr(stream, "class_blocks", ()), [view.indices for view in views])
+
+
+def test_images(stream: Stream | TextStream) -> list[int]:
+    """Test images behind the accuracy after every session: those of all classes seen, or all that have captions."""
+    if not hasattr(stream, "class_blocks"):
+        return [len(stream.dataset.test)] * len(stream)
+    return list(accumulate(len(session.resident) for session in stream.test_stream))
+
+
+def standard_lists(scenario: Scenario) -> dict[str, str]:
+    """The pinned hashes of the lists of the field that a stream is cut by, by file; none where it is cut otherwise."""
+    described = scenario.stream
+    if not isinstance(described, FscilStream) or described.splits != "standard":
+        return {}
+    known = SHA256.get(described.dataset, {})
+    return {f"{described.dataset}/{name}": sha for name, sha in known.items() if name.startswith("session_")}
+
+
+def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
+    """Files of weights that are here, by their key in the manifest: of the named models and of the strategy.
+
+    Those that a library keeps in a cache of its own are left out; they are told by the hash of their weights.
+    """
+    settings = scenario.strategies[strategy_name(scenario.strategy)]
+    pretrained = settings.get("pretrained")
+    files = {f"{WEIGHTS_FILE}{name}": weights_file(scenario, name) for name in names}
+    if isinstance(pretrained, str):
+        if pretrained in scenario.models:
+            files[f"{WEIGHTS_FILE}{pretrained}"] = weights_file(scenario, pretrained)
+        else:
+            files[PRETRAINED_FILE] = Path(pretrained).expanduser()
+    return {key: path for key, path in files.items() if path is not None and path.is_file()}
+
+
+def weights_file(scenario: Scenario, name: str) -> Path | None:
+    """The file of a model of the scenario's ``models:``, ``None`` where there is none; nothing is made.
+
+    Raises:
+        UserError: what lies there is altered.
+    """
+    recipe = scenario.models.get(name)
+    if isinstance(recipe, CheckpointModel):
+        return Path(recipe.path).expanduser()
+    from clsim.pretraining.store import find_model
+
+    if isinstance(recipe, ClassifierRecipe):
+        settings = scenario.strategies[strategy_name(scenario.strategy)]
+        recipe = recipe.with_head("simplex" if settings.get("head") == "simplex" else "learnable")
+    if not isinstance(recipe, ClassifierRecipe | ClipRecipe):
+        return None
+    return find_model(recipe)

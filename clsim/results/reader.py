@@ -1,0 +1,177 @@
+"""What a run directory holds, read with care: whatever stands in its files, it ends in values or in a clear error."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from clsim.config import Scenario
+from clsim.config.load import read_resolved
+from clsim.results.manifest import NAME
+from clsim.results.schema import ConfusionShape, ManifestShape, ResultsShape, SessionShape, Shape
+from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.schema_errors import findings
+
+CONFUSION = "confusion.json"
+MAX_DEPTH = 16
+"""Of JSON; what a run writes is half as deep."""
+TOLD = 3
+"""Mistakes of a file that are told at once."""
+Content = dict[str, Any]
+S = TypeVar("S", bound=Shape)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run left, its JSON of the right shape.
+
+    Attributes:
+        path: the run directory.
+        manifest: of ``manifest.json``.
+        results: of ``results.json``; ``None`` where it is not there yet.
+        lines: of ``sessions.jsonl``; ``None`` likewise.
+        scenario: of ``scenario.yaml``; ``None`` where there is none, or where it cannot be read.
+        scenario_problem: what is wrong with it.
+        confusion: of ``confusion.json``; ``None`` where there is none.
+
+    """
+
+    path: Path
+    manifest: Content
+    results: Content | None
+    lines: list[Content] | None
+    scenario: Scenario | None
+    scenario_problem: str | None
+    confusion: Content | None
+
+    @property
+    def sessions(self) -> list[Content]:
+        """The records of the sessions."""
+        found: list[Content] = [] if self.results is None else self.results["sessions"]
+        return found
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run says that it came to its end."""
+        return self.results is not None and self.results["status"] == "complete"
+
+    @property
+    def why_no_scenario(self) -> str:
+        """For what cannot be checked without one."""
+        if self.scenario_problem is not None:
+            return "scenario.yaml cannot be read"
+        return "there is no scenario.yaml; the strategy was composed in Python"
+
+
+def read_run(path: Path) -> RunFiles:
+    """The files of a run directory; nothing of them is executed or unpickled.
+
+    Raises:
+        UserError: it is no run directory.
+        UserErrors: a file of it is damaged.
+
+    """
+    if not path.is_dir():
+        what = "this is a file, not a run directory" if path.exists() else "there is no such run directory"
+        raise UserError(what, where=str(path))
+    if not (path / NAME).exists():
+        raise UserError(f"this is no run directory: it has no {NAME}", where=str(path))
+    results = _shaped(path / "results.json", ResultsShape) if (path / "results.json").exists() else None
+    scenario, problem = None, None
+    if (path / "scenario.yaml").exists():
+        try:
+            scenario = read_resolved(path / "scenario.yaml")
+        except UserError as error:
+            problem = str(error)
+    lines = _lines(path, whole=results is not None and results["status"] == "complete")
+    confusion = _shaped(path / CONFUSION, ConfusionShape) if (path / CONFUSION).exists() else None
+    return RunFiles(path, _shaped(path / NAME, ManifestShape), results, lines, scenario, problem, confusion)
+
+
+def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:
+    """The value in a text; ``where`` names its file in messages.
+
+    Raises:
+        UserError: it is not JSON, holds a number that is none, or is nested too deep.
+
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        place = f"{where}:{first_line + error.lineno - 1}"
+        raise UserError(f"not valid JSON: {error.msg}", where=place) from error
+    except ValueError as error:  # a number that is none, or one of thousands of digits
+        raise UserError(f"not valid JSON: {error}", where=f"{where}:{first_line}") from error
+    except RecursionError as error:
+        raise UserError("not what a run writes: nested too deep", where=f"{where}:{first_line}") from error
+    level, depth = [value], 0
+    while level := [part for whole in level for part in _parts(whole)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise UserError(f"not what a run writes: nested deeper than {MAX_DEPTH} levels", where=where)
+    return value
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no figure")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no figure")
+    return value
+
+
+def _text(path: Path) -> str:
+    """What a file holds; a pipe or a device in its place is not waited for."""
+    if not path.is_file():
+        raise UserError("this is no file", where=str(path))
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text (byte {error.start})", where=str(path)) from error
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _shaped(path: Path, shape: type[S]) -> Content:
+    return _checked(parse_json(_text(path), str(path)), shape, str(path))
+
+
+def _checked(value: Any, shape: type[S], where: str) -> Content:
+    if not isinstance(value, dict):
+        raise UserError(f"expected an object, got {type(value).__name__}", where=where)
+    try:
+        shape.model_validate(value)
+    except ValidationError as error:
+        wrong = [UserError(f.what, where=where) for f in findings(error, value)]
+        raise UserErrors(wrong[:TOLD]) from error
+    return value
+
+
+def _lines(path: Path, *, whole: bool) -> list[Content] | None:
+    file = path / "sessions.jsonl"
+    if not file.exists():
+        return None
+    records, lines = list[Content](), _text(file).split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line and number == len(lines):  # the last line has its end
+            break
+        try:
+            record = parse_json(line, str(file), first_line=number)
+        except UserError:
+            if number == len(lines) and not whole:  # a run that was killed while it wrote
+                break
+            raise
+        records.append(_checked(record, SessionShape, f"{file}:{number}"))
+    return records

@@ -1,0 +1,95 @@
+"""Which point of a sweep is the best, as runs on held-out training images tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from clsim.report.figures import finite, percent
+from clsim.report.run_figures import better_when
+from clsim.results.run_directory import Results
+from clsim.sweep.grid import told
+from clsim.sweep.job import Job
+from clsim.sweep.schema import Choose
+from clsim.sweep.state import Board
+from clsim.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for a strategy on a scenario.
+
+    Attributes:
+        values: by point, means over the seeds; ``None`` where a run was not complete or has no such figure.
+        best: position of the point that was chosen; ``None`` if there is none to choose.
+
+    """
+
+    scenario: str
+    strategy: str
+    points: Sequence[dict[str, Any]]
+    values: Sequence[float | None]
+    best: int | None
+
+    def to_dict(self, by: str) -> dict[str, Any]:
+        """An entry of ``chosen`` in ``runs.json``."""
+        tried = [{"changes": point, "value": value} for point, value in zip(self.points, self.values, strict=True)]
+        changes = None if self.best is None else self.points[self.best]
+        return {"scenario": self.scenario, "strategy": self.strategy, "by": by, "changes": changes, "tried": tried}
+
+    def sentences(self, by: str) -> list[str]:
+        """What is said of it: every point with its figure, and which one runs on."""
+        lines = [f"{self.scenario}, {self.strategy}: {by} on held-out training images (no test image was looked at)"]
+        for at, (point, value) in enumerate(zip(self.points, self.values, strict=True)):
+            mark = "  <- chosen" if at == self.best else ""
+            lines.append(f"  {told(point)}: {percent(value)}{mark}")
+        return lines if self.best is not None else [*lines, "  no point can be chosen: of each a run is not complete"]
+
+
+def choose(trials: Sequence[Job], board: Board, how: Choose) -> list[Choice]:
+    """The best point for every scenario and strategy; of equal ones the first in the file.
+
+    A point of which a run is not complete cannot be chosen: the mean of the others would be another figure.
+    """
+    groups: dict[tuple[str, str], dict[str, list[Job]]] = {}
+    for job in trials:
+        points = groups.setdefault((job.scenario.name, job.strategy), {})
+        points.setdefault(job.folder.parent.name, []).append(job)
+    usual = better_when(how.by) > 0
+    sign = 1.0 if (usual if how.maximise is None else how.maximise) else -1.0
+    found = []
+    for (scenario, strategy), points in groups.items():
+        values = [_mean(jobs, board, how.by) for jobs in points.values()]
+        known = [(sign * value, -at) for at, value in enumerate(values) if value is not None]
+        best = -max(known)[1] if known else None
+        changes = [dict(jobs[0].point) for jobs in points.values()]
+        found.append(Choice(scenario, strategy, changes, values, best))
+    return found
+
+
+def chosen_jobs(jobs: Sequence[Job], choices: Sequence[Choice]) -> list[Job]:
+    """Of the runs on the streams themselves those that were chosen; all of a strategy for which nothing was."""
+    by = {(choice.scenario, choice.strategy): choice for choice in choices}
+
+    def runs(job: Job) -> bool:
+        choice = by.get((job.scenario.name, job.strategy))
+        return choice is None or (choice.best is not None and choice.points[choice.best] == dict(job.point))
+
+    return [job for job in jobs if runs(job)]
+
+
+def _mean(jobs: Sequence[Job], board: Board, by: str) -> float | None:
+    values = []
+    for job in jobs:
+        if board.states[job.folder].standing != "complete":
+            return None
+        try:
+            value = finite(Results.read(board.out / job.folder).summary().get(by))
+        except UserError:
+            return None
+        if value is None:
+            return None
+        values.append(value)
+    return fmean(values)

@@ -1,0 +1,174 @@
+"""Arguments given in Python, held to the rules of a scenario's keys and refused in the same words.
+
+    @checked
+    def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:
+
+Numbers and arrays of numpy and torch are welcome where Python's own are. Nothing else is converted: neither ``True``
+nor ``"5"`` nor ``5.0`` is a whole number.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import cache, wraps
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, create_model
+
+from clsim.utils.block import Fraction, Seed
+from clsim.utils.errors import ArgumentError, UserErrors
+from clsim.utils.issues import Finding
+from clsim.utils.plain import listed, plain, scalar
+from clsim.utils.schema_errors import findings
+
+__all__ = [
+    "Between",
+    "Count",
+    "Fraction",
+    "NotNegative",
+    "Positive",
+    "Seed",
+    "Whole",
+    "checked",
+    "checked_fields",
+    "plain",
+]
+
+Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=8, le=1024)]  # of images in pixels
+Between = Annotated[float, Field(gt=0, lt=1)]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=())
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Check what a function or constructor is called with against its annotations, and convert numpy's numbers.
+
+    What an annotation cannot say, and what only type checkers know, is passed on as it came.
+
+    Raises:
+        ArgumentError: from the call, if an argument does not fit.
+        UserErrors: likewise, if several do not.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        signature, model = _rules(function)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:
+            return function(*args, **kwargs)  # whose own message names the function
+        given = {name: value for name, value in bound.arguments.items() if name in _names(model)}
+        bound.arguments.update(_fitting(model, given, function.__qualname__.removesuffix(".__init__")))
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def checked_fields(instance: Any) -> None:
+    """Do the same for a dataclass that was just filled in; called in its ``__post_init__``."""
+    kind = type(instance)
+    model = _rules(kind.__init__)[1]
+    given = {field.name: getattr(instance, field.name) for field in fields(instance) if field.name in _names(model)}
+    for name, value in _fitting(model, given, kind.__name__).items():
+        object.__setattr__(instance, name, value)  # it may be frozen
+
+
+def refuse(problems: list[Finding], where: str | None = None) -> None:
+    """Raise what was found; nothing if nothing was.
+
+    Raises:
+        ArgumentError: one problem was found.
+        UserErrors: several were.
+    """
+    errors = [ArgumentError(found.what, where=where, fix=found.fix) for found in problems]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UserErrors(errors)
+
+
+def _fitting(model: type[BaseModel], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The arguments as the function wants them."""
+    try:
+        made = model.model_validate(given)
+    except ValidationError as error:
+        shown = {name: plain(value) for name, value in given.items()}
+        problems = list(findings(error, shown))
+    else:
+        return {name: getattr(made, field) for name, field in _names(model).items() if name in given}
+    refuse(problems, where)
+    raise AssertionError("pydantic refused what it found nothing wrong with")
+
+
+@cache
+def _rules(function: Callable[..., Any]) -> tuple[inspect.Signature, type[BaseModel]]:
+    """The signature, and a model of the arguments that can be checked; made at the first call."""
+    signature = inspect.signature(function)
+    rules: dict[str, Any] = {}
+    for number, parameter in enumerate(signature.parameters.values()):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        rule = _rule(_evaluated(parameter.annotation, function))
+        if rule is not Any:  # by number, since the fields of a model may not have every name that an argument may
+            rules[f"argument{number}"] = (rule, Field(default=None, alias=parameter.name))
+    return signature, create_model(function.__qualname__, __config__=_STRICT, **rules)
+
+
+@cache
+def _names(model: type[BaseModel]) -> dict[str, str]:
+    return {str(field.alias): name for name, field in model.model_fields.items()}
+
+
+def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
+    if annotation is inspect.Parameter.empty:
+        return Any
+    alone = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return get_type_hints(alone, getattr(function, "__globals__", {}), include_extras=True)["it"]
+    except NameError:  # imported for type checkers alone
+        return Any
+
+
+def _rule(annotation: Any) -> Any:
+    """An annotation as pydantic is to check it; ``Any`` where there is nothing to check."""
+    if annotation is Any:  # a class in some versions of Python
+        return Any
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in (int, float, bool, str):
+        return Annotated[annotation, BeforeValidator(scalar)]
+    if annotation in (None, type(None)) or origin is Literal:
+        return annotation
+    if origin is Annotated:
+        rule = _rule(inner[0])
+        bare, *before = get_args(rule) if get_origin(rule) is Annotated else (rule,)
+        members = (bare, *inner[1:], *before)  # a validator that stands last comes first
+        return Any if rule is Any else Annotated[members]  # type: ignore[return-value]
+    if origin in (Union, types.UnionType):
+        rules = [_rule(member) for member in inner]
+        return Any if Any in rules else Union[tuple(rules)]  # noqa: UP007
+    if origin in (list, collections.abc.Sequence):
+        return Annotated[list[_rule(inner[0])], BeforeValidator(listed)]  # type: ignore[misc]
+    if origin is tuple:
+        members = tuple(each if each is Ellipsis else _rule(each) for each in inner)
+        return Annotated[types.GenericAlias(tuple, members), BeforeValidator(_tupled)]
+    if origin is collections.abc.Callable:
+        return Callable
+    kind = annotation if origin is None else origin
+    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False) and kind.__module__ != "collections.abc":
+        return InstanceOf[kind]  # type: ignore[valid-type, misc]
+    return Any
+
+
+def _tupled(value: Any) -> Any:
+    found = listed(value)
+    return tuple(found) if isinstance(found, list) else value

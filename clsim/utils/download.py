@@ -1,0 +1,92 @@
+"""Downloads that give up quickly: a machine without network must learn so in seconds, not minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from clsim.utils.files import atomic
+
+PROBE_SECONDS = 2.0
+STALL_SECONDS = 15.0
+
+
+def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
+    """Whether the host of ``url`` (or the proxy in front of it) accepts a connection within ``seconds``."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    answered = threading.Event()
+
+    def probe() -> None:
+        try:
+            with socket.create_connection(address, seconds):
+                answered.set()
+        except OSError:
+            pass
+
+    # A thread, because no timeout bounds the look-up of a name.
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answered.is_set()
+
+
+@contextmanager
+def connection(url: str) -> Iterator[None]:
+    """Raise ConnectionError at once if ``url`` is out of reach; inside, no socket waits over 15 s."""
+    if not reachable(url):
+        raise ConnectionError(f"no network connection to {urlsplit(url).hostname}")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def fetch_file(url: str, path: Path, sha256: str) -> None:
+    """Download a small text file with Unix line ends; it appears whole and with this hash, or not at all.
+
+    Raises:
+        OSError: the network or the disk failed, or the content has another hash.
+    """
+    with urllib.request.urlopen(url, timeout=STALL_SECONDS) as answer:  # noqa: S310
+        content = bytes(answer.read()).replace(b"\r\n", b"\n")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise OSError(f"{url} has changed: its sha256 is not the expected one")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path, durable=False) as temporary:
+        temporary.write_bytes(content)
+
+
+def fetch_archive(url: str, md5: str, root: Path, folder: str) -> None:
+    """Download an archive to ``root`` (unless it is there) and unpack its ``folder``, which appears whole.
+
+    Raises:
+        OSError: the network or the disk failed, or the archive has another md5.
+    """
+    from torchvision.datasets.utils import check_integrity, download_url, extract_archive
+
+    archive = root / PurePosixPath(urlsplit(url).path).name
+    if not check_integrity(archive, md5):
+        with connection(url):
+            try:
+                download_url(url, root, archive.name, md5)
+            except RuntimeError as error:  # torchvision's word for a transfer with another md5
+                raise OSError(f"{url}: {error}") from error
+    with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as work:
+        # The md5 vouches for the paths inside.
+        extract_archive(archive, Path(work) / "new")
+        if (root / folder).exists():
+            (root / folder).rename(Path(work) / "old")
+        (Path(work) / "new" / folder).rename(root / folder)

@@ -1,0 +1,121 @@
+"""Scenarios and strategies by name or path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.desk import make_desk
+
+from clsim.config import discovery
+from clsim.utils.errors import UserError
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    make_desk(tmp_path)
+    return tmp_path
+
+
+def test_names_are_found_on_the_desk_first_and_then_among_the_shipped(desk: Path) -> None:
+    assert discovery.find_scenario("test") == Path("scenarios/test.yaml")
+    assert discovery.find_scenario("cifar_fscil") == discovery.shipped("scenarios") / "cifar_fscil.yaml"
+    Path("scenarios/cifar_fscil.yaml").touch()
+    assert discovery.find_scenario("cifar_fscil") == Path("scenarios/cifar_fscil.yaml")
+    assert discovery.find_strategy("toy") == Path("strategies/toy.py")
+    assert {"toy", "floor", "cpe_clip"} <= discovery.list_strategies().keys()
+
+
+def test_a_path_is_taken_as_given(desk: Path) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere/mine.yml").touch()
+    assert discovery.find_scenario("elsewhere/mine.yml") == Path("elsewhere/mine.yml")
+    assert discovery.find_scenario(desk / "scenarios" / "test.yaml") == desk / "scenarios" / "test.yaml"
+    Path("test").mkdir()  # a folder or a file of a scenario's name is not that scenario
+    Path("toy").touch()
+    assert discovery.find_scenario("test") == Path("scenarios/test.yaml")
+    assert discovery.find_strategy("toy") == Path("strategies/toy.py")
+
+
+def test_what_is_not_a_recipe_is_not_listed(desk: Path) -> None:
+    for name in ("_private.py", ".hidden.py", "note.txt"):
+        (desk / "strategies" / name).touch()
+    (desk / "strategies" / "folder.py").mkdir()
+    assert not {"_private", ".hidden", "note", "folder"} & discovery.list_strategies().keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "fix"),
+    [
+        ("tset", "there is no scenario 'tset'", "did you mean 'test'?"),
+        ("scenarios/tset.yaml", "there is no such scenario file", "did you mean 'test'?"),
+        ("elsewhere/test.yaml", "there is no such scenario file", "'test' is the name of one"),
+        ("scenarios/", "there is no scenario 'scenarios/'", "allowed:"),
+        (".", "there is no scenario '.'", "allowed:"),
+        ("../" + "x" * 5000 + ".yaml", "there is no such scenario file", "allowed:"),
+        ("", "is not the name of a scenario", ""),
+        ("a\0b", "is not the name of a scenario", ""),
+        ("a\nb", "is not the name of a scenario", ""),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(text: str, what: str, fix: str, desk: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        discovery.find_scenario(text)
+    assert what in caught.value.what
+    assert fix in (caught.value.fix or "")
+
+
+def test_a_directory_is_refused(desk: Path) -> None:
+    Path("x.yaml").mkdir()
+    with pytest.raises(UserError, match="is a directory"):
+        discovery.find_scenario("x.yaml")
+
+
+def test_an_installed_wheel_has_its_desk_inside(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = desk / "site-packages" / "clsim"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(discovery, "__file__", str(package / "config" / "discovery.py"))
+    assert discovery.shipped("scenarios") == package / "_builtin" / "scenarios"
+    assert set(discovery.list_strategies()) == {"toy", "floor"}
+
+
+def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
+    Path("a").mkdir()
+    Path("b").mkdir()
+    for folder in "ab":
+        Path(folder, "same.py").write_text(f"WHO = {folder!r}\ndef build(stream, *, x: int = 1): return WHO")
+    one, other = discovery.load_strategy(Path("a/same.py")), discovery.load_strategy(Path("b/same.py"))
+    assert (one(None), other(None)) == ("a", "b")
+    assert one.__module__ != other.__module__
+    assert sys.modules[one.__module__].build is one.__wrapped__
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("import a_package_that_is_not_there", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
+        ("x = 1\n1 / 0", "ZeroDivisionError"),
+        ("x = 1\ny = 2\ndef f(:", "SyntaxError"),
+        ("x = 1", "has no function build()"),
+        ("build = 3", "has no function build()"),
+    ],
+)
+def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: str, desk: Path) -> None:
+    path = Path("strategies/broken.py")
+    path.write_text(text)
+    before = set(sys.modules)
+    with pytest.raises(UserError) as caught:
+        discovery.load_strategy(path)
+    assert what in caught.value.what
+    assert (caught.value.where or "").startswith("strategies/broken.py")
+    if line := text.count("\n"):
+        assert caught.value.where == f"strategies/broken.py:{line + 1}"
+        assert not {name for name in sys.modules if name.startswith("clsim_strategy_broken")} - before
+
+
+def test_a_strategy_may_end_the_interpreter_only_by_hand(desk: Path) -> None:
+    Path("strategies/broken.py").write_text("raise SystemExit(3)")
+    with pytest.raises(UserError, match="SystemExit"):
+        discovery.load_strategy(Path("strategies/broken.py"))

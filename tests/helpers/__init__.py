@@ -1,0 +1,1 @@
+"""Builders of small inputs, fakes and readers that several tests share."""

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from clsim.metrics.flip_tests import FIGURES, AgainstBefore
+from clsim.metrics.functional.compatibility import constraints_satisfied
+
+LABELS = torch.tensor([0, 0, 1, 1])
+FIRST = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+SECOND = torch.tensor([[1.0, 0.2], [0.3, 1.0], [0.0, 1.0], [0.2, 1.0]])
+
+
+def compared(second=SECOND, truncate=False, queries=100):
+    against = AgainstBefore(LABELS, LABELS, queries=queries, same_images=False, truncate=truncate)
+    right = torch.tensor([True, False, True, True])
+    first = against.record([[0.75]], FIRST, FIRST, [right])
+    assert first == dict.fromkeys(FIGURES)
+    return against.record([[0.75], [0.5, 1.0]], second, second, [torch.tensor([False, True, False, True]), right])
+
+
+def test_two_versions_by_hand():
+    record = compared()
+    assert (record["negative_flip_rate"], record["positive_flip_rate"]) == (0.5, 0.25)
+    assert record["update_gain"] == pytest.approx((0.5 - 0.75) / (1.0 - 0.75))
+    same, different = constraints_satisfied(SECOND, FIRST, FIRST, LABELS, LABELS)
+    assert record["constraints"] == {"same_class": same, "different_class": different}
+    assert same < 1
+
+
+def test_longer_features_have_inequalities_only_if_they_are_cut():
+    longer = torch.cat([SECOND, torch.ones(4, 3)], 1)
+    assert compared(longer)["constraints"] is None
+    assert compared(longer, truncate=True)["constraints"] == compared()["constraints"]
+
+
+def test_no_more_queries_are_asked_than_may_be():
+    half = compared(queries=2)
+    assert half["negative_flip_rate"] == compared()["negative_flip_rate"]  # those are of all queries
+    assert half["constraints"] != compared()["constraints"]

@@ -1,0 +1,3 @@
+from helpers.verified_runs import made, run, world
+
+__all__ = ["made", "run", "world"]
