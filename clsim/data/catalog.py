@@ -85,7 +85,7 @@ class Status:
 
 @checked
 def load(name: str, *, image_size: Side | None, root: Path, download: bool) -> DataSet:
-    """See :func:`clsim.data.load`."""
+    """See :func:`clsim.data.load_dataset`."""
     dataset = _load(name, image_size, root, download)
     tell_of(dataset)
     return dataset

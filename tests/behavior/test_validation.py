@@ -28,8 +28,8 @@ def write(tmp_path, monkeypatch):
     """Writes a scenario of a kind; its data has test images that must not be looked at."""
     whole = tiny_dataset()
     data = DataSet("cifar10", whole.train, Untouchable(whole.train.class_names))
-    monkeypatch.setattr("clsim.experiment.build.load", lambda name, **size: data)
-    monkeypatch.setattr("clsim.experiment.eval_sets.load", lambda name, **size: data)
+    monkeypatch.setattr("clsim.experiment.build.load_dataset", lambda name, **size: data)
+    monkeypatch.setattr("clsim.experiment.eval_sets.load_dataset", lambda name, **size: data)
 
     def write(kind, sessions=None, **changes):
         stream = dict(SCENARIOS[kind]["stream"])
@@ -90,7 +90,7 @@ def test_few_shots_stay_and_the_base_session_is_split(write, monkeypatch):
     path = write("fscil")
     held = make_stream(load_scenario(path, HELD))
     whole = tiny_dataset()
-    monkeypatch.setattr("clsim.experiment.build.load", lambda name, **size: whole)
+    monkeypatch.setattr("clsim.experiment.build.load_dataset", lambda name, **size: whole)
     usual = make_stream(load_scenario(path))
     before, after = images_of(usual.train_stream), images_of(held.train_stream)
     assert all(torch.equal(one, other) for one, other in zip(before[1:], after[1:], strict=True))

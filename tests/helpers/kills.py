@@ -119,7 +119,7 @@ def main(scenario: str, seed: str, kills: str, *overrides: str) -> dict[str, Any
     from clsim import load_scenario
 
     torch.set_num_threads(1)  # with threads a process must not be forked
-    clsim.experiment.build.load = functools.cache(clsim.experiment.build.load)
+    clsim.experiment.build.load_dataset = functools.cache(clsim.experiment.build.load_dataset)
     clsim.experiment.build.load_captions = functools.cache(
         functools.partial(few_captions, clsim.experiment.build.load_captions)
     )

@@ -147,7 +147,7 @@ class Silent:
 @contextmanager
 def tiny_data() -> Iterator[None]:
     """A region in which every data set is a tiny one."""
-    load = mock.patch("clsim.experiment.build.load", lambda name, **size: tiny_dataset())
+    load = mock.patch("clsim.experiment.build.load_dataset", lambda name, **size: tiny_dataset())
     with load, mock.patch("clsim.experiment.build.load_captions", lambda name, **size: tiny_captions()):
         yield
 

@@ -41,7 +41,7 @@ def described(block: type[Described], kind: str, dataset: DataSet, **given: Any)
 
     """
     if not isinstance(dataset, DataSet):
-        fix = 'load one by its name: clsim.data.load("cifar100")'
+        fix = 'load one by its name: clsim.data.load_dataset("cifar100")'
         raise ArgumentError(f"stream.dataset: expected a DataSet, got {describe(dataset)}", fix=fix)
     stream = {key: plain(value) for key, value in given.items()} | {"kind": kind, "dataset": dataset.name}
     if stream.get("class_order") is None:

@@ -39,7 +39,7 @@ def fscil(
             draws the shots with a generator of its own. (``drawn`` is for scenarios, which have seeds to draw by.)
         class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
         tested: whether every session must have test images; a stream that is then measured on held-out training
-            images needs none, see :func:`~clsim.streams.on_held_out`.
+            images needs none, see :func:`~clsim.streams.builders.validation.on_held_out`.
 
     Returns:
         The stream; session 0 has ``base_classes`` classes, the others ``ways`` each.

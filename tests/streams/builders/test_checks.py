@@ -107,7 +107,7 @@ def test_the_name_of_a_data_set_is_not_the_data_set(builder):
     right = {**right, **({"replacements": []} if builder is replacement else {})}
     with pytest.raises(ArgumentError, match="expected a DataSet, got the text 'shapes'") as caught:
         builder("shapes", **right)
-    assert "clsim.data.load" in caught.value.fix
+    assert "clsim.data.load_dataset" in caught.value.fix
 
 
 def test_a_session_without_test_images_is_refused():
