@@ -32,7 +32,7 @@ class RunInfo:
             "images": ..., "classes": ...}``.
         published: published accuracies by session as fractions, where the scenario has them.
         published_compatibility: published ``{"ac": ..., "am": ...}`` of a whole run as fractions, where it has them;
-            further figures by the names of `clsim.report.run_figures`.
+            further figures by the names of `clsim.results.figures`.
         published_source: where the published figures stand.
         upgrades_by: criterion of the compatibility matrix, where the stream is one of upgrades.
 
@@ -48,7 +48,7 @@ class RunInfo:
     stands_in_for: dict[str, Any] | None = None
     validation: dict[str, Any] | None = None
     published: list[float] | None = None
-    published_compatibility: dict[str, float | None] | None = None
+    published_compatibility: dict[str, float] | None = None
     published_source: str | None = None
     upgrades_by: str | None = None
 

@@ -23,10 +23,10 @@ from clsim.experiment.reporter import Reporter, RunInfo
 from clsim.plugins import LossGuard, Progress
 from clsim.report.html.write import report_left
 from clsim.report.reporters.safe import Resilient
-from clsim.report.run_figures import published_of_versions
 from clsim.report.trackers.make import tracked
 from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
 from clsim.results.run_directory import Onlooker, Results, RunDirectory, check_usable
+from clsim.results.run_figures import published_of_versions
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 from clsim.utils import distributed

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clsim.experiment.reporter import Record
 from clsim.metrics.functional.statistics import mean_and_deviation
+from clsim.utils.numbers import DASH, count, difference, duration, finite, percent, points
 from clsim.utils.text import clean
 
-DASH = "-"
+__all__ = ["DASH", "count", "difference", "duration", "finite", "percent", "points"]
+
 SEPARATOR = " · "
 SPREAD = "mean and standard deviation (n - 1) over the seeds"
 DEFAULT_FIX = "`clsim data status` shows what is missing and how to get it; --strict refuses a stand-in."
-
-
-def finite(value: object) -> float | None:
-    """`value` as a float, or None where it is no finite number."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
-
-
-def percent(fraction: object) -> str:
-    """0.8783 -> ``87.83%``."""
-    value = finite(fraction)
-    return DASH if value is None else f"{100 * value:.2f}%"
 
 
 def over_seeds(fractions: Sequence[float]) -> str:
@@ -41,39 +29,6 @@ def over_seeds(fractions: Sequence[float]) -> str:
 def done_of(done: int, begun: int) -> str:
     """``3``, or ``2 of 3`` where not all are done."""
     return str(done) if done == begun else f"{done} of {begun}"
-
-
-def points(difference: object) -> str:
-    """A difference of two fractions in percentage points: 0.0123 -> ``+1.23``."""
-    value = finite(difference)
-    return DASH if value is None else f"{100 * value:+.2f}"
-
-
-def difference(ours: object, theirs: object) -> float | None:
-    """`ours` - `theirs`, or None where one of them is missing."""
-    a, b = finite(ours), finite(theirs)
-    return None if a is None or b is None else a - b
-
-
-def duration(seconds: object) -> str:
-    """0.84 -> ``0.8 s``, 12 -> ``12 s``, 185 -> ``3:05``, 3723 -> ``1:02:03``."""
-    value = finite(seconds)
-    if value is None:
-        return DASH
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def count(value: object) -> str:
-    """406272 -> ``406,272``."""
-    number = finite(value)
-    return DASH if number is None else f"{number:,.0f}"
 
 
 def several(value: int, noun: str) -> str:

@@ -20,7 +20,8 @@ from clsim.report.figures import (
     published_at,
     total_seconds,
 )
-from clsim.report.run_figures import figures_of, label_of
+from clsim.results.figures import figure
+from clsim.results.run_figures import figures_of
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, s
             names[key] = name
     known = {**figures_of(results, info.upgrades_by), **summary}
     for key in (key for key in whole if key not in names and key in known):
-        published[key], names[key] = whole[key], label_of(key)
+        published[key], names[key] = whole[key], figure(key).label_of_run
     return [
         (
             name,

@@ -14,8 +14,8 @@ from clsim.metrics.functional.compatibility import update_gain
 from clsim.report.console.parts import LONGEST_NAME, plain_table, sign_style
 from clsim.report.console.plain import aligned, write_line
 from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds
-from clsim.report.last_upgrade import Upgrade, further_criteria, last_upgrade, tested
 from clsim.report.table import GAP
+from clsim.results.upgrades import Upgrade, further_criteria, last_upgrade, tested
 from clsim.utils.text import clean
 
 REFERENCES = ("independent", "clip_independent")

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from clsim.report.figures import finite, percent
-from clsim.report.run_figures import better_when
+from clsim.results.figures import figure
 from clsim.results.run_directory import Results
 from clsim.sweep.grid import told
 from clsim.sweep.job import Job
@@ -57,7 +57,7 @@ def choose(trials: Sequence[Job], board: Board, how: Choose) -> list[Choice]:
     for job in trials:
         points = groups.setdefault((job.scenario.name, job.strategy), {})
         points.setdefault(job.folder.parent.name, []).append(job)
-    usual = better_when(how.by) > 0
+    usual = figure(how.by).better != "lower"
     sign = 1.0 if (usual if how.maximise is None else how.maximise) else -1.0
     found = []
     for (scenario, strategy), points in groups.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clsim.config import load_scenario
-from clsim.report.run_figures import published_figures
+from clsim.results.run_figures import published_figures
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from clsim.report.compare.agreement import check_agreement
 from clsim.report.compare.notes import on_differences, on_runs
 from clsim.report.compare.pairs import Pair, Strategy, pairs_of
 from clsim.report.compare.runs import Run, check_once, read_runs
-from clsim.report.run_figures import GAIN, NAMES, label_of, published_figures, session_of
 from clsim.report.upgrades import REFERENCES
+from clsim.results.figures import INDEPENDENT_GAIN, figure, ordered
+from clsim.results.run_figures import published_figures
 from clsim.utils.arguments import checked
 from clsim.utils.errors import ArgumentError, UserError
 from clsim.utils.text import describe, nearest
@@ -64,11 +65,7 @@ class Comparison:
     @property
     def figures(self) -> list[str]:
         """Names of all figures that a run has, in the order in which they are shown."""
-        known = dict.fromkeys(key for strategy in self.strategies for key in strategy.spreads)
-        whole = [key for key in NAMES if key in known]
-        upgrades = [key for key in known if key not in NAMES and session_of(key) is None]
-        by_session = sorted((place, key) for key in known if (place := session_of(key)) is not None)
-        return [*whole, *upgrades, *(key for _, key in by_session)]
+        return ordered(key for strategy in self.strategies for key in strategy.spreads)
 
     def gap(self, strategy: Strategy, key: str) -> float | None:
         """Our mean minus the published figure of the same method, where both are known."""
@@ -84,7 +81,7 @@ class Comparison:
             "confidence": self.confidence,
             "stands_in_for": self.stands_in_for,
             "validation": self.validation,
-            "labels": {key: label_of(key) for key in self.figures},
+            "labels": {key: figure(key).label_of_run for key in self.figures},
             "strategies": [
                 {
                     "strategy": strategy.name,
@@ -196,7 +193,7 @@ def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
     if new_old is None or old_old is None or upper is None:
         return {}
     gain = update_gain(new_old, old_old, upper)
-    return {} if gain is None else {GAIN: gain}
+    return {} if gain is None else {INDEPENDENT_GAIN: gain}
 
 
 def _published(runs: Sequence[Run]) -> dict[str, PublishedRow]:

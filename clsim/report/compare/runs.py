@@ -9,8 +9,8 @@ from typing import Any
 
 from clsim.config import Scenario
 from clsim.config.load import read_resolved
-from clsim.report.run_figures import figures_of
 from clsim.results.reader import RunFiles, read_run
+from clsim.results.run_figures import figures_of
 from clsim.utils.errors import UserError, UserErrors
 from clsim.utils.files import sha256_of
 

@@ -18,12 +18,12 @@ from clsim.report.console.panels import stand_in_notice, validation_notice
 from clsim.report.console.parts import LONGEST_NAME, plain_table, sign_style
 from clsim.report.console.plain import aligned, stand_in_line, validation_line, write_line
 from clsim.report.figures import several
-from clsim.report.run_figures import LOWER_IS_BETTER, label_of
 from clsim.report.table import GAP
+from clsim.results.figures import figures
 from clsim.utils.text import clean
 
 Format = Literal["text", "json", "markdown", "latex", "csv"]
-UNSIGNED = frozenset(map(label_of, LOWER_IS_BETTER))
+UNSIGNED = frozenset(each.label_of_run for each in figures() if each.better == "lower")
 """Figures of which more is a loss; their differences are not coloured."""
 
 

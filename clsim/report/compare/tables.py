@@ -9,9 +9,9 @@ from clsim.metrics.functional.statistics import Interval
 from clsim.report.compare.comparison import Comparison
 from clsim.report.compare.pairs import Strategy, Tested
 from clsim.report.figures import DASH, points
-from clsim.report.run_figures import ACCURACY, SELF_TEST, is_fraction, label_of, session_of
+from clsim.results.figures import figure, session_of
 
-BY_SESSION = {ACCURACY: "accuracy by session", SELF_TEST: "self-test by session"}
+BY_SESSION = {"accuracy": "accuracy by session", "self_test": "self-test by session"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _figures(comparison: Comparison) -> Table:
                 row = comparison.published.get(strategy.name)
                 rows.append(
                     [
-                        label_of(key),
+                        figure(key).label_of_run,
                         strategy.name,
                         str(found.n),
                         _figure(key, found.mean),
@@ -78,7 +78,7 @@ def _figures(comparison: Comparison) -> Table:
         ran = {strategy.name for strategy in comparison.strategies}
         for name, row in comparison.published.items():
             if name not in ran and key in row.figures:
-                rows.append([label_of(key), name, DASH, *[DASH] * 3, _percent(row.figures[key]), DASH])
+                rows.append([figure(key).label_of_run, name, DASH, *[DASH] * 3, _percent(row.figures[key]), DASH])
     table = Table(
         "figures (percent)", headings, rows, names=2, signs=("differs",), spare=("deviation", "published", "seeds")
     )
@@ -122,7 +122,7 @@ def _differences(comparison: Comparison) -> Table:
                 found = tested.difference
                 rows.append(
                     [
-                        label_of(key),
+                        figure(key).label_of_run,
                         f"{pair.first} - {pair.second}",
                         str(found.n),
                         _figure(key, found.mean, signed=True),
@@ -163,7 +163,7 @@ def _figure(key: str, value: float | None, *, signed: bool = False) -> str:
     """In percent or points with two decimals; a metric of one's own as it is."""
     if value is None:
         return DASH
-    if is_fraction(key):
+    if figure(key).unit == "percent":
         return points(value) if signed else _percent(value)
     return f"{value:+.4g}" if signed else f"{value:.4g}"
 

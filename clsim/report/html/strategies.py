@@ -10,15 +10,16 @@ from clsim.report.compare.tables import p_value
 from clsim.report.figures import finite, points
 from clsim.report.html.content import Cell, Chart, Line, Section, Table, figure, known_columns, with_figures, words
 from clsim.report.html.run_view import RunView
-from clsim.report.run_figures import ACCURACY, SELF_TEST, is_fraction, label_of, session_of
+from clsim.results.figures import figure as named
+from clsim.results.figures import session_of
 from clsim.utils.errors import UserError, UserErrors
 
 TITLE = "Strategies over seeds"
 TOLD = 5
 """Differences between runs that are named."""
 CHARTS = {
-    ACCURACY: ("Mean accuracy after each session", "accuracy"),
-    SELF_TEST: ("Mean self-test of each version", "share of queries"),
+    "accuracy": ("Mean accuracy after each session", "accuracy"),
+    "self_test": ("Mean self-test of each version", "share of queries"),
 }
 """Title and vertical axis of every figure by session."""
 
@@ -58,7 +59,7 @@ def figures(found: Comparison) -> Table:
             row = found.published.get(strategy.name)
             rows.append(
                 (
-                    words(label_of(key)),
+                    words(named(key).label_of_run),
                     words(strategy.name),
                     figure(known.n, "count"),
                     _cell(key, known.mean),
@@ -71,7 +72,9 @@ def figures(found: Comparison) -> Table:
         for name, row in others.items():
             if key in row.figures:
                 nothing = [figure(None)] * 5
-                rows.append((words(label_of(key)), words(name), *nothing, figure(row.figures[key]), figure(None)))
+                rows.append(
+                    (words(named(key).label_of_run), words(name), *nothing, figure(row.figures[key]), figure(None))
+                )
     headings = ("figure", "strategy", "seeds", "mean", "deviation", *_bounds(found), "published", "differs")
     sources = tuple(f"{name}, published: {row.source}" for name, row in found.published.items())
     title = "Figures over the seeds, with intervals of their means (percent)"
@@ -83,7 +86,7 @@ def differences(found: Comparison) -> Table:
     corrected = len(found.pairs) > 1
     rows = [
         (
-            words(label_of(key)),
+            words(named(key).label_of_run),
             words(f"{pair.first} - {pair.second}"),
             figure(tested.difference.n, "count"),
             _cell(key, tested.difference.mean, signed=True),
@@ -141,7 +144,7 @@ def _cell(key: str, value: float | None, *, signed: bool = False) -> Cell:
     known = finite(value)
     if known is None:
         return figure(None)
-    if is_fraction(key):
+    if named(key).unit == "percent":
         return Cell(points(known), known) if signed else figure(known)
     return Cell(f"{known:{'+' if signed else ''}.4g}", known)
 

@@ -1,22 +1,21 @@
-"""The last upgrade that a run measured, by any of its criteria. Plain values in and out."""
+"""The last upgrade that a run measured, by any of its criteria."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from clsim.experiment.reporter import Results
-from clsim.report.figures import finite
+from clsim.utils.numbers import finite
 
 
 class Upgrade(NamedTuple):
     """Figures of one upgrade by one criterion, as fractions.
 
     Attributes:
-        versions: of the model, the new one included.
-        old_old: queries and gallery by the version before.
-        new_old: queries by the new version, gallery by the one before.
-        new_new: queries and gallery by the new version.
+        versions: Number of versions of the model, the new one included.
+        old_old: Queries and gallery by the version before.
+        new_old: Queries by the new version, gallery by the one before.
+        new_new: Queries and gallery by the new version.
 
     """
 
@@ -32,19 +31,25 @@ class Upgrade(NamedTuple):
 
 
 def further_criteria(rows: Sequence[Mapping[str, Any]], criterion: str) -> list[str]:
-    """Names of the other matrices that the results hold, then of ``also``, in their order, each once."""
+    """Return the names of all other criteria: those with a matrix first, then those of ``also``.
+
+    Args:
+        rows: Rows of a comparison, ``{"seeds": [results, ...]}`` each.
+        criterion: Criterion of the compatibility matrix.
+
+    """
     everything = [results for row in rows for results in row["seeds"]]
     names = [name for results in everything for name in results.get("matrices") or {}]
     names += [name for results in everything for record in tested(results) for name in record.get("also") or {}]
     return [name for name in dict.fromkeys(names) if name != criterion]
 
 
-def last_upgrade(results: Results, criterion: str | None) -> Upgrade | None:
-    """The last version of a complete run against the one before; ``None`` where they were not both measured.
+def last_upgrade(results: Mapping[str, Any], criterion: str | None) -> Upgrade | None:
+    """Compare the last version of a complete run with the one before; ``None`` if they were not both measured.
 
     Args:
-        results: the content of ``results.json``.
-        criterion: another one than that of the compatibility matrix.
+        results: Content of ``results.json``.
+        criterion: Name of a further criterion; ``None`` for that of the compatibility matrix.
 
     """
     if results.get("status") != "complete":
@@ -62,7 +67,7 @@ def last_upgrade(results: Results, criterion: str | None) -> Upgrade | None:
     return Upgrade(new + 1, *known) if len(known) == len(figures) else None
 
 
-def tested(results: Results) -> list[Mapping[str, Any]]:
-    """The compatibility records of the sessions that have one."""
+def tested(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the compatibility records of the sessions that have one."""
     records = [record.get("compatibility") for record in results.get("sessions") or []]
     return [record for record in records if record]
