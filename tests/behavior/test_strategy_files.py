@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from helpers.world import CommandLine, World, make_world
 
-from clsim.config import Scenario, load_scenario
+from clsim.config import load_scenario
 from clsim.config.discovery import shipped
+from clsim.config.json_schema import scenario_schema
 
 TRAP = '\n\nfrom pathlib import Path\n\nPath("ran_{name}").touch()\n'
 """At the end of a file: what it does as soon as it is executed."""
@@ -67,7 +68,7 @@ def test_loading_reading_and_changing_a_scenario_executes_none(scenario: str) ->
     assert loaded.selected_strategy.path == Path("strategies/mine.py")
     assert loaded.with_strategy("zero_shot").with_strategy("./other.py").to_yaml()
     assert [reference.name for reference in loaded.reference_strategies] == ["reference"]
-    assert Scenario.json_schema()["properties"]
+    assert scenario_schema()["properties"]
     assert ran() == set()
 
 

@@ -9,6 +9,7 @@ import pytest
 from helpers.desk import make_desk
 
 from clsim.config import discovery
+from clsim.config.user_code import load_strategy
 from clsim.utils.errors import UserError
 
 
@@ -86,7 +87,7 @@ def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
     Path("b").mkdir()
     for folder in "ab":
         Path(folder, "same.py").write_text(f"WHO = {folder!r}\ndef build(stream, *, x: int = 1): return WHO")
-    one, other = discovery.load_strategy(Path("a/same.py")), discovery.load_strategy(Path("b/same.py"))
+    one, other = load_strategy(Path("a/same.py")), load_strategy(Path("b/same.py"))
     assert (one(None), other(None)) == ("a", "b")
     assert one.__module__ != other.__module__
     assert sys.modules[one.__module__].build is one.__wrapped__
@@ -107,7 +108,7 @@ def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: 
     path.write_text(text)
     before = set(sys.modules)
     with pytest.raises(UserError) as caught:
-        discovery.load_strategy(path)
+        load_strategy(path)
     assert what in caught.value.what
     assert (caught.value.where or "").startswith("strategies/broken.py")
     if line := text.count("\n"):
@@ -118,4 +119,4 @@ def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: 
 def test_a_strategy_may_end_the_interpreter_only_by_hand(desk: Path) -> None:
     Path("strategies/broken.py").write_text("raise SystemExit(3)")
     with pytest.raises(UserError, match="SystemExit"):
-        discovery.load_strategy(Path("strategies/broken.py"))
+        load_strategy(Path("strategies/broken.py"))

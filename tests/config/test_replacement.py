@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from helpers.desk import REPLACEMENT, edited, problems_of
 
-from clsim.config import Scenario, load_scenario
+from clsim.config import load_scenario
 from clsim.config.discovery import find_scenario
+from clsim.config.json_schema import scenario_schema
 
 DRAWN = """\
   replacements:
@@ -172,7 +173,7 @@ def test_every_mistake_at_once(replacement: Path) -> None:
 
 
 def test_the_json_schema_knows_every_kind_of_stream() -> None:
-    schema = Scenario.json_schema()
+    schema = scenario_schema()
     kinds = schema["properties"]["stream"]["discriminator"]["mapping"]
     assert set(kinds) == {"fscil", "incremental", "replacement", "upgrade", "text_upgrade"}
     for kind in ("FscilStream", "IncrementalStream", "ReplacementStream", "UpgradeStream"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers.desk import edited, problems_of
 
-from clsim.config import Scenario, load_scenario
+from clsim.config import load_scenario
+from clsim.config.json_schema import scenario_schema
 
 UPGRADE = """\
 stream:
@@ -185,7 +186,7 @@ def test_a_mistake_of_the_command_line_names_its_option(upgrade: Path) -> None:
 
 
 def test_the_json_schema_knows_upgrades() -> None:
-    schema = Scenario.json_schema()
+    schema = scenario_schema()
     assert "upgrade" in schema["properties"]["stream"]["discriminator"]["mapping"]
     properties = schema["$defs"]["UpgradeStream"]["properties"]
     assert {"kind", "dataset", "classes", "images_per_class", "class_order"} <= set(properties)

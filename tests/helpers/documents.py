@@ -25,7 +25,7 @@ DOCUMENTS = {path.name: path for path in (*sorted(ROOT.glob("*.md")), *sorted((R
 ELSEWHERE = {
     "pip install -e '.[dev]' && pytest": ".ci/run",
     "ruff check . && ruff format --check . && mypy": ".ci/run",
-    "torchrun --nproc-per-node 4 -m clsim run cifar_fscil --device cuda --out RUN": "tests/test_processes.py",
+    "torchrun --nproc-per-node 4 -m clsim run cifar_fscil --device cuda --out RUN": "tests/utils/test_distributed.py",
     "clsim sweep shapes --jobs 2": "tests/sweep/test_local.py",
     "clsim sweep shapes --engine ray --address auto": "tests/sweep/test_cluster.py",
 }
