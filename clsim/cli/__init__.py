@@ -1,0 +1,4 @@
+"""The command line: commands, listings and benchmarks.
+
+May import every package.
+"""

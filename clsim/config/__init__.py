@@ -1,4 +1,7 @@
-"""Scenarios: their schema, strict loading, every problem at once with its line. Imports no torch."""
+"""Scenarios: schema, strict loading, all problems at once with their lines.
+
+May import `plugins` and the packages below it. Imports no torch.
+"""
 
 from clsim.config.load import load_scenario
 from clsim.config.scenario import Scenario

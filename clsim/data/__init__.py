@@ -1,4 +1,7 @@
-"""Data sets as resident uint8 tensors. Imports `utils`, and torch only when a data set is loaded."""
+"""Data sets as uint8 tensors in memory.
+
+May import `losses` and `utils`. Imports torch only when a data set is loaded.
+"""
 
 from __future__ import annotations
 

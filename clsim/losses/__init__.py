@@ -1,4 +1,7 @@
-"""Losses of the four methods and closed-form maps between feature spaces, as pure functions. Imports `utils`."""
+"""Losses and closed-form maps between feature spaces, as pure functions.
+
+May import `utils`.
+"""
 
 from clsim.losses.alignment import orthogonal_procrustes, slerp
 from clsim.losses.functional import (

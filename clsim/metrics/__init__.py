@@ -1,7 +1,7 @@
-"""Metrics: pure functions first, then the Avalanche metric plugins that hold their state.
+"""Metrics: pure functions, and the Avalanche metric plugins that hold their state.
 
-Importing the functions here needs no torch: those that take features import it when they are called. The plugins are
-imported from their own files.
+May import `streams` and the packages below it. Importing the functions needs no torch: those that take features import
+it when called. Import a plugin from its own file.
 """
 
 from clsim.metrics.functional.backfill import BackfillCurve, backfill_curve, best_first_order, random_order

@@ -1,4 +1,7 @@
-"""Models and their parts; none of them knows a data set, a stream or a strategy."""
+"""Models and their parts, independent of data sets, streams and strategies.
+
+May import `data`, `losses` and `utils`.
+"""
 
 from clsim.models.classifier import LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip

@@ -1,4 +1,7 @@
-"""What composes a strategy: one Avalanche plugin a file."""
+"""Parts of a strategy, one Avalanche plugin a file.
+
+May import `training` and the packages below it.
+"""
 
 from clsim.plugins.base_session import BaseSession
 from clsim.plugins.caption_contrast import CaptionContrast

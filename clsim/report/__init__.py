@@ -1,0 +1,4 @@
+"""Console, HTML report, comparison of runs, trackers.
+
+May import `verify` and the packages below it.
+"""

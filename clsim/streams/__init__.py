@@ -1,4 +1,7 @@
-"""What arrives over time: streams, their sessions and builders. Imports `data`, `models` and `utils`."""
+"""Streams over time: sessions, replacement models and their builders.
+
+May import `models` and the packages below it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many runs from one file: every scenario, strategy, setting and seed, on one machine or on a cluster.
+"""Many runs from one file: grids and seeds, on one machine or a cluster.
 
-Nothing here imports torch: runs are processes of their own.
+May import `api` and the packages below it. Imports no torch: each run is a process.
 """

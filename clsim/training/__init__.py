@@ -1,4 +1,7 @@
-"""The strategy template and its loaders."""
+"""The strategy template, its forward pass and its loaders.
+
+May import `metrics` and the packages below it.
+"""
 
 from clsim.training.loaders import ResidentBatches
 from clsim.training.strategy import Strategy

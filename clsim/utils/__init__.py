@@ -1,0 +1,4 @@
+"""Errors, files, downloads, devices, seeding, processes.
+
+May import no other package of clsim.
+"""

@@ -1,4 +1,7 @@
-"""Whether the figures of a run follow from what it left and from what they were made of."""
+"""Recomputation of a run's figures from its files and their sources.
+
+May import `experiment` and the packages below it.
+"""
 
 from clsim.results.reader import RunFiles, read_run
 from clsim.verify.check import Check

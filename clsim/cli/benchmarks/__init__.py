@@ -1,7 +1,6 @@
-"""Benchmarks: what clsim costs beside the least that the same work could cost, and beside others.
+"""Benchmarks of clsim against the limits of the machine and against other libraries, one file each.
 
-Each is a function in a file of its own that takes the machine's limits and gives a
-:class:`~clsim.cli.benchmarks.result.BenchResult`.
+Each is a function that takes the machine's limits and returns a :class:`~clsim.cli.benchmarks.result.BenchResult`.
 """
 
 from __future__ import annotations

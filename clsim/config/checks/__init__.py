@@ -1,0 +1,1 @@
+"""Checks of a scenario across its sections."""

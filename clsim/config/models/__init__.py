@@ -1,0 +1,1 @@
+"""Schemas of the recipes of models."""

@@ -1,0 +1,1 @@
+"""Formulas of the metrics, as pure functions."""

@@ -1,4 +1,4 @@
-"""Runs of one experiment side by side: strategies over seeds, with intervals, differences and published rows."""
+"""Comparison of strategies over seeds: intervals, differences, published rows."""
 
 from clsim.report.compare.comparison import Comparison, compare
 

@@ -1,1 +1,1 @@
-"""A report of one run or several: an HTML page that stands alone, pictures and tables for papers."""
+"""HTML report of one run or several, with pictures and tables for papers."""

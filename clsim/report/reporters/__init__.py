@@ -1,0 +1,1 @@
+"""Reporters that wrap others: in the background, guarded against errors, several as one."""

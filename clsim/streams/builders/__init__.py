@@ -1,0 +1,1 @@
+"""Builders of streams, one kind a file."""
