@@ -1,5 +1,6 @@
-"""Data sets as uint8 tensors in memory.
+"""Data sets as uint8 tensors, their augmentation, and their files on disk.
 
+`core` holds the types, `io` reads files and caches decoded images, `datasets` holds one module per data set.
 May import `losses` and `utils`. Imports torch only when a data set is loaded.
 """
 

@@ -1,4 +1,4 @@
-"""What is known of the data sets before any is loaded: enough to check a scenario. Imports nothing."""
+"""Facts about data sets that a scenario is checked against before any data is loaded. Imports nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 
 class Protocol(NamedTuple):
-    """The published few-shot protocol of a data set, whose index lists are the ``standard`` splits."""
+    """Published few-shot protocol of a data set; its index lists are the ``standard`` splits.
+
+    Attributes:
+        base_classes: Number of classes in the base session.
+        ways: Number of new classes in each later session.
+        shots: Number of training images of each new class.
+        sessions: Number of sessions after the base session.
+    """
 
     base_classes: int
     ways: int
@@ -16,7 +23,16 @@ class Protocol(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """A data set in numbers: images a class are those of the smallest class; the image side is in pixels."""
+    """Facts about a data set with classes.
+
+    Attributes:
+        classes: Number of classes.
+        train_per_class: Number of training images in the smallest class.
+        test_per_class: Number of test images in the smallest class.
+        image_size: Side of an image in pixels.
+        standard: Published few-shot protocol; None without one.
+        description: Short description for listings.
+    """
 
     classes: int
     train_per_class: int
@@ -27,7 +43,15 @@ class Facts(NamedTuple):
 
 
 class CaptionFacts(NamedTuple):
-    """Images with captions in numbers: the least captions of an image; the image side is in pixels."""
+    """Facts about a data set with captions.
+
+    Attributes:
+        train: Number of training images.
+        test: Number of test images.
+        captions: Smallest number of captions of an image.
+        image_size: Side of an image in pixels.
+        description: Short description for listings.
+    """
 
     train: int
     test: int
@@ -37,7 +61,7 @@ class CaptionFacts(NamedTuple):
 
 
 FACTS: Mapping[str, Facts] = {
-    "shapes": Facts(100, 50, 20, 32, None, "the embedded world: textured, coloured shapes; needs no file"),
+    "shapes": Facts(100, 50, 20, 32, None, "synthetic images of textured, colored shapes; no files needed"),
     "cifar100": Facts(100, 500, 100, 32, Protocol(60, 5, 5, 8), "natural images"),
     "cifar10": Facts(10, 5000, 1000, 32, None, "natural images"),
     "tiny_imagenet32": Facts(200, 400, 50, 32, None, "200 ImageNet classes at 32 pixels"),
@@ -45,16 +69,16 @@ FACTS: Mapping[str, Facts] = {
     "mini_imagenet": Facts(100, 500, 100, 84, Protocol(60, 5, 5, 8), "100 ImageNet classes, few-shot split"),
     "cub200": Facts(200, 29, 11, 224, Protocol(100, 10, 5, 10), "200 species of birds, official split"),
 }
-FOLDER = "folder:"  # any folder or archive of images: known only when it is loaded
+FOLDER = "folder:"  # folder or archive of images; its facts are known only when it is loaded
 CAPTIONED: Mapping[str, CaptionFacts] = {
-    "shapes": CaptionFacts(4_000, 500, 3, 32, "the embedded world, told in words; needs no file"),
+    "shapes": CaptionFacts(4_000, 500, 3, 32, "synthetic images of shapes with captions; no files needed"),
     "flickr8k": CaptionFacts(6_000, 1_000, 5, 224, "photographs of people and animals"),
     "flickr30k": CaptionFacts(29_000, 1_000, 5, 224, "photographs of everyday scenes, Karpathy's split"),
     "coco_captions": CaptionFacts(113_287, 5_000, 5, 224, "photographs of scenes with objects, Karpathy's split"),
 }
-CAPTIONS = "captions:"  # any TSV or CSV of images and captions
+CAPTIONS = "captions:"  # TSV or CSV file of images and captions
 
 
 def facts_of(name: object) -> Facts | None:
-    """What is known of a data set, if `name` is the name of one."""
+    """Return the facts about the data set ``name``; None if it is unknown."""
     return FACTS.get(name) if isinstance(name, str) else None

@@ -1,4 +1,4 @@
-"""Loading of data sets by name. Importing this module does not import torch."""
+"""Data sets by name. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -16,76 +16,81 @@ if TYPE_CHECKING:
     from clsim.data.core.images import DataSet
 
 SMALLEST, LARGEST = 8, 1024
-"""Sides of images in pixels that a scenario may ask for."""
+"""Range of image sides in pixels that a scenario may ask for."""
 
 
 def load_dataset(
     name: str, *, image_size: int | None = None, root: Path | str | None = None, download: bool = True
 ) -> DataSet:
-    """Load a data set by name, or any image folder or archive of one as ``folder:PATH``.
+    """Load a data set by name, or any folder or archive of images.
 
     Args:
-        name: one of :data:`NAMES`, or ``folder:PATH``.
-        image_size: side of the square images in pixels; None keeps the data set's own.
-        root: where data sets live; :func:`data_root` unless given.
-        download: fetch what is not here, if the network allows.
+        name: One of :data:`NAMES`, or ``folder:PATH``.
+        image_size: Side of the square images in pixels; None keeps the size of the data set.
+        root: Folder of all data sets; :func:`data_root` by default.
+        download: Whether to download files that are missing.
 
     Raises:
-        DataMissing: it is not here and could not be fetched.
-        UserError: the name is unknown, or a file of it is altered or unreadable.
+        DataMissing: The data set was not found and could not be downloaded.
+        UserError: The name is unknown, or a file is altered or unreadable.
+
+    Example:
+        >>> dataset = load_dataset("shapes")
+        >>> tuple(dataset.train.pixels.shape), len(dataset.class_names)
+        ((5000, 3, 32, 32), 100)
     """
     from clsim.data import catalog
 
     _check(name, image_size, root)
     if not isinstance(download, bool):
         raise ArgumentError(f"download must be true or false, got {describe(download)}", where="load_dataset")
-    return catalog.load(name, image_size=_whole(image_size), root=_place(root), download=download)
+    return catalog.load(name, image_size=_python_int(image_size), root=_root(root), download=download)
 
 
 def load_captions(name: str, *, image_size: int | None = None, root: Path | str | None = None) -> CaptionDataSet:
-    """Load images with captions by name, or any table of them as ``captions:PATH``.
+    """Load images with captions by name, or any table of images and captions.
 
     Args:
-        name: one of :data:`CAPTION_NAMES`, or ``captions:PATH``.
-        image_size: side of the square images in pixels; None keeps the data set's own.
-        root: where data sets live; :func:`data_root` unless given.
+        name: One of :data:`CAPTION_NAMES`, or ``captions:PATH``.
+        image_size: Side of the square images in pixels; None keeps the size of the data set.
+        root: Folder of all data sets; :func:`data_root` by default.
 
     Raises:
-        DataMissing: it is not here.
-        UserError: the name is unknown, or a file of it is damaged or unreadable.
+        DataMissing: The data set was not found.
+        UserError: The name is unknown, or a file is damaged or unreadable.
     """
-    from clsim.data import caption_sets
+    from clsim.data import caption_catalog
 
     _check(name, image_size, root)
-    return caption_sets.load(name, image_size=_whole(image_size), root=_place(root))
+    return caption_catalog.load(name, image_size=_python_int(image_size), root=_root(root))
 
 
 def _check(name: object, image_size: object, root: object) -> None:
-    """Hold the arguments to the rules of a scenario's keys."""
+    """Check the arguments by the rules for the same keys in a scenario."""
     if not isinstance(name, str) or not name.strip():
         raise ArgumentError(
-            f"name: expected a text, got {describe(name)}", where="load_dataset", fix="a data set, or folder:PATH"
+            f"name: expected a string, got {describe(name)}", where="load_dataset", fix="a data set, or folder:PATH"
         )
     if root is not None and not isinstance(root, (str, os.PathLike)):
         raise ArgumentError(f"root: expected a path, got {describe(root)}", where="load_dataset")
-    size = _whole(image_size)
+    size = _python_int(image_size)
     if size is not None and not SMALLEST <= size <= LARGEST:
         what = f"image_size: expected {SMALLEST} to {LARGEST} pixels, got {size}"
         raise ArgumentError(what, where="load_dataset")
 
 
-def _whole(number: object) -> int | None:
-    """A whole number of Python, numpy or torch as Python's own."""
+def _python_int(number: object) -> int | None:
+    """Convert an integer of Python, numpy or torch to ``int``."""
     if number is None:
         return None
     dtype = str(getattr(number, "dtype", "int"))
     if not isinstance(number, (bool, str, float)) and "int" in dtype and hasattr(number, "__index__"):
         try:
             return index(number)
-        except TypeError:  # an array of several
+        except TypeError:  # an array with several elements
             pass
-    raise ArgumentError(f"image_size: expected a whole number, got {describe(number)}", where="load_dataset")
+    raise ArgumentError(f"image_size: expected an integer, got {describe(number)}", where="load_dataset")
 
 
-def _place(root: Path | str | None) -> Path:
+def _root(root: Path | str | None) -> Path:
     return Path(root).expanduser() if root else data_root()

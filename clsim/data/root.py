@@ -1,4 +1,4 @@
-"""The folder where data sets live, and the names they are loaded by."""
+"""Folder of all data sets, and their names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from clsim.data.facts import CAPTIONED, FACTS
 from clsim.utils.files import from_home
 
 NAMES = tuple(FACTS)
-"""Data sets that :func:`~clsim.data.load_dataset` knows by name, beside ``folder:PATH``."""
+"""Names that :func:`~clsim.data.load_dataset` accepts, besides ``folder:PATH``."""
 CAPTION_NAMES = tuple(CAPTIONED)
-"""Data sets that :func:`~clsim.data.load_captions` knows by name, beside ``captions:PATH``."""
+"""Names that :func:`~clsim.data.load_captions` accepts, besides ``captions:PATH``."""
 
 
 def data_root() -> Path:
-    """Where data sets live: ``$CLSIM_DATA``, else ``~/.cache/clsim/data``."""
+    """Return the folder of all data sets: ``$CLSIM_DATA``, or ``~/.cache/clsim/data``."""
     given = os.environ.get("CLSIM_DATA")
     return from_home(given or "~/.cache/clsim/data", "CLSIM_DATA")

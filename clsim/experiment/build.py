@@ -21,9 +21,9 @@ from clsim.config.models.classifier import Head
 from clsim.config.models.recipe import CheckpointModel
 from clsim.config.user_code import load_strategy
 from clsim.data import load_captions, load_dataset
+from clsim.data.core.file_warnings import warn_if_upscaled
 from clsim.data.core.held_out import held_out
 from clsim.data.core.images import Images
-from clsim.data.core.notices import tell_if_enlarged
 from clsim.experiment.eval_sets import compared_images
 from clsim.experiment.replacements import Moment, load_clips, load_replacements, moments, weights_file
 from clsim.models.preprocess import Preprocess
@@ -234,7 +234,7 @@ def _check_published(scenario: Scenario, sessions: int) -> None:
 def _tell_if_enlarged(stream: Stream | TextStream, strategy: Strategy) -> None:
     sizes = [module.image_size for module in strategy.model.modules() if isinstance(module, Preprocess)]
     wanted = max((size for size in sizes if size is not None), default=0)
-    tell_if_enlarged(stream.dataset.train, wanted)
+    warn_if_upscaled(stream.dataset.train, wanted)
 
 
 def _compared(scenario: Scenario, plain: Stream) -> tuple[Images, Images] | None:

@@ -12,7 +12,7 @@ from clsim.config.models.recipe import ClipRecipe
 from clsim.data import data_root, load_dataset
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.data.datasets import flickr8k
-from clsim.data.datasets.captions import Pairs, shapes_pairs
+from clsim.data.datasets.shapes_pairs import Pairs, shapes_pairs
 
 PHOTO_TEMPLATES = ("a photo of a [].", "a picture of a [].", "a small photo of the [].", "a [].", "[].", "[]")
 

@@ -14,7 +14,7 @@ from clsim.config.models.classifier import ClassifierRecipe
 from clsim.data import DataSet, load_dataset
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.data.core.images import Images
-from clsim.data.core.moving import moved
+from clsim.data.core.transfer import moved
 from clsim.models.backbones import make_backbone
 from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.models.simplex import SimplexClassifier

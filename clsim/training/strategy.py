@@ -17,7 +17,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
 from clsim.data.core.images import Images
-from clsim.data.core.moving import moved
+from clsim.data.core.transfer import moved
 from clsim.streams.session import ResidentView, Session
 from clsim.training.avalanche_plugins import check_plugins
 from clsim.training.callbacks import listeners

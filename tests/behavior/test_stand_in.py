@@ -26,7 +26,7 @@ def test_main_job_without_data_says_so_first_and_last_and_shows_what_cpe_clip_bu
     for said in ("\n".join(lines[:3]), "\n".join(lines[-3:])):
         assert "STAND-IN" in said
         assert "shapes_fscil runs in place of cifar_fscil" in said
-        assert "cifar100 is not here" in said
+        assert "cifar100 was not found" in said
     runs = {"cpe_clip": "runs/one", "zero_shot": "runs/one/zero_shot", "fine_tune": "runs/one/fine_tune"}
     results = {name: json.loads((tmp_path / path / "results.json").read_text()) for name, path in runs.items()}
     assert all(result["status"] == "complete" for result in results.values())

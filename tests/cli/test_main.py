@@ -80,7 +80,7 @@ def test_what_is_right_exits_with_0(desk: Path, arguments: list[str], says: str)
         (["validate"], "Missing argument"),
         (["validate", "tset", "test"], "there is no scenario 'tset'"),
         (["list", "scenarioz"], "scenarios"),
-        (["data", "status", "cifar"], "there is no data set 'cifar'"),
+        (["data", "status", "cifar"], "unknown data set 'cifar'"),
         (["data", "look"], "status"),
         (["pretrain", "tset"], "did you mean 'test'?"),
         (["compare"], "Missing argument"),

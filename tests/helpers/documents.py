@@ -113,7 +113,7 @@ def small(image_size: int | None) -> DataSet:
 @cache
 def few(image_size: int | None) -> CaptionDataSet:
     """Captioned shapes, few of them."""
-    from clsim.data.datasets.captioned_shapes import shapes_captioned
+    from clsim.data.datasets.shapes_captioned import shapes_captioned
     from clsim.data.facts import CAPTIONED as FACTS
 
     facts = FACTS["shapes"]
@@ -122,12 +122,12 @@ def few(image_size: int | None) -> CaptionDataSet:
 
 def draw_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the embedded world drawn with fewer images, and every session trained for an iteration."""
-    from clsim.data import caption_sets, catalog
+    from clsim.data import caption_catalog, catalog
     from clsim.training import Strategy
 
     entry = replace(catalog.SHAPES, load=lambda root, image_size: small(image_size))
     monkeypatch.setitem(catalog.ENTRIES, "shapes", entry)
-    monkeypatch.setitem(caption_sets.LOADERS, "shapes", lambda root, image_size: few(image_size))
+    monkeypatch.setitem(caption_catalog.LOADERS, "shapes", lambda root, image_size: few(image_size))
     batches, train = Strategy._batches, Strategy._train_exp
 
     def briefly(strategy: Strategy, *given: object, **named: object) -> None:

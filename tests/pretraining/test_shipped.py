@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from clsim.config import load_scenario
-from clsim.data.datasets.captioned_shapes import shapes_captioned
 from clsim.data.datasets.shapes import FIELD, STUDIO, shapes
+from clsim.data.datasets.shapes_captioned import shapes_captioned
 from clsim.metrics import recall_at_k
 from clsim.models import ImageTextModel
 from clsim.models.clip import encode_texts, load_clip

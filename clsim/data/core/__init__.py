@@ -1,1 +1,1 @@
-"""Data sets, images and captions in memory."""
+"""Types of data sets, and the checks, warnings and splits that apply to all of them."""

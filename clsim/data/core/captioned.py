@@ -1,4 +1,4 @@
-"""Images with several captions each, for retrieval between images and texts."""
+"""Images with several captions each, for image-text retrieval."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from clsim.utils.errors import ArgumentError
 
 @dataclass(frozen=True, eq=False)
 class CaptionedImages:
-    """N images of one size; nothing is copied on construction, so pixels may be memory-mapped.
+    """N images of one size with their captions.
+
+    Nothing is copied on construction, so the pixels may be memory-mapped.
 
     Args:
-        pixels: uint8 ``[N, 3, H, W]``, RGB.
-        captions: for every image its captions, at least one.
-        name: of the data set.
-        traits: int32 ``[N, fields of Traits]``, what the files were like; see :mod:`clsim.data.io.convert`.
+        pixels: RGB images, uint8 ``[N, 3, H, W]``.
+        captions: Captions of each image, at least one per image.
+        name: Name of the data set.
+        traits: Properties of the image files, int32 ``[N, fields of Traits]``; see :mod:`clsim.data.io.convert`.
 
     Raises:
-        ArgumentError: the shapes or types do not fit together, or an image has no caption.
+        ArgumentError: Shapes or dtypes do not match, or an image has no caption.
     """
 
     pixels: Tensor
@@ -40,24 +42,24 @@ class CaptionedImages:
     def __post_init__(self) -> None:
         pixels = checked_pixels(self.pixels, "CaptionedImages")
         if isinstance(self.captions, str) or len(self.captions) != len(pixels):
-            what = f"captions of {len(self.captions)} images for {len(pixels)} images"
+            what = f"{len(self.captions)} lists of captions for {len(pixels)} images"
             raise ArgumentError(what, where="CaptionedImages")
-        place = "CaptionedImages.captions"
-        told = tuple(checked_names(texts, f"{place}.{i}") for i, texts in enumerate(self.captions))
-        for number, texts in enumerate(told):
+        where = "CaptionedImages.captions"
+        captions = tuple(checked_names(texts, f"{where}.{i}") for i, texts in enumerate(self.captions))
+        for number, texts in enumerate(captions):
             if not texts or not all(text.strip() for text in texts):
-                raise ArgumentError(f"image {number} has {'an empty' if texts else 'no'} caption", where=place)
+                raise ArgumentError(f"image {number} has {'an empty' if texts else 'no'} caption", where=where)
         put = partial(object.__setattr__, self)
         put("name", checked_text(self.name, "CaptionedImages.name"))
         put("pixels", pixels)
-        put("captions", told)
+        put("captions", captions)
 
     def _with(self, **changes: Any) -> CaptionedImages:
-        """These images with other fields that need no check."""
-        made = object.__new__(type(self))
-        kept = {field.name: getattr(self, field.name) for field in fields(self)}
-        made.__dict__.update(kept | changes)
-        return made
+        """Return a copy with changed fields, without checking them again."""
+        copy = object.__new__(type(self))
+        current = {field.name: getattr(self, field.name) for field in fields(self)}
+        copy.__dict__.update(current | changes)
+        return copy
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -69,19 +71,19 @@ class CaptionedImages:
 
     @cached_property
     def items(self) -> Tensor:
-        """The position of the image of each text: int64 ``[T]``, where the pixels are."""
+        """Index of the image of each caption: int64 ``[T]``, on the device of the pixels."""
         positions = [position for position, texts in enumerate(self.captions) for _ in texts]
         return torch.tensor(positions, dtype=torch.int64, device=self.pixels.device)
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of shape, pixels and captions; the same on every device, memory-mapped or not."""
+        """SHA-256 of shape, pixels and captions; the same on every device, memory-mapped or not."""
         digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.captions]).encode())
         digest.update(self.pixels.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     def subset(self, indices: Tensor | Sequence[int]) -> CaptionedImages:
-        """The images at these positions, in this order, with all their captions."""
+        """Return the images at these indices, in this order, with all their captions."""
         chosen = checked_positions(indices, len(self))
         captions = tuple(self.captions[i] for i in chosen.tolist())
         traits = None if self.traits is None else self.traits[chosen.numpy()]
@@ -90,18 +92,27 @@ class CaptionedImages:
 
     @property
     def file_side(self) -> int | None:
-        """Median of the short sides of the files in pixels, before any was resized; None without files."""
+        """Median shorter side of the image files in pixels, before any resize; None without files."""
         return None if self.traits is None or not len(self.traits) else int(np.median(self.traits[:, 0]))
 
     def to(self, device: torch.device | str) -> CaptionedImages:
-        """The same images on another device (this object itself if they are there already)."""
+        """Return the images on ``device``, or this object if they are there already."""
         pixels = self.pixels.to(device)
         return self if pixels is self.pixels else self._with(pixels=pixels)
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionDataSet:
-    """Training and test images with captions."""
+    """Training and test images with captions.
+
+    Args:
+        name: Name of the data set.
+        train: Training images.
+        test: Test images.
+
+    Raises:
+        ArgumentError: A part is not of type ``CaptionedImages``, or the two have different image sizes.
+    """
 
     name: str
     train: CaptionedImages

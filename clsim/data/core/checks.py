@@ -1,4 +1,4 @@
-"""Pixels, labels, captions and positions that were given in Python: checked, and brought into one form."""
+"""Checks of pixels, labels, captions and indices given in Python, and their conversion to tensors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 from clsim.utils.errors import ArgumentError
 from clsim.utils.text import describe
 
-WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def checked_pixels(pixels: Any, where: str) -> Tensor:
-    """Return uint8 pixels ``[N, 3, H, W]``; an array of numpy is not copied.
+    """Return uint8 pixels ``[N, 3, H, W]``; numpy arrays are not copied.
 
     Raises:
-        ArgumentError: It is something else.
+        ArgumentError: The dtype or the shape is wrong.
     """
     tensor = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 else pixels
     if not isinstance(tensor, Tensor):
@@ -29,111 +29,111 @@ def checked_pixels(pixels: Any, where: str) -> Tensor:
     if tensor.dtype != torch.uint8 or tensor.ndim != 4 or tensor.shape[1] != 3 or 0 in tensor.shape[2:]:
         fix = _fix_of_type(str(tensor.dtype)) if tensor.dtype != torch.uint8 else None
         if fix is None and tensor.ndim == 4 and tensor.shape[-1] == 3:
-            fix = "the channels come last here: pixels.permute(0, 3, 1, 2)"
+            fix = "the channels come last: give pixels.permute(0, 3, 1, 2)"
         found = f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
         raise ArgumentError(f"pixels must be uint8 [N, 3, H, W], not {found}", where=where, fix=fix)
     return tensor
 
 
 def checked_labels(labels: Any, count: int, classes: int, device: torch.device, where: str) -> Tensor:
-    """Return int64 labels ``[count]`` on ``device``, all of them positions in a list of ``classes`` names.
+    """Return int64 labels ``[count]`` on ``device``.
 
     Args:
-        labels: Whole numbers of Python, numpy or torch.
+        labels: Integers of Python, numpy or torch.
         count: Number of images.
         classes: Number of classes.
         device: Device of the pixels.
-        where: Place that a message names.
+        where: Place to name in the message.
 
     Raises:
-        ArgumentError: They are no whole numbers, not one for each image, or out of range.
+        ArgumentError: The labels are not integers, not one per image, or out of range.
     """
-    whole = _whole_numbers(labels, f"labels must be int64 [{count}]", where)
-    if whole.ndim != 1 or len(whole) != count:
-        fix = "of one-hot rows, give their argmax(1)" if whole.ndim == 2 and len(whole) == count else None
-        raise ArgumentError(f"labels must be int64 [{count}], not {list(whole.shape)}", where=where, fix=fix)
-    if count and not (int(whole.min()) >= 0 and int(whole.max()) < classes):
-        wrong = int(((whole < 0) | (whole >= classes)).nonzero()[0])
-        what = f"the label of image {wrong} is {int(whole[wrong])}, where {classes} classes have 0 to {classes - 1}"
-        raise ArgumentError(what, where=where, fix="labels are positions in class_names")
-    return whole.to(device)
+    integers = _integers(labels, f"labels must be int64 [{count}]", where)
+    if integers.ndim != 1 or len(integers) != count:
+        fix = "convert one-hot labels with argmax(1)" if integers.ndim == 2 and len(integers) == count else None
+        raise ArgumentError(f"labels must be int64 [{count}], not {list(integers.shape)}", where=where, fix=fix)
+    if count and not (int(integers.min()) >= 0 and int(integers.max()) < classes):
+        wrong = int(((integers < 0) | (integers >= classes)).nonzero()[0])
+        what = f"the label of image {wrong} is {int(integers[wrong])}, not 0 to {classes - 1}"
+        raise ArgumentError(what, where=where, fix="labels are indices into class_names")
+    return integers.to(device)
 
 
 def checked_positions(indices: Any, count: int) -> Tensor:
-    """Return int64 positions on the CPU, all from 0 to ``count - 1``.
+    """Return int64 indices from 0 to ``count - 1``, on the CPU.
 
     Raises:
-        ArgumentError: They are no whole numbers, a mask, or out of range.
+        ArgumentError: The indices are not integers, are a mask, or are out of range.
     """
     if isinstance(indices, Sequence) and not len(indices):
         return torch.empty(0, dtype=torch.int64)
-    whole = _whole_numbers(indices, "indices must be whole numbers", "subset").cpu()
-    if whole.ndim != 1:
-        raise ArgumentError(f"indices must be a list, not of the shape {list(whole.shape)}", where="subset")
-    if len(whole) and not (int(whole.min()) >= 0 and int(whole.max()) < count):
-        outside = int(whole.min()) if int(whole.min()) < 0 else int(whole.max())
-        raise ArgumentError(f"there is no image {outside} among {count}", where="subset")
-    return whole
+    integers = _integers(indices, "indices must be integers", "subset").cpu()
+    if integers.ndim != 1:
+        raise ArgumentError(f"indices must be one-dimensional, not of shape {list(integers.shape)}", where="subset")
+    if len(integers) and not (int(integers.min()) >= 0 and int(integers.max()) < count):
+        outside = int(integers.min()) if int(integers.min()) < 0 else int(integers.max())
+        raise ArgumentError(f"index {outside} is out of range for {count} images", where="subset")
+    return integers
 
 
 def checked_names(names: Any, where: str) -> tuple[str, ...]:
-    """Return a tuple of texts.
+    """Return a tuple of strings.
 
     Raises:
-        ArgumentError: It is a single text, or holds something else.
+        ArgumentError: It is a single string, or an element is not a string.
     """
     if isinstance(names, (str, bytes)) or not isinstance(names, (Sequence, np.ndarray)):
-        raise ArgumentError(f"expected a list of texts, got {describe(names)}", where=where)
+        raise ArgumentError(f"expected a list of strings, got {describe(names)}", where=where)
     for number, name in enumerate(names):
         if not isinstance(name, str):
-            raise ArgumentError(f"expected a text, got {describe(name)}", where=f"{where}.{number}")
+            raise ArgumentError(f"expected a string, got {describe(name)}", where=f"{where}.{number}")
     return tuple(map(str, names))
 
 
 def checked_text(text: Any, where: str) -> str:
-    """Return the text.
+    """Return a string that is not empty.
 
     Raises:
-        ArgumentError: It is none, or empty.
+        ArgumentError: It is empty or not a string.
     """
     if not isinstance(text, str) or not text:
-        raise ArgumentError(f"expected a text, got {describe(text)}", where=where)
+        raise ArgumentError(f"expected a string, got {describe(text)}", where=where)
     return text
 
 
 def check_parts(train: Any, test: Any, kind: type, name: str) -> None:
-    """Check that both parts of a data set are images of one kind and size; one of them may be empty.
+    """Check that the training and test images have one type and one image size; one of them may be empty.
 
     Raises:
-        ArgumentError: They are not.
+        ArgumentError: A part has another type, or the sizes differ.
     """
     for part, images in (("train", train), ("test", test)):
         if not isinstance(images, kind):
             raise ArgumentError(f"{part} must be {kind.__name__}, got {describe(images)}", where=name)
     sizes = [list(part.pixels.shape[2:]) for part in (train, test) if len(part)]
     if len(sizes) == 2 and sizes[0] != sizes[1]:
-        what = f"training and test images have {sizes[0]} and {sizes[1]} pixels"
+        what = f"training images have {sizes[0]} pixels, test images {sizes[1]}"
         raise ArgumentError(what, where=name, fix="give `image_size` to resample all images to one size")
 
 
-def _whole_numbers(given: Any, wanted: str, where: str) -> Tensor:
+def _integers(given: Any, wanted: str, where: str) -> Tensor:
     try:
         tensor = given if isinstance(given, Tensor) else torch.from_numpy(_as_array(given))
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ArgumentError(f"{wanted}, not {describe(given)}", where=where) from None
-    if tensor.dtype not in WHOLE and tensor.numel():
+    if tensor.dtype not in INTEGER_DTYPES and tensor.numel():
         fix = None
         if tensor.dtype == torch.bool:
-            fix = "of a mask, give mask.nonzero().flatten()"
+            fix = "convert a mask with mask.nonzero().flatten()"
         kind = str(tensor.dtype).removeprefix("torch.")
         raise ArgumentError(f"{wanted}, not {kind} {list(tensor.shape)}", where=where, fix=fix)
     return tensor.to(torch.int64)
 
 
 def _as_array(given: Any) -> np.ndarray[Any, Any]:
-    """An array of a type that torch has, copied where numpy would not let it be written."""
+    """Convert to an array of a dtype that torch has, and copy a read-only one."""
     if not isinstance(given, np.ndarray):
-        given = [int(each) if isinstance(each, Tensor) and each.dtype in WHOLE else each for each in given]
+        given = [int(each) if isinstance(each, Tensor) and each.dtype in INTEGER_DTYPES else each for each in given]
     array = np.asarray(given)
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         return array.astype(np.int64)
@@ -142,5 +142,5 @@ def _as_array(given: Any) -> np.ndarray[Any, Any]:
 
 def _fix_of_type(dtype: str) -> str | None:
     if "float" in dtype:
-        return "of floats from 0 to 1, give (pixels * 255).round().to(torch.uint8)"
+        return "convert floats in 0..1 with (pixels * 255).round().to(torch.uint8)"
     return "scale them to 0..255 and convert to uint8"

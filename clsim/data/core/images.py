@@ -1,4 +1,4 @@
-"""Images as one resident uint8 tensor with labels, class names and a hash."""
+"""Images as one uint8 tensor with labels, class names and a hash."""
 
 from __future__ import annotations
 
@@ -26,20 +26,25 @@ from clsim.utils.errors import ArgumentError
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N labelled images of one size; nothing is copied on construction, so pixels may be memory-mapped.
+    """N labeled images of one size.
+
+    Nothing is copied on construction, so the pixels may be memory-mapped. Numpy arrays are converted.
 
     Args:
-        pixels: uint8 ``[N, 3, H, W]``, RGB.
-        labels: int64 ``[N]``, positions in ``class_names``.
-        class_names: every class of the data set, also those that have no image here.
-        name: of the data set.
-        paths: where each image came from, if it was a file of its own.
-        traits: int32 ``[N, fields of Traits]``, what those files were like; see :mod:`clsim.data.io.convert`.
-
-    Numbers and arrays of numpy are welcome.
+        pixels: RGB images, uint8 ``[N, 3, H, W]``.
+        labels: Class ids, int64 ``[N]``, as indices into ``class_names``.
+        class_names: Names of all classes of the data set, including those without an image here.
+        name: Name of the data set.
+        paths: Path of each image file; None if the images were not read from image files.
+        traits: Properties of these files, int32 ``[N, fields of Traits]``; see :mod:`clsim.data.io.convert`.
 
     Raises:
-        ArgumentError: shapes or types do not fit together, or a label is no position in ``class_names``.
+        ArgumentError: Shapes or dtypes do not match, or a label is not an index into ``class_names``.
+
+    Example:
+        >>> images = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 0, 1], ("cat", "dog"), "pets")
+        >>> images.subset([1, 3]).labels
+        tensor([1, 1])
     """
 
     pixels: Tensor
@@ -63,25 +68,25 @@ class Images:
                 raise ArgumentError(f"{len(self.paths)} paths for {len(pixels)} images", where="Images")
 
     def _with(self, **changes: Any) -> Images:
-        """These images with other fields that need no check; one on a GPU would wait for it."""
-        made = object.__new__(type(self))
-        kept = {field.name: getattr(self, field.name) for field in fields(self)}
-        made.__dict__.update(kept | changes)
-        return made
+        """Return a copy with changed fields. A check of labels on a GPU would have to wait for it."""
+        copy = object.__new__(type(self))
+        current = {field.name: getattr(self, field.name) for field in fields(self)}
+        copy.__dict__.update(current | changes)
+        return copy
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of shape, pixels, labels and class names; the same on every device, memory-mapped or not."""
+        """SHA-256 of shape, pixels, labels and class names; the same on every device, memory-mapped or not."""
         digest = hashlib.sha256(repr((tuple(self.pixels.shape), self.class_names)).encode())
         digest.update(self.pixels.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().contiguous().numpy().astype("<i8").tobytes())
         return digest.hexdigest()
 
     def subset(self, indices: Tensor | Sequence[int]) -> Images:
-        """The images at these positions, in this order, with the same class ids."""
+        """Return the images at these indices, in this order, with the same class ids."""
         chosen = checked_positions(indices, len(self))
         at = chosen.to(self.pixels.device)
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen.tolist())
@@ -90,16 +95,16 @@ class Images:
 
     @property
     def file_side(self) -> int | None:
-        """Median of the short sides of the files in pixels, before any was resized; None without files."""
+        """Median shorter side of the image files in pixels, before any resize; None without files."""
         return None if self.traits is None or not len(self.traits) else int(np.median(self.traits[:, 0]))
 
     def first_of_each(self, classes: Iterable[int], count: int | None = None) -> list[Tensor]:
-        """Positions of the first ``count`` images of each of the classes, or of all of them; on the CPU."""
+        """Return the indices of the first ``count`` images of each class (None: of all), on the CPU."""
         labels = self.labels.cpu()
         return [(labels == label).nonzero().flatten()[:count] for label in classes]
 
     def to(self, device: torch.device | str) -> Images:
-        """The same images on another device (this object itself if they are there already)."""
+        """Return the images on ``device``, or this object if they are there already."""
         pixels, labels = self.pixels.to(device), self.labels.to(device)
         if pixels is self.pixels and labels is self.labels:
             return self
@@ -108,10 +113,15 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Training and test images over one list of classes.
+    """Training and test images with the same classes.
+
+    Args:
+        name: Name of the data set.
+        train: Training images.
+        test: Test images.
 
     Raises:
-        ArgumentError: the parts are no images, of two sizes, or of other classes.
+        ArgumentError: A part is not of type ``Images``, or the two differ in image size or in class names.
     """
 
     name: str

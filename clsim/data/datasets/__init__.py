@@ -1,1 +1,1 @@
-"""Loaders of data sets, one file each."""
+"""Data sets, one module each, with the formats of captions and split lists that they share."""

@@ -1,4 +1,4 @@
-"""Captions in a text file, and a list of the images of each part: how Flickr8k and Flickr30k come."""
+"""Captions in a text file, with a list of images for each part, as published for Flickr8k and Flickr30k."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from clsim.data.io.resident import Told
+from clsim.data.io.load import Captions
 from clsim.utils.errors import UserError
 
 
-def read_captions(path: Path, line: re.Pattern[str], meaning: str) -> Told:
-    """The captions of every image, by its name.
+def read_captions(path: Path, line: re.Pattern[str], meaning: str) -> Captions:
+    """Return the captions of every image, by its name.
 
     Args:
-        path: of the file.
-        line: what every line matches, with the groups ``image`` and ``caption``.
-        meaning: the same for people, for instance ``file, number, caption``.
+        path: Text file.
+        line: Pattern of a line, with the groups ``image`` and ``caption``.
+        meaning: Description of a line in messages, for instance ``file, number, caption``.
 
     Raises:
-        UserError: a line is another, or the file is no text.
+        UserError: A line does not match, or the file is not text.
     """
-    told: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     for number, text in _lines(path):
         match = line.fullmatch(text)
         if match is None:
-            raise UserError(f"this line is not: {meaning}", where=f"{path}:{number}", fix="mend or remove the line")
-        told.setdefault(match["image"], []).append(match["caption"])
-    return {image: tuple(captions) for image, captions in told.items()}
+            raise UserError(f"expected a line of {meaning}", where=f"{path}:{number}", fix="correct or remove the line")
+        captions.setdefault(match["image"], []).append(match["caption"])
+    return {image: tuple(texts) for image, texts in captions.items()}
 
 
-def read_part(path: Path, told: Told) -> Told:
-    """The images that a list names, one a line, with their captions; ``.jpg`` may be left out.
+def read_part(path: Path, captions: Captions) -> Captions:
+    """Return the captions of the images in a list, one name per line; ``.jpg`` may be omitted.
 
     Raises:
-        UserError: an image has no caption, or the list names none.
+        UserError: An image has no caption, or the list is empty.
     """
-    part: Told = {}
+    part: Captions = {}
     for number, name in _lines(path):
-        image = name if name in told else f"{name}.jpg"
-        if image not in told:
-            raise UserError(f"{name} has no caption", where=f"{path}:{number}", fix="add captions, or remove the line")
-        part[image] = told[image]
+        image = name if name in captions else f"{name}.jpg"
+        if image not in captions:
+            raise UserError(f"{name} has no caption", where=f"{path}:{number}", fix="add captions or remove the line")
+        part[image] = captions[image]
     if not part:
-        raise UserError("this list names no image", where=str(path), fix="write the name of one image a line")
+        raise UserError("this list is empty", where=str(path), fix="write one image name per line")
     return part
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers."""
+    """Yield the lines that are not blank, with their numbers."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"this is no text in UTF-8 ({error})", where=str(path)) from None
+        raise UserError(f"this file is not UTF-8 text ({error})", where=str(path)) from None
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, line.strip()

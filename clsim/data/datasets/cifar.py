@@ -30,11 +30,11 @@ ARRAYS = {
     *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
 }
-"""What an array is unpickled by; the official files name nothing else."""
+"""Names that unpickling may use: all that the official files need, and enough for arrays only."""
 
 
 def is_here(name: str, root: Path) -> bool:
-    """Whether the official files are there: the class names come last in the archive."""
+    """Return whether the official files are present. The class names are the last file of the archive."""
     return (root / FOLDERS[name] / META[name]).is_file()
 
 
@@ -42,25 +42,25 @@ def fetch(name: str, root: Path) -> None:
     """Download and unpack the official archive.
 
     Raises:
-        OSError: no network, a broken transfer or a full disk.
+        OSError: No network, a broken transfer or a full disk.
     """
     official = _official(name)
     fetch_archive(official.url, official.tgz_md5, root, official.base_folder)
 
 
 def load(name: str, root: Path) -> DataSet:
-    """Read the official files, images and classes in their official order; ``_`` in a name becomes a space.
+    """Load the official files, with images and classes in their order; ``_`` in a class name becomes a space.
 
     Raises:
-        UserError: a file is missing or does not have its official md5.
+        UserError: A file is missing or its md5 is not the official one.
     """
     official = _official(name)
-    place = root / official.base_folder
-    names = _read(place / official.meta["filename"], official.meta["md5"])[official.meta["key"]]
+    directory = root / official.base_folder
+    names = _read(directory / official.meta["filename"], official.meta["md5"])[official.meta["key"]]
     class_names = tuple(str(word).replace("_", " ") for word in names)
 
     def split(files: list[list[str]]) -> Images:
-        entries = [_read(place / file, md5) for file, md5 in files]
+        entries = [_read(directory / file, md5) for file, md5 in files]
         rows = [entry["data"] for entry in entries]
         pixels = torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows)).view(-1, 3, 32, 32)
         labels = [label for entry in entries for label in (entry.get("fine_labels") or entry["labels"])]
@@ -70,14 +70,14 @@ def load(name: str, root: Path) -> DataSet:
 
 
 def load_cifar10(root: Path, image_size: int | None) -> DataSet:
-    """CIFAR-10 from the official files, else from the folder of images, whose bytes may be lossy copies."""
+    """Load CIFAR-10 from the official files, or else from image files, which may be lossy copies."""
     if is_here("cifar10", root):
         return load("cifar10", root)
     return folder.load(root / "cifar10", image_size, cache_folders(root), "cifar10")
 
 
 def _official(name: str) -> type[torchvision.datasets.CIFAR10]:
-    """The class of torchvision, which knows file names, checksums and the address."""
+    """Return torchvision's class, which holds file names, checksums and the address."""
     from torchvision import datasets
 
     known: dict[str, type[torchvision.datasets.CIFAR10]]
@@ -86,26 +86,26 @@ def _official(name: str) -> type[torchvision.datasets.CIFAR10]:
 
 
 def _read(path: Path, md5: str) -> dict[str, Any]:
-    """Unpickle a file, but only the bytes that its md5 vouches for, and only arrays: a pickle can run code."""
+    """Unpickle a file after checking its md5, and only arrays: a pickle can run code."""
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise UserError(
             "this file is missing or differs from the official one (md5)",
             where=str(path),
-            fix="`clsim data fetch` replaces it",
+            fix="download it again with `clsim data fetch`",
         )
     try:
         entry: dict[str, Any] = _OnlyArrays(io.BytesIO(content), encoding="latin1").load()
     except pickle.UnpicklingError as error:
-        raise UserError(f"this file holds more than arrays ({error})", where=str(path)) from None
+        raise UserError(f"this file contains more than arrays ({error})", where=str(path)) from None
     return entry
 
 
 class _OnlyArrays(pickle.Unpickler):
-    """Refuses whatever could run code: every function but those that make an array."""
+    """Unpickler that raises at every name except those that build arrays."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """One of `ARRAYS`."""
+        """Return an object named in `ARRAYS`."""
         if (module, name) not in ARRAYS:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return super().find_class(module, name)

@@ -1,7 +1,7 @@
-"""COCO captions: photographs with five captions each, or a few more.
+"""COCO captions: photographs with five or more captions each.
 
-Layout: below ``coco_captions/``, the official image folders (also within ``images/``), and either Karpathy's
-``dataset_coco.json``, or ``annotations/captions_{train,val}2014.json`` (or 2017), whose val part is then the test.
+Layout of ``coco_captions/``: the official image folders (or ``images/`` with them), and either Karpathy's
+``dataset_coco.json`` or ``annotations/captions_{train,val}2014.json`` (or 2017). With the latter, val is the test part.
 """
 
 from __future__ import annotations
@@ -13,48 +13,52 @@ from clsim.data.datasets.caption_json import read_annotations, read_karpathy
 from clsim.data.datasets.entry import Entry, counted_captions
 from clsim.data.facts import CAPTIONED
 from clsim.data.io.cache import cache_folders
-from clsim.data.io.resident import Told, resident_captions
+from clsim.data.io.load import Captions, load_captioned_images
 from clsim.data.io.sources import open_source
 from clsim.utils.errors import DataMissing
 
 NAME = "coco_captions"
 HOW = (
-    "get train2014.zip, val2014.zip and annotations_trainval2014.zip (or 2017) from cocodataset.org and unpack them in "
-    "coco_captions/ in the data root; Karpathy's dataset_coco.json beside them takes the place of the official split"
+    "download train2014.zip, val2014.zip and annotations_trainval2014.zip (or 2017) from cocodataset.org and unpack "
+    "them in coco_captions/ in the data root; add Karpathy's dataset_coco.json to use his split"
 )
 JSON = "dataset_coco.json"
-YEARS = {"2014": (82_783, 40_504), "2017": (118_287, 5_000)}  # training and val images of the official files
+YEARS = {"2014": (82_783, 40_504), "2017": (118_287, 5_000)}  # numbers of train and val images
 
 
 def is_here(root: Path) -> bool:
-    """Whether captions are there, in one of the forms, and the image folders that go with them."""
+    """Return whether captions in one of the two forms and their image folders are present."""
     return _year(root) is not None
 
 
 def load_captions(root: Path, image_size: int | None) -> CaptionDataSet:
-    """Training and test part, 224 pixels unless another size is given.
+    """Load the training and test images.
+
+    Args:
+        root: Folder of all data sets.
+        image_size: Side of the images in pixels; None means 224.
 
     Raises:
-        DataMissing: it is not here.
-        UserError: a file is damaged, or an image is missing, has no caption or is no whole image.
+        DataMissing: The data set was not found.
+        UserError: A file is damaged, or an image is missing, damaged or has no caption.
     """
     folder, size, year = root / NAME, image_size or CAPTIONED[NAME].image_size, _year(root)
     if year is None:
-        raise DataMissing(f"{NAME} is not here", where=str(folder), fix=HOW)
+        raise DataMissing(f"{NAME} was not found", where=str(folder), fix=HOW)
     if _is_karpathy(root):
         train, test = read_karpathy(folder / JSON, ("train", "restval"), ("test",))
     else:
         train, test = (read_annotations(_annotations(root, part, year), f"{part}{year}") for part in ("train", "val"))
     source = open_source(_images(root))
 
-    def images(told: Told) -> CaptionedImages:
-        return resident_captions(source, told, NAME, size, cache_folders(root))
+    def images(captions: Captions) -> CaptionedImages:
+        return load_captioned_images(source, captions, NAME, size, cache_folders(root))
 
     return CaptionDataSet(NAME, train=images(train), test=images(test))
 
 
 def _year(root: Path) -> str | None:
-    """The year of the images that the captions are of; None where something is not there."""
+    """Return the year of the images and captions that are present; None if either is missing."""
     for year in YEARS:
         official = all(_annotations(root, part, year).is_file() for part in ("train", "val"))
         if _has_images(root, year) and (official or (year == "2014" and _is_karpathy(root))):
@@ -63,7 +67,7 @@ def _year(root: Path) -> str | None:
 
 
 def _is_karpathy(root: Path) -> bool:
-    """Whether Karpathy's split is the one to use: it is there, with the images of 2014, of which it is one."""
+    """Return whether to use Karpathy's split: its file and the images of 2014 are present."""
     return (root / NAME / JSON).is_file() and _has_images(root, "2014")
 
 
@@ -81,7 +85,7 @@ def _images(root: Path) -> Path:
 
 
 def _expected(root: Path) -> tuple[int, int]:
-    """Training and test images of the split that is there."""
+    """Return the numbers of training and test images of the split in use."""
     return CAPTIONED[NAME][:2] if _is_karpathy(root) else YEARS[_year(root) or "2014"]
 
 

@@ -1,7 +1,7 @@
-"""CUB-200-2011 with its official split: 5,994 training and 5,794 test images of 200 species of birds.
+"""CUB-200-2011 with its official split: 5,994 training and 5,794 test images of 200 bird species.
 
-Some few-shot repositories use another split (4,693 and 1,171 images in the base classes); the standard lists
-and the published tables of CPE-CLIP belong to this one.
+Some few-shot repositories use another split (4,693 and 1,171 images in the base classes). The standard lists and the
+published tables of CPE-CLIP use the official one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from clsim.data.core.images import DataSet, Images
 from clsim.data.datasets.entry import Entry, counted
 from clsim.data.io.cache import cache_folders
-from clsim.data.io.resident import resident
+from clsim.data.io.load import load_images
 from clsim.data.io.sources import open_source
 from clsim.utils.download import fetch_archive
 from clsim.utils.errors import UserError
@@ -25,24 +25,28 @@ TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "class
 
 
 def is_here(root: Path) -> bool:
-    """Whether the folder is there, with its tables."""
+    """Return whether the folder and its tables are present."""
     return all((root / FOLDER / table).is_file() for table in TABLES)
 
 
 def load(root: Path, image_size: int | None) -> DataSet:
-    """Load the data set; ``image_size`` None means 224 pixels.
+    """Load the data set.
+
+    Args:
+        root: Folder of all data sets.
+        image_size: Side of the images in pixels; None means 224.
 
     Raises:
-        UserError: a table is broken, an image is missing, or a file is not a whole image.
+        UserError: A table is broken, or an image is missing or damaged.
     """
     folder, cache = root / FOLDER, cache_folders(root)
     paths, labels, is_training, classes = (_table(folder / table) for table in TABLES)
     for number in paths:
         if is_training.get(number) not in ("0", "1"):
-            what = f"image {number} is in no part: expected 0 or 1, got {is_training.get(number, 'nothing')}"
-            raise UserError(what, where=str(folder / TABLES[2]), fix="get the file again")
+            what = f"image {number} has no valid split: expected 0 or 1, got {is_training.get(number, 'nothing')}"
+            raise UserError(what, where=str(folder / TABLES[2]), fix="download the file again")
     source = open_source(folder)
-    # "001.Black_footed_Albatross" is "Black footed Albatross".
+    # "001.Black_footed_Albatross" becomes "Black footed Albatross".
     class_names = tuple(name.split(".", 1)[-1].replace("_", " ") for name in classes.values())
     ids = {number: i for i, number in enumerate(classes)}
 
@@ -52,17 +56,17 @@ def load(root: Path, image_size: int | None) -> DataSet:
         try:
             found = [ids[labels[number]] for number in chosen]
         except KeyError as error:
-            raise UserError(f"image or class {error} has no class", where=str(folder / TABLES[1])) from None
-        return resident(source, files, found, class_names, NAME, image_size or IMAGE_SIZE, cache)
+            raise UserError(f"no class for image or class {error}", where=str(folder / TABLES[1])) from None
+        return load_images(source, files, found, class_names, NAME, image_size or IMAGE_SIZE, cache)
 
     return DataSet(NAME, train=images("1"), test=images("0"))
 
 
 def _table(path: Path) -> dict[str, str]:
-    """The two columns of a table, in the order of the file."""
+    """Return the two columns of a table, in the order of the file."""
     rows = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip()]
     if any(len(row) != 2 for row in rows):
-        raise UserError("every line must hold a number and a value", where=str(path))
+        raise UserError("expected a number and a value in every line", where=str(path))
     return {number: value.strip() for number, value in rows}
 
 

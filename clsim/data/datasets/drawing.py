@@ -1,7 +1,7 @@
-"""Draw one textured shape per image, many images at once, from signed distance functions.
+"""Rendering of one textured shape per image from signed distance functions, many images at once.
 
-Coordinates: the image spans [-1, 1] in x (right) and y (down). An object's own frame (u, v) has its
-centre at the origin and its radius at 1. A distance is negative inside the shape, in units of the radius.
+The image spans [-1, 1] in x (right) and y (down). In the frame (u, v) of an object, its center is the origin and its
+radius is 1. A distance is negative inside the shape, in units of the radius.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-COLOURS: dict[str, tuple[float, float, float]] = {
+COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.85, 0.12, 0.12),
     "orange": (0.98, 0.55, 0.10),
     "yellow": (0.95, 0.88, 0.15),
@@ -32,7 +32,7 @@ Field = Callable[[Tensor, Tensor], Tensor]
 
 
 def _polygon(sides: int, radius: float, turn: float = 0.0) -> Field:
-    """A regular polygon with one edge facing ``turn`` (radians); ``radius`` is the one of its corners."""
+    """Return the distance to a regular polygon with circumradius ``radius`` and one edge facing ``turn`` (radians)."""
     normals = [2 * math.pi * k / sides + turn for k in range(sides)]
     apothem = radius * math.cos(math.pi / sides)
 
@@ -81,7 +81,7 @@ def _heart(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _arrow(u: Tensor, v: Tensor) -> Tensor:
-    """It points up: a head over a shaft."""
+    """Head over a shaft, pointing up."""
     a = u.abs()
     head = torch.maximum((a - (v + 1.05) * 0.95) * 0.725, v + 0.05)
     shaft = torch.maximum(a - 0.30, (v - 0.45).abs() - 0.52)
@@ -107,7 +107,7 @@ SHAPES: dict[str, Field] = {
 
 
 def _wave(phase: Tensor) -> Tensor:
-    """A square wave with soft flanks, in [0, 1]."""
+    """Square wave with soft edges, in [0, 1]."""
     return (0.5 + 1.6 * phase.sin()).clamp(0, 1)
 
 
@@ -115,7 +115,7 @@ def _dots(u: Tensor, v: Tensor, turn: Tensor) -> Tensor:
     return (0.5 + 2.2 * (u.cos() * v.cos() - 0.30)).clamp(0, 1)
 
 
-# A texture takes the object's frame in radians of its own period, and the distance likewise.
+# A texture takes u, v and the distance in radians of its period.
 TEXTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "plain": lambda u, v, d: torch.zeros_like(u),
     "striped": lambda u, v, d: _wave(v),
@@ -128,20 +128,24 @@ TEXTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Objects:
-    """One object per image: what it is (indices into the tables above) and how it lies.
+    """One object per image.
 
     Attributes:
-        texture, colour, shape: int64 [N].
-        x, y, radius: centre and radius in image coordinates, [N].
-        turn: rotation in radians, [N].
-        stretch: width over height, [N].
-        period: of the texture, in image coordinates, [N].
-        tone: added to the colour, [N, 3].
-        opacity: 1 draws the object, 0 leaves it out, [N].
+        texture: Index into `TEXTURES`, int64 ``[N]``.
+        color: Index into `COLORS`, int64 ``[N]``.
+        shape: Index into `SHAPES`, int64 ``[N]``.
+        x: Horizontal center in image coordinates, ``[N]``.
+        y: Vertical center in image coordinates, ``[N]``.
+        radius: Radius in image coordinates, ``[N]``.
+        turn: Rotation in radians, ``[N]``.
+        stretch: Width divided by height, ``[N]``.
+        period: Period of the texture in image coordinates, ``[N]``.
+        tone: Offset added to the color, ``[N, 3]``.
+        opacity: 1 draws the object, 0 omits it, ``[N]``.
     """
 
     texture: Tensor
-    colour: Tensor
+    color: Tensor
     shape: Tensor
     x: Tensor
     y: Tensor
@@ -153,14 +157,14 @@ class Objects:
     opacity: Tensor
 
 
-def second_tone(colour: Tensor) -> Tensor:
-    """The texture's other tone: darker for light colours, lighter for dark ones; [N, 3] to [N, 3]."""
-    luminance = colour @ torch.tensor([0.299, 0.587, 0.114])
-    return torch.where(luminance[:, None] > 0.4, colour * 0.40, colour * 0.45 + 0.50)
+def second_tone(color: Tensor) -> Tensor:
+    """Return the second color of a texture: darker for light colors, lighter for dark ones; ``[N, 3]``."""
+    luminance = color @ torch.tensor([0.299, 0.587, 0.114])
+    return torch.where(luminance[:, None] > 0.4, color * 0.40, color * 0.45 + 0.50)
 
 
 def paint(canvas: Tensor, objects: Objects) -> Tensor:
-    """The canvas [N, 3, S, S], float in [0, 1], with one object drawn on each image, edges smoothed."""
+    """Draw one object with smooth edges on each image of ``canvas`` ``[N, 3, S, S]``, float in [0, 1]."""
     size = canvas.shape[-1]
     axis = (torch.arange(size) + 0.5) * (2 / size) - 1
     columns = {name: getattr(objects, name)[:, None, None] for name in ("x", "y", "radius", "turn", "stretch")}
@@ -178,8 +182,8 @@ def paint(canvas: Tensor, objects: Objects) -> Tensor:
         rows = (objects.texture == index).nonzero()[:, 0]
         mask[rows] = texture(u[rows] * scale[rows], v[rows] * scale[rows], distance[rows] * scale[rows])
 
-    palette = torch.tensor(list(COLOURS.values()))
-    colour = (palette[objects.colour] + objects.tone).clamp(0, 1)
-    paint_ = torch.lerp(colour[:, :, None, None], second_tone(colour)[:, :, None, None], mask[:, None])
+    palette = torch.tensor(list(COLORS.values()))
+    color = (palette[objects.color] + objects.tone).clamp(0, 1)
+    texture_color = torch.lerp(color[:, :, None, None], second_tone(color)[:, :, None, None], mask[:, None])
     coverage = (0.5 - distance * radius * size / 2).clamp(0, 1) * objects.opacity[:, None, None]
-    return torch.lerp(canvas, paint_, coverage[:, None])
+    return torch.lerp(canvas, texture_color, coverage[:, None])

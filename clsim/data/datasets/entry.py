@@ -1,4 +1,4 @@
-"""What the catalogue knows about a data set."""
+"""Catalog entries of data sets."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from clsim.data.core.images import DataSet
 from clsim.utils.errors import UserError
 
 CHECKED_SIZE = 32
-"""Side of captioned images that are decoded to check them; at their own size, COCO's would fill 18 GB."""
+"""Image side for decoding captioned images in a check; COCO at full size would fill 18 GB."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set; every function takes the data root first.
+    """Catalog entry of a data set; every function takes the data root first.
 
     Attributes:
-        name: as scenarios name it.
-        how: how to get it, in one sentence.
-        where: its folder, present or not; None if it has none.
-        is_here: whether it can be used without a download; looks at names only.
-        verify: says what was checked and found right, or raises UserError.
-        load: reads it, with the side of the images in pixels or None for its own; None if it holds no images
-            in classes.
-        fetch: downloads it, raising OSError where that fails; None if it has no public address.
+        name: Name in scenarios.
+        how: Instructions for getting the data set, in one sentence.
+        where: Function that returns its folder, present or not; None if it has no files.
+        is_here: Function that returns whether it can be used without a download, from file names only.
+        verify: Function that checks the files and describes the check, or raises UserError.
+        load: Function that loads it with the given image side in pixels (None keeps its own); None if it has no
+            images with classes.
+        fetch: Function that downloads it, raising OSError on failure; None if it has no public address.
     """
 
     name: str
@@ -39,28 +39,33 @@ class Entry:
 
 
 def counted(dataset: DataSet, train: int, test: int) -> str:
-    """The check of a data set without published checksums: every image decodes, and none is missing.
+    """Check a data set without published checksums: every image decodes and none is missing.
 
     Raises:
-        UserError: there are more or fewer images.
+        UserError: The number of images is wrong.
     """
     found = len(dataset.train), len(dataset.test)
     if found != (train, test):
-        raise UserError(f"{dataset.name} has {found} training and test images, not {(train, test)}")
+        raise UserError(f"{dataset.name} has {found} training and test images, expected {(train, test)}")
     return f"{train:,} training and {test:,} test images decode; no published checksum"
 
 
 def counted_captions(
     load: Callable[[Path, int | None], CaptionDataSet], root: Path, expected: tuple[int, int] | None
 ) -> str:
-    """The same check of images with captions; ``expected`` is None where nobody published the numbers.
+    """Check a data set with captions as :func:`counted` does.
+
+    Args:
+        load: Function that loads it at a given image side.
+        root: Folder of all data sets.
+        expected: Numbers of training and test images; None if they are not published.
 
     Raises:
-        UserError: there are more or fewer images.
+        UserError: The number of images is wrong.
     """
     dataset = load(root, CHECKED_SIZE)
     found = len(dataset.train), len(dataset.test)
     if expected not in (None, found):
-        raise UserError(f"{dataset.name} has {found} training and test images, not {expected}")
+        raise UserError(f"{dataset.name} has {found} training and test images, expected {expected}")
     captions = len(dataset.train.texts) + len(dataset.test.texts)
     return f"{found[0]:,} training and {found[1]:,} test images decode, {captions:,} captions; no published checksum"

@@ -1,7 +1,7 @@
-"""The embedded world: images of textured, coloured shapes, as hard as a `Style` makes them.
+"""The synthetic data set ``shapes``: textured, colored shapes, as hard as a `Style` makes them.
 
-A class is a texture, a colour and a shape; its name is what one would say ("striped red triangle"). The
-world needs no download, so that a machine without data or network can still run the main experiment.
+A class is a texture, a color and a shape, and its name says so ("striped red triangle"). No download is needed, so the
+main experiment runs on a machine without data or network.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from torch import Tensor
 from torch.nn import functional
 
 from clsim.data.core.images import DataSet, Images
-from clsim.data.datasets.drawing import COLOURS, SHAPES, TEXTURES, Objects, paint
+from clsim.data.datasets.drawing import COLORS, SHAPES, TEXTURES, Objects, paint
 
-DUSK = (0.10, 0.12, 0.30)  # red, green and blue of the late hour
-CLASS_SEED = 60  # which kinds are the stream's classes: a draw whose first 60 and last 40 both use every word
-KINDS = tuple(itertools.product(range(len(TEXTURES)), range(len(COLOURS)), range(len(SHAPES))))
+DUSK = (0.10, 0.12, 0.30)  # RGB of dim evening light
+CLASS_SEED = 60  # seed of the classes; the first 60 and the last 40 each use every word
+KINDS = tuple(itertools.product(range(len(TEXTURES)), range(len(COLORS)), range(len(SHAPES))))
 
 
 @dataclass(frozen=True)
 class Style:
-    """How scenes are taken: the ranges and strengths of every nuisance.
+    """Rendering style: ranges and strengths of all nuisances.
 
     Attributes:
-        radius: of the main object, least and greatest, where the image spans [-1, 1].
-        shift: greatest distance of its centre from the image's, along each axis.
-        turn: greatest rotation either way, in degrees.
-        stretch: greatest ratio of its two axes.
-        clutter: chance of each of the smaller objects behind it (one entry an object).
-        clutter_radius: of those objects.
-        hue: standard deviation of a colour around its name's, per channel.
-        lighting: strength of a linear light gradient across the image.
-        exposure: standard deviation of the logarithm of the whole image's brightness.
-        tint: standard deviation of the logarithm of each channel's gain.
-        background: contrast of the blotches behind everything.
-        dusk: how far colours are drawn towards the dim blue of a late hour, least and greatest.
-        blur: standard deviation of the lens, in pixels, greatest.
-        noise: standard deviation of the sensor, greatest.
+        radius: Range of the main object's radius, where the image spans [-1, 1].
+        shift: Largest distance of its center from the image center, along each axis.
+        turn: Largest rotation either way, in degrees.
+        stretch: Largest ratio of its two axes.
+        clutter: Probability of each smaller object behind it, one entry per object.
+        clutter_radius: Range of the radius of those objects.
+        hue: Standard deviation of a color around its name's color, per channel.
+        lighting: Strength of a linear light gradient across the image.
+        exposure: Standard deviation of the logarithm of the brightness.
+        tint: Standard deviation of the logarithm of each channel's gain.
+        background: Contrast of the background.
+        dusk: Range of the blend of all colors with a dim blue.
+        blur: Largest standard deviation of the blur, in pixels.
+        noise: Largest standard deviation of the pixel noise.
     """
 
     radius: tuple[float, float]
@@ -72,24 +72,24 @@ FIELD = Style(
 
 
 def class_kinds(classes: int = 100, after: int = 0) -> list[int]:
-    """The indices in `KINDS` of the stream's classes, in the order of their labels, without the first so many."""
+    """Return the kinds of the stream's classes as indices into `KINDS`, by class id, without the first ``after``."""
     order = torch.randperm(len(KINDS), generator=torch.Generator().manual_seed(CLASS_SEED))
     return list(order[after : after + classes].tolist())
 
 
 def kind_name(kind: int) -> str:
-    """What one calls a kind of object, for instance ``striped red triangle``."""
-    texture, colour, shape = KINDS[kind]
-    return f"{tuple(TEXTURES)[texture]} {tuple(COLOURS)[colour]} {tuple(SHAPES)[shape]}"
+    """Return the name of a kind of object, for instance ``striped red triangle``."""
+    texture, color, shape = KINDS[kind]
+    return f"{tuple(TEXTURES)[texture]} {tuple(COLORS)[color]} {tuple(SHAPES)[shape]}"
 
 
 class Camera:
-    """Draws scenes in one style with its own random generator.
+    """Renderer of scenes in one style, with a random generator of its own.
 
     Args:
-        style: the nuisance.
-        seed: of the generator; the global one is never touched.
-        size: of the square images, in pixels.
+        style: Rendering style.
+        seed: Seed of the generator; the global generators stay untouched.
+        size: Side of the square images in pixels.
     """
 
     def __init__(self, style: Style, seed: int, size: int = 32) -> None:
@@ -98,24 +98,24 @@ class Camera:
         self.generator = torch.Generator().manual_seed(seed)
 
     def shoot(self, kinds: Tensor, clutter: Tensor | None = None) -> Tensor:
-        """One image per kind.
+        """Render one image per kind.
 
         Args:
-            kinds: int64 [N], indices in `KINDS`: the main objects.
-            clutter: int64 [N, C], the kinds of the smaller objects, -1 for none; drawn where not given.
+            kinds: Kinds of the main objects as indices into `KINDS`, int64 ``[N]``.
+            clutter: Kinds of the smaller objects, -1 for none, int64 ``[N, C]``; drawn by default.
 
         Returns:
-            uint8 [N, 3, size, size].
+            Images, uint8 ``[N, 3, size, size]``.
         """
         clutter = self.draw_clutter(len(kinds)) if clutter is None else clutter
         canvas = self._background(len(kinds))
         for column in clutter.unbind(1):
-            canvas = paint(canvas, self._place(column, self.style.clutter_radius, shift=0.8))
-        canvas = paint(canvas, self._place(kinds, self.style.radius, shift=self.style.shift))
+            canvas = paint(canvas, self._draw_objects(column, self.style.clutter_radius, shift=0.8))
+        canvas = paint(canvas, self._draw_objects(kinds, self.style.radius, shift=self.style.shift))
         return (self._develop(canvas) * 255).round().clamp(0, 255).to(torch.uint8)
 
     def draw_clutter(self, count: int) -> Tensor:
-        """Kinds of the smaller objects, int64 [N, C]; -1 where there is none."""
+        """Draw kinds of smaller objects, int64 ``[N, C]``; -1 for none."""
         chances = torch.tensor(self.style.clutter)
         kinds = torch.randint(len(KINDS), (count, len(chances)), generator=self.generator)
         return torch.where(self._uniform(count, len(chances)) < chances, kinds, -1)
@@ -126,14 +126,15 @@ class Camera:
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator)
 
-    def _place(self, kinds: Tensor, radii: tuple[float, float], shift: float) -> Objects:
+    def _draw_objects(self, kinds: Tensor, radii: tuple[float, float], shift: float) -> Objects:
+        """Draw attributes of one object per image; a negative kind gives an invisible one."""
         count, style = len(kinds), self.style
         attributes = torch.tensor(KINDS)[kinds.clamp(min=0)]
         turn = math.radians(style.turn)
         ratio = math.log(style.stretch)
         return Objects(
             texture=attributes[:, 0],
-            colour=attributes[:, 1],
+            color=attributes[:, 1],
             shape=attributes[:, 2],
             x=self._uniform(count, low=-shift, high=shift),
             y=self._uniform(count, low=-shift, high=shift),
@@ -146,13 +147,13 @@ class Camera:
         )
 
     def _background(self, count: int) -> Tensor:
-        grey = self._uniform(count, 1, 1, 1, low=0.15, high=0.85)
+        gray = self._uniform(count, 1, 1, 1, low=0.15, high=0.85)
         cast = self._normal(count, 3, 1, 1) * 0.08
         blotches = functional.interpolate(self._normal(count, 3, 4, 4), self.size, mode="bilinear")
-        return (grey + cast + blotches * self.style.background * 0.5).clamp(0, 1)
+        return (gray + cast + blotches * self.style.background * 0.5).clamp(0, 1)
 
     def _develop(self, canvas: Tensor) -> Tensor:
-        """Lighting, exposure, tint, blur and noise."""
+        """Apply lighting, exposure, tint, blur and noise."""
         count, style = len(canvas), self.style
         axis = torch.linspace(-1, 1, self.size)
         angle = self._uniform(count, 1, 1, high=2 * math.pi)
@@ -168,7 +169,7 @@ class Camera:
         return (canvas + self._normal(*canvas.shape) * sigma).clamp(0, 1)
 
     def _soften(self, canvas: Tensor) -> Tensor:
-        """A three-tap blur, its strength drawn for each image."""
+        """Apply a three-tap blur whose strength is drawn for each image."""
         variance = self._uniform(len(canvas), 1, 1, 1, high=self.style.blur).square()
         side = variance / 2
         for dim in (2, 3):
@@ -189,22 +190,28 @@ def shapes(
     seed: int = 0,
     after: int = 0,
 ) -> DataSet:
-    """The data set ``shapes``: the same bytes for the same arguments on one machine.
+    """Draw the data set ``shapes``; the same arguments give the same bytes on one machine.
 
     Args:
-        classes: how many, at most the number of kinds.
-        train, test: images a class.
-        style: the nuisance of the images.
-        image_size: height and width in pixels.
-        seed: of the pictures; the classes do not depend on it.
-        after: leave out the first so many kinds; after 100 come those that are no class of any stream.
+        classes: Number of classes, at most the number of kinds.
+        train: Number of training images per class.
+        test: Number of test images per class.
+        style: Rendering style.
+        image_size: Height and width in pixels.
+        seed: Seed of the images; the classes do not depend on it.
+        after: Number of kinds to skip. From 100 on, no class belongs to a stream.
 
     Raises:
-        ValueError: there are not so many kinds.
+        ValueError: There are too few kinds.
+
+    Example:
+        >>> dataset = shapes(classes=2, train=3, test=1)
+        >>> dataset.class_names, len(dataset.train)
+        (('striped grey square', 'rimmed white diamond'), 6)
     """
     kinds = class_kinds(classes, after)
     if len(kinds) < classes:
-        raise ValueError(f"{classes} kinds after the first {after}: there are {len(KINDS)}")
+        raise ValueError(f"{classes} classes after the first {after} kinds: there are only {len(KINDS)} kinds")
     names = tuple(map(kind_name, kinds))
 
     def draw(per_class: int, camera: Camera) -> Images:

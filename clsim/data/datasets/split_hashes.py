@@ -1,4 +1,4 @@
-"""The sha256 of every standard few-shot list that clsim reads (repository xyutao/fscil, line ends LF)."""
+"""SHA-256 of every standard few-shot list that clsim reads (repository xyutao/fscil, LF line ends)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which training images arrive in which few-shot session: the standard lists, or a seeded draw.
+"""Assignment of training images to few-shot sessions: the standard lists, or a seeded draw.
 
 The standard lists are those of "Few-Shot Class-Incremental Learning" (Tao et al., CVPR 2020; repository
-xyutao/fscil), which CEC and most later work use unchanged. ``session_1.txt`` is the base session.
+xyutao/fscil), used unchanged by CEC and most later work. ``session_1.txt`` is the base session.
 """
 
 from __future__ import annotations
@@ -25,36 +25,40 @@ SOURCE = "https://raw.githubusercontent.com/xyutao/fscil/master/data/index_list"
 
 
 def standard_sessions(dataset: DataSet, root: Path | None = None) -> list[Tensor]:
-    """Indices into ``dataset.train`` for every session of the standard protocol, in the order of the lists.
+    """Return indices into ``dataset.train`` for every session of the standard protocol, in the order of the lists.
 
     Raises:
-        DataMissing: the lists are not here and could not be fetched.
-        UserError: the data set has no standard lists, or one is altered or names an image that is not here.
+        DataMissing: The lists were not found and could not be downloaded.
+        UserError: The data set has no standard lists, or a list is altered or names a missing image.
     """
     if dataset.name not in SHA256:
         raise UserError(
-            f"there are no standard few-shot lists for {dataset.name}, only for {', '.join(SHA256)}",
+            f"no standard few-shot lists for {dataset.name}, only for {', '.join(SHA256)}",
             fix="use `splits: drawn` or `splits: {draw: SEED}`",
         )
     lists = [name for name in SHA256[dataset.name] if name.startswith("session_")]
-    place = _Placer(dataset.train)
-    return [torch.tensor([place(line) for line in read_list(dataset.name, name, root)]) for name in lists]
+    index_of = _LineIndex(dataset.train)
+    return [torch.tensor([index_of(line) for line in read_list(dataset.name, name, root)]) for name in lists]
 
 
 def draw_sessions(labels: Tensor, class_blocks: Sequence[Sequence[int]], shots: int, seed: int) -> list[Tensor]:
-    """Draw ``shots`` images of every class of every block but the first, which takes all its images.
+    """Draw ``shots`` images of every class of every block except the first, which takes all its images.
 
-    Class by class in the order of the blocks, from a generator of its own: the global one is not touched, and
-    fewer shots of the same seed are a subset of more.
+    Classes are drawn in the order of the blocks from a separate generator, so the global one stays untouched. With the
+    same seed, the images for fewer shots are a subset of those for more.
 
     Args:
-        labels: int64 ``[N]``, of the training images.
-        class_blocks: the class ids that arrive in each session.
-        shots: images a class in every session after the first.
-        seed: of the draw.
+        labels: Labels of the training images, int64 ``[N]``.
+        class_blocks: Class ids of each session.
+        shots: Number of images per class in every session after the first.
+        seed: Seed of the draw.
 
     Raises:
-        UserError: a class has fewer images than ``shots``, or none.
+        UserError: A class has fewer images than ``shots``, or none.
+
+    Example:
+        >>> draw_sessions(torch.tensor([0, 0, 1, 1]), [[0], [1]], shots=1, seed=0)[0]
+        tensor([0, 1])
     """
     generator = torch.Generator().manual_seed(seed)
     labels = labels.cpu()
@@ -63,46 +67,53 @@ def draw_sessions(labels: Tensor, class_blocks: Sequence[Sequence[int]], shots: 
         chosen = []
         for class_id in classes:
             images = (labels == class_id).nonzero().flatten()
-            asked = shots if block else 1
-            if len(images) < asked:
-                raise UserError(f"class {class_id} has {len(images)} training images, {asked} are asked for")
+            needed = shots if block else 1
+            if len(images) < needed:
+                raise UserError(f"class {class_id} has {len(images)} training images, but {needed} are needed")
+            # A full permutation, so that fewer shots are a subset.
             chosen.append(images[torch.randperm(len(images), generator=generator)[:shots]] if block else images)
         sessions.append(torch.cat(chosen))
     return sessions
 
 
 def read_list(dataset: str, name: str, root: Path | None = None, *, download: bool = True) -> list[str]:
-    """The lines of one standard list, fetched first if it is not here and ``download`` allows.
+    """Return the lines of a standard list.
+
+    Args:
+        dataset: Name of the data set.
+        name: File name of the list.
+        root: Folder of all data sets; :func:`~clsim.data.data_root` by default.
+        download: Whether to download a missing list.
 
     Raises:
-        DataMissing: it is not here and could not be fetched.
-        UserError: it does not have its pinned sha256.
+        DataMissing: The list was not found and could not be downloaded.
+        UserError: Its SHA-256 is not the pinned one.
     """
     path = (root or data_root()) / NAME / dataset / name
     if not path.is_file():
         try:
             if not download:
-                raise FileNotFoundError("no download asked for")
+                raise FileNotFoundError("download is off")
             with connection(SOURCE):
                 fetch_file(f"{SOURCE}/{dataset}/{name}", path, SHA256[dataset][name])
         except OSError as error:
             raise DataMissing(
-                f"the standard few-shot lists of {dataset} are not here ({error})",
+                f"the standard few-shot lists of {dataset} were not found ({error})",
                 where=str(path),
-                fix=f"`clsim data fetch {NAME}` gets them; `splits: {{draw: SEED}}` draws others",
+                fix=f"run `clsim data fetch {NAME}`, or draw other lists with `splits: {{draw: SEED}}`",
             ) from error
     content = path.read_bytes().replace(b"\r\n", b"\n")
     if hashlib.sha256(content).hexdigest() != SHA256[dataset][name]:
         raise UserError(
             "this list differs from the standard one (sha256)",
             where=str(path),
-            fix=f"`clsim data fetch {NAME}` replaces it; `splits: {{draw: SEED}}` draws others",
+            fix=f"run `clsim data fetch {NAME}`, or draw other lists with `splits: {{draw: SEED}}`",
         )
     return content.decode().split()
 
 
 def faulty_lists(root: Path) -> dict[str, UserError]:
-    """What is wrong with every list that is missing or altered, by ``data set/file``."""
+    """Return the error of every list that is missing or altered, by ``data set/file``."""
     faults = {}
     for dataset, names in SHA256.items():
         for name in names:
@@ -114,10 +125,10 @@ def faulty_lists(root: Path) -> dict[str, UserError]:
 
 
 def fetch_lists(root: Path) -> None:
-    """Download every list that is missing or altered, each checked against its pinned hash.
+    """Download every list that is missing or altered, and check it against its pinned hash.
 
     Raises:
-        OSError: no network, a broken transfer or a full disk.
+        OSError: No network, a broken transfer or a full disk.
     """
     with connection(SOURCE):
         for listed in faulty_lists(root):
@@ -125,10 +136,10 @@ def fetch_lists(root: Path) -> None:
             fetch_file(f"{SOURCE}/{listed}", root / NAME / listed, SHA256[dataset][name])
 
 
-class _Placer:
-    """Turns a line of a list into a position in the training images: a number, or the name of a file.
+class _LineIndex:
+    """Lookup from a line of a list, a number or a file name, to the index of its training image.
 
-    The folders in which a data set was unpacked differ from copy to copy; the file names do not.
+    Only the last part of a path counts, because copies of a data set differ in their folders.
     """
 
     def __init__(self, images: Images) -> None:
@@ -140,7 +151,7 @@ class _Placer:
         name = PurePosixPath(line).name
         position = int(line) if line.isdecimal() else self.positions.get(name, self.count)
         if position >= self.count:
-            raise UserError(f"a standard few-shot list names an image that is not here: {line}")
+            raise UserError(f"a standard few-shot list names a missing image: {line}")
         return position
 
 

@@ -1,8 +1,8 @@
-"""Tiny-ImageNet (200 classes of ImageNet, 64 pixels) and ``tiny_imagenet32``, a smaller copy in its layout.
+"""Tiny-ImageNet (200 classes of ImageNet, 64 pixels) and ``tiny_imagenet32``, a smaller copy in the same layout.
 
-``train/<wnid>/images/*`` are the training images, ``val/val_annotations.txt`` names the classes of
-``val/images/*``, which serve as test images (the labels of the official test images are not public). Class
-ids follow the sorted WordNet ids.
+The training images are ``train/<wnid>/images/*``. The test images are ``val/images/*``, with classes in
+``val/val_annotations.txt``, because the labels of the official test images are not public. Class ids follow the sorted
+WordNet ids.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from clsim.data.core.images import DataSet
 from clsim.data.datasets.entry import Entry, counted
 from clsim.data.datasets.wnids import wnid_names
 from clsim.data.io.cache import cache_folders
-from clsim.data.io.resident import resident
+from clsim.data.io.load import load_images
 from clsim.data.io.sources import open_source
 from clsim.utils.download import fetch_archive
 from clsim.utils.errors import UserError
@@ -25,15 +25,20 @@ MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def is_here(name: str, root: Path) -> bool:
-    """Whether the folder is there, with the list that comes last."""
+    """Return whether the annotations are present, the last file of the archive."""
     return (root / FOLDERS[name] / "val" / "val_annotations.txt").is_file()
 
 
 def load(name: str, root: Path, image_size: int | None) -> DataSet:
-    """Load the data set; ``image_size`` None keeps 64 or 32 pixels.
+    """Load the data set.
+
+    Args:
+        name: ``tiny_imagenet`` or ``tiny_imagenet32``.
+        root: Folder of all data sets.
+        image_size: Side of the images in pixels; None keeps 64 or 32.
 
     Raises:
-        UserError: an image that the annotations name is missing, or a file is not a whole image.
+        UserError: An annotated image is missing, or an image is damaged.
     """
     folder, cache = root / FOLDERS[name], cache_folders(root)
     source = open_source(folder)
@@ -45,16 +50,16 @@ def load(name: str, root: Path, image_size: int | None) -> DataSet:
     for number, line in enumerate(annotations.read_text().splitlines(), start=1):
         columns = line.split("\t")
         if len(columns) < 2 or columns[1] not in ids:
-            raise UserError("this line does not name an image and its class", where=f"{annotations}:{number}")
+            raise UserError("expected an image and its class in this line", where=f"{annotations}:{number}")
         if test.setdefault(f"val/images/{columns[0]}", ids[columns[1]]) != ids[columns[1]]:
-            what = f"{columns[0]} has another class here than above"
-            raise UserError(what, where=f"{annotations}:{number}", fix="get the file again")
+            what = f"{columns[0]} has a different class above"
+            raise UserError(what, where=f"{annotations}:{number}", fix="download the file again")
     class_names = wnid_names(wnids)
     labels = [ids[file.split("/")[1]] for file in train]
     return DataSet(
         name,
-        train=resident(source, train, labels, class_names, name, image_size, cache),
-        test=resident(source, list(test), list(test.values()), class_names, name, image_size, cache),
+        train=load_images(source, train, labels, class_names, name, image_size, cache),
+        test=load_images(source, list(test), list(test.values()), class_names, name, image_size, cache),
     )
 
 
@@ -69,7 +74,7 @@ TINY_IMAGENET = Entry(
 )
 TINY_IMAGENET_32 = Entry(
     name="tiny_imagenet32",
-    how="it has no public address: copy its folder tiny_imagenet32/ (train/, val/) into the data root",
+    how="no public address: copy the folder tiny_imagenet32/ (train/, val/) into the data root",
     where=lambda root: root / FOLDERS["tiny_imagenet32"],
     is_here=partial(is_here, "tiny_imagenet32"),
     verify=lambda root: counted(load("tiny_imagenet32", root, None), 80_000, 10_000),

@@ -1,4 +1,4 @@
-"""Names for WordNet ids such as ``n01443537``, which ImageNet and its descendants use as folder names."""
+"""Class names of WordNet ids such as ``n01443537``, the folder names of ImageNet and its subsets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 
 def wnid_names(wnids: Iterable[str]) -> tuple[str, ...]:
-    """The first of the synonyms of each id: ``n01443537`` is "goldfish".
+    """Return the first synonym of each id: ``n01443537`` is "goldfish".
 
-    From the tables inside timm, so no file beside the images is needed. An unknown id stays as it is.
+    The names come from timm's tables, so no extra file is needed. An unknown id is returned unchanged.
     """
     from timm.data.imagenet_info import ImageNetInfo
 

@@ -1,1 +1,1 @@
-"""Archives, decoding, caches and fingerprints of image files."""
+"""Image files: folders and archives, decoding, caching and fingerprints."""

@@ -1,4 +1,4 @@
-"""Arrays that took long to make, kept on disk whole or not at all, and memory-mapped when read again."""
+"""Cache of arrays that are slow to compute: written atomically, memory-mapped when read."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ log = logging.getLogger(__name__)
 
 
 def cache_folders(root: Path) -> tuple[Path, ...]:
-    """Where to look for kept arrays, and to keep them: beside the data; where that is read-only, at home."""
+    """Return the folders of the cache: beside the data, or in the home directory where that is read-only."""
     return root / ".cache", Path.home() / ".cache" / "clsim" / "arrays"
 
 
 def cached(key: str, make: Callable[[], Array], folders: Sequence[Path]) -> Array:
-    """The array kept under ``key``, or else the one that ``make`` returns, kept for the next time.
+    """Return the cached array, or compute and cache it.
 
-    The result is mapped copy-on-write: what is written to it never reaches the disk. If no folder takes it
-    (read-only, full), the array is returned from memory and the log says so.
+    The result is mapped copy-on-write: writing to it never changes the file. If no folder is writable, the array stays
+    in memory and a warning is logged.
+
+    Args:
+        key: Key of the array.
+        make: Function that computes the array.
+        folders: Folders to search and to write to, in this order.
     """
     return cached_all((key,), lambda: (make(),), folders)[0]
 
 
 def cached_all(keys: Sequence[str], make: Callable[[], Sequence[Array]], folders: Sequence[Path]) -> list[Array]:
-    """Return the arrays kept under ``keys`` in one folder, or else those that ``make`` returns; see :func:`cached`."""
+    """Return several arrays cached in one folder, or compute and cache them; see :func:`cached`."""
     for folder in folders:
         try:
             return [_map(folder / f"{key}.npy") for key in keys]
-        except (OSError, ValueError):  # not there, or not a whole array
+        except (OSError, ValueError):  # missing or damaged
             continue
     arrays = make()
     problems = []
     for folder in folders:
         try:
-            return [_keep(array, folder / f"{key}.npy") for key, array in zip(keys, arrays, strict=True)]
+            return [_save(array, folder / f"{key}.npy") for key, array in zip(keys, arrays, strict=True)]
         except OSError as error:
             problems.append(f"{folder}: {error.strerror or error}")
-    log.warning("decoded images could not be kept on disk and will be decoded again (%s)", "; ".join(problems))
+    log.warning("decoded images could not be cached on disk and will be decoded again (%s)", "; ".join(problems))
     return list(arrays)
 
 
@@ -53,7 +58,7 @@ def _map(path: Path) -> Array:
     return array
 
 
-def _keep(array: Array, path: Path) -> Array:
+def _save(array: Array, path: Path) -> Array:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path, durable=False) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Convert an opened image file of any mode to upright RGB with 8 bits a channel, or refuse it."""
+"""Conversion of an opened image file of any mode to upright RGB with 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 ORIENTATION = 0x0112
-"""EXIF tag: how the camera was held."""
+"""EXIF tag of the camera's orientation."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,79 +27,82 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
-"""Tags of a TIFF file."""
+"""TIFF tags."""
 WHITE_IS_ZERO = 0
 MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 PLAIN_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 TOLERANCE = 1e-3
-"""How far a float image may leave 0..1, as resampling may have left it."""
-RESCALE = "save it with 8 bits a channel, in the brightness that the model shall see"
+"""Tolerance of the range 0..1 of a float image, for overshoot from resampling."""
+RESCALE = "save it with 8 bits per channel, at the brightness the model should see"
 
 
 class Traits(NamedTuple):
     """Properties of an image file that its decoded pixels no longer show.
 
     Attributes:
-        short_side: Shorter side of the upright picture in pixels.
-        deep: Whether it holds more than 8 bits of grey.
+        short_side: Shorter side of the upright image in pixels.
+        deep: Whether it has more than 8 bits of gray.
         highest: Highest value of a deep image, 0 to 255 after scaling.
-        transparent: Whether a part of it is transparent.
-        several: Whether the file holds more pictures than the first.
+        transparent: Whether any pixel is transparent.
+        multiple: Whether the file holds more than one picture.
     """
 
     short_side: int
     deep: bool = False
     highest: int = 0
     transparent: bool = False
-    several: bool = False
+    multiple: bool = False
 
 
 def upright_rgb(image: Image.Image) -> tuple[Image.Image, Traits]:
-    """Return the image as RGB, turned as its camera notes, and the traits of the file.
+    """Convert an image to RGB, rotated by its EXIF orientation.
 
-    Grey levels of more than 8 bits are scaled by the range of their type, floats by 0..1. Transparent parts are
-    laid on white. Of several pictures in a file (pages, frames) the first is taken.
+    Gray levels of more than 8 bits are scaled by the range of their type, floats from 0..1. Transparent pixels are
+    composited on white. Of several pages or frames, the first is used.
+
+    Returns:
+        The RGB image and the traits of its file.
 
     Raises:
-        UserError: The range of the values is unknown, or they leave it.
+        UserError: The range of the values is unknown, or a value is outside of it.
     """
     image.load()
-    several = image.format in ("GIF", "TIFF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False))
+    multiple = image.format in ("GIF", "TIFF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False))
     turned = _turn_upright(image)
     short_side = min(turned.size)
     if image.mode.startswith(("I", "F")):
-        values = _scale_grey(turned, image)
+        values = _scale_gray(turned, image)
         highest = int(values.max(initial=0))
-        return Image.fromarray(values).convert("RGB"), Traits(short_side, True, highest, False, several)
+        return Image.fromarray(values).convert("RGB"), Traits(short_side, True, highest, False, multiple)
     rgb, transparent = _to_rgb(turned)
-    return rgb, Traits(short_side, transparent=transparent, several=several)
+    return rgb, Traits(short_side, transparent=transparent, multiple=multiple)
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
-    if image.format == "TIFF":  # PIL has turned it already
+    if image.format == "TIFF":  # PIL has rotated it already
         return image
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # a broken EXIF block does not make a picture worthless
+    except Exception:  # the picture is usable without its EXIF block
         return image
     method = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if method is None else image.transpose(method)
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
-    """RGB of an image of 8 bits or fewer, and whether a part of it was transparent."""
+    """Convert an image of at most 8 bits to RGB; also return whether any pixel was transparent."""
     palette = image.palette.mode if image.mode == "P" and image.palette else ""
     if image.mode in MODES_WITH_ALPHA or "transparency" in image.info or palette.endswith("A"):
-        return _lay_on_white(image)
+        return _composite_on_white(image)
     if image.mode == "LAB":
         return _lab_to_rgb(image), False
     if image.mode not in PLAIN_MODES:
-        raise UserError(f"images of the mode {image.mode} are not read", fix=RESCALE)
+        raise UserError(f"images of mode {image.mode} are not supported", fix=RESCALE)
     return (image if image.mode == "RGB" else image.convert("RGB")), False
 
 
-def _lay_on_white(image: Image.Image) -> tuple[Image.Image, bool]:
-    straight = image.convert("LA") if image.mode == "La" else image  # PIL knows no direct way
+def _composite_on_white(image: Image.Image) -> tuple[Image.Image, bool]:
+    straight = image.convert("LA") if image.mode == "La" else image  # PIL cannot convert La to RGBA
     rgba = straight if straight.mode == "RGBA" else straight.convert("RGBA")
     lowest, _ = rgba.getchannel("A").getextrema()
     if lowest == 255:
@@ -114,9 +117,9 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     try:
         found = ImageCms.applyTransform(image, _lab_transform())
     except (ImageCms.PyCMSError, ImportError) as error:  # PIL was built without LittleCMS
-        raise UserError(f"images of the mode LAB cannot be converted here ({error})", fix=RESCALE) from error
+        raise UserError(f"images of mode LAB cannot be converted ({error})", fix=RESCALE) from error
     if found is None:
-        raise UserError("images of the mode LAB cannot be converted here", fix=RESCALE)
+        raise UserError("images of mode LAB cannot be converted", fix=RESCALE)
     return found
 
 
@@ -127,7 +130,7 @@ def _lab_transform() -> ImageCmsTransform:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
-def _scale_grey(turned: Image.Image, image: Image.Image) -> Pixels:
+def _scale_gray(turned: Image.Image, image: Image.Image) -> Pixels:
     """Grey levels of more than 8 bits as 0..255, by the range of their type.
 
     Args:
@@ -143,12 +146,12 @@ def _scale_grey(turned: Image.Image, image: Image.Image) -> Pixels:
 
 
 def _full_range(image: Image.Image, tags: Any) -> int:
-    """The largest value that the type of the file can hold; 12 bits of a TIFF are 4095."""
+    """Return the largest value of the file's type, for instance 4095 for a TIFF of 12 bits."""
     if image.format != "TIFF":
         return 65535
     bits, kind = tags.get(BITS_PER_SAMPLE, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0]
     if bits > 16 or kind != 1:
-        what = f"integers of {bits} bits{' with a sign' if kind == 2 else ''} have no range that stands for white"
+        what = f"{bits}-bit {'signed ' if kind == 2 else ''}integers have no defined value for white"
         raise UserError(what, fix=RESCALE)
     return int(2**bits - 1)
 
@@ -156,7 +159,7 @@ def _full_range(image: Image.Image, tags: Any) -> int:
 def _scale_integers(values: NDArray[Any], full: int) -> Pixels:
     lowest, highest = int(values.min()), int(values.max())
     if lowest < 0 or highest > full:
-        raise UserError(f"values from {lowest} to {highest} leave the range of 0 to {full}", fix=RESCALE)
+        raise UserError(f"values from {lowest} to {highest} are outside of 0 to {full}", fix=RESCALE)
     table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
     scaled: Pixels = table[values]
     return scaled
@@ -164,8 +167,8 @@ def _scale_integers(values: NDArray[Any], full: int) -> Pixels:
 
 def _scale_floats(values: NDArray[Any]) -> Pixels:
     lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):  # not a number fails too
-        what = f"floats from {lowest:g} to {highest:g}: only 0 to 1, from black to white, has one meaning"
+    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):  # NaN fails too
+        what = f"float values from {lowest:g} to {highest:g} are outside of 0 (black) to 1 (white)"
         raise UserError(what, fix=RESCALE)
     scaled: Pixels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
     return scaled

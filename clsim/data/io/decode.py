@@ -1,4 +1,4 @@
-"""Decode many image files at once into one uint8 array."""
+"""Decoding of many image files into one uint8 array."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clsim.data.io.convert import Pixels, Traits, upright_rgb
-from clsim.data.io.names import FORMATS
+from clsim.data.io.filenames import FORMATS
 from clsim.utils.errors import UserError, UserErrors
 
 CHUNK = 64
-"""Images a task: a task for every small image would cost more than decoding it."""
-CHUNK_BYTES = 16 * 2**20
-HELD_BYTES = 256 * 2**20
-"""Content of an archive that waits to be decoded, at most: what comes next is read when there is room."""
+"""Images per task; one task per small image would cost more than decoding it."""
+MAX_CHUNK_BYTES = 16 * 2**20
+MAX_QUEUED_BYTES = 256 * 2**20
+"""Limit of archive content waiting to be decoded; reading pauses above it."""
 MAX_PIXELS = 100_000_000
-"""A larger image is a mistake or an attack: a file of some kilobytes can ask for all the memory there is."""
+"""Largest image in pixels; a larger one is a mistake or an attack, since a small file can claim all memory."""
 MAX_ASPECT = 8
-"""Longest image, in short sides, that is resized whole before its centre is cut out."""
+"""Largest aspect ratio of an image that is resized whole before its center is cropped."""
 SHOWN = 10
-"""Unreadable files named in one message."""
+"""Number of unreadable files named in a message."""
 
 
 class Decoded(NamedTuple):
-    """Decoded images, and what their files were like.
+    """Decoded images and the traits of their files.
 
     Attributes:
-        pixels: uint8 ``[N, 3, side, side]``, RGB.
-        traits: int32 ``[N, fields of Traits]``.
+        pixels: RGB images, uint8 ``[N, 3, side, side]``.
+        traits: Traits of the files, int32 ``[N, fields of Traits]``.
     """
 
     pixels: Pixels
@@ -44,7 +44,13 @@ class Decoded(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """An image file: its position in the result, its name for messages, and its path, or what is in it."""
+    """Image file to decode.
+
+    Attributes:
+        position: Index of the image in the result.
+        name: Name in messages.
+        content: Path of the file, or its bytes.
+    """
 
     position: int
     name: str
@@ -52,14 +58,18 @@ class Encoded(NamedTuple):
 
 
 def decode(files: Iterable[Encoded], count: int, size: int | None) -> Decoded:
-    """Decode ``count`` images to RGB ``[count, 3, size, size]``, PIL in a pool of threads.
+    """Decode image files to RGB in a pool of threads.
 
-    The short side of each is resized to ``size`` (bicubic, antialiased) and the centre cut out, to the pixel as
-    torchvision's ``Resize`` and ``CenterCrop`` do. With ``size`` None, every image must be a square of the size of
-    the first.
+    The shorter side is resized to ``size`` (bicubic, antialiased) and the center is cropped, pixel for pixel as
+    torchvision's ``Resize`` and ``CenterCrop`` do.
+
+    Args:
+        files: Files to decode, at least one.
+        count: Number of files.
+        size: Side of the result in pixels. None keeps the size, and all images must be squares of one size.
 
     Raises:
-        UserError: files that are not whole images, or not of one size; the first ten are named.
+        UserError: Files are damaged or differ in size; the message names the first ten.
     """
     stream = iter(files)
     first = next(stream)
@@ -75,14 +85,15 @@ def decode(files: Iterable[Encoded], count: int, size: int | None) -> Decoded:
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         running: deque[tuple[Future[list[UserError]], int]] = deque()
-        held = 0
+        queued = 0
         for chunk, size in _chunks(chain([first], stream)):
             running.append((pool.submit(work, chunk), size))
-            held += size
-            while len(running) > 4 * workers or held > HELD_BYTES:  # an archive is read no faster than it is decoded
+            queued += size
+            # Read an archive no faster than it is decoded.
+            while len(running) > 4 * workers or queued > MAX_QUEUED_BYTES:
                 future, size = running.popleft()
                 problems += future.result()
-                held -= size
+                queued -= size
         problems += chain.from_iterable(future.result() for future, _ in running)
     if problems:
         raise problems[0] if len(problems) == 1 else UserErrors(problems[:SHOWN])
@@ -98,7 +109,7 @@ def _decode_into(decoded: Decoded, file: Encoded, side: int, exact: bool) -> Use
             if rgb.size != (side, side):
                 if exact:
                     return UserError(
-                        f"this image has {rgb.width} x {rgb.height} pixels, the first {side} x {side}",
+                        f"this image has {rgb.width} x {rgb.height} pixels, but the first has {side} x {side}",
                         where=file.name,
                         fix="give `image_size` to resample all images to one size",
                     )
@@ -109,22 +120,22 @@ def _decode_into(decoded: Decoded, file: Encoded, side: int, exact: bool) -> Use
         raise
     except UserError as error:
         return UserError(error.what, where=file.name, fix=error.fix)
-    except Exception as error:  # the decoders of PIL raise whatever their parsing failed with
+    except Exception as error:  # PIL's decoders raise many types
         return _unreadable(file, error)
     return None
 
 
 def _square(image: Image.Image, side: int) -> Image.Image:
-    """The centre of the image with its short side resized."""
+    """Resize the shorter side and crop the center."""
     width, height = image.size
     short = min(width, height)
     resized = (side * width // short, side * height // short)
-    # Halves are rounded to even, as torchvision does.
+    # Python rounds halves to even, as torchvision does.
     left, top = (round((length - side) / 2) for length in resized)
     if max(resized) <= MAX_ASPECT * side:
         whole = image.resize(resized, Image.Resampling.BICUBIC)
         return whole.crop((left, top, left + side, top + side))
-    # The ends of a long strip would fill the memory: only the window is computed, to the same values but for rounding.
+    # A long strip would fill the memory. Compute the crop alone, equal up to rounding.
     across, down = width / resized[0], height / resized[1]
     right, bottom = min(width, (left + side) * across), min(height, (top + side) * down)
     return image.resize((side, side), Image.Resampling.BICUBIC, box=(left * across, top * down, right, bottom))
@@ -155,17 +166,17 @@ def _open(file: Encoded) -> Image.Image:
 
 
 def _unreadable(file: Encoded, error: Exception) -> UserError:
-    return UserError(f"this is not a whole image ({error})", where=file.name, fix="replace the file, or remove it")
+    return UserError(f"this image cannot be decoded ({error})", where=file.name, fix="replace or remove the file")
 
 
 def _chunks(files: Iterable[Encoded]) -> Iterator[tuple[list[Encoded], int]]:
-    """Files for one task each, with the bytes they hold: few of them where they are large."""
+    """Group files into tasks, each with its size in bytes; a task of large files holds few."""
     chunk: list[Encoded] = []
     size = 0
     for file in files:
         chunk.append(file)
         size += len(file.content) if isinstance(file.content, bytes) else 0
-        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+        if len(chunk) == CHUNK or size >= MAX_CHUNK_BYTES:
             yield chunk, size
             chunk, size = [], 0
     if chunk:

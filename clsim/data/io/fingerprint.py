@@ -1,9 +1,8 @@
-"""Fingerprints of what files hold, so that decoded images are used again only for the very same content.
+"""Fingerprints of file contents, so that a cached array is used only for the same content.
 
-Every file is read and hashed once. The hashes are kept beside the decoded images and believed as long as size,
-inode and both time stamps of every file stay as they were. An unpacker or a copying tool can set the time of
-modification; the time of change (ctime) it cannot. A data set that was moved, or whose rights were changed, is
-hashed again but not decoded again.
+Every file is read and hashed once. The hashes are cached and trusted while size, inode and both time stamps of every
+file stay the same. Tools that unpack or copy can set the modification time, but not the change time (ctime). A data
+set that was moved, or whose permissions changed, is hashed again but not decoded again.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from clsim.data.io.cache import Array, cached
 DIGEST_BYTES = 16
 BLOCK = 1 << 20
 FRESH_NS = 2 * 10**9
-"""A file changed so shortly ago may change again within one tick of its clock: its hash is not kept."""
+"""Age below which a hash is not cached: the file may change again within one tick of the clock."""
 
 
 def stamp_of(stat: os.stat_result) -> str:
-    """Return a text that changes whenever a file does."""
+    """Return a string that changes whenever the file does."""
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
 
 
@@ -34,10 +33,10 @@ def fingerprints(paths: Sequence[str], stamps: Sequence[str], key: str, cache: S
     """Return a hash of the content of every file, in this order.
 
     Args:
-        paths: Files; one that cannot be read has the hash of nothing, and is named by whoever decodes it.
-        stamps: Their stamps.
-        key: Text that differs if any stamp or path does.
-        cache: Folders that keep the hashes.
+        paths: Paths of the files. An unreadable file gets a hash of zeros, and decoding it reports the error.
+        stamps: Stamps of the files; see :func:`stamp_of`.
+        key: Cache key that differs if any stamp or path does.
+        cache: Folders of the cache.
     """
     hashes = _hash_all(paths) if _is_fresh(stamps) else cached(key, lambda: _hash_all(paths), cache)
     text, width = np.asarray(hashes).tobytes().hex(), 2 * DIGEST_BYTES
@@ -45,7 +44,7 @@ def fingerprints(paths: Sequence[str], stamps: Sequence[str], key: str, cache: S
 
 
 def _hash_all(paths: Sequence[str]) -> Array:
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
+    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
         digests = b"".join(pool.map(_hash, paths, chunksize=64))
     return np.frombuffer(digests, np.uint8).reshape(len(paths), DIGEST_BYTES)
 

@@ -1,4 +1,4 @@
-"""What image files look like to a loader, wherever they lie."""
+"""Interface to image files, in a folder or in an archive."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from clsim.data.core.notices import tell
+from clsim.data.core.file_warnings import warn
 from clsim.data.io.decode import Encoded
 
 SHOWN = 10
-"""Folders named in one warning."""
+"""Number of folders named in a warning."""
 
 
 class Source(ABC):
-    """The image files below one place.
+    """Image files below one path.
 
     Attributes:
-        path: the folder or archive.
-        stamps: for every image, by its path relative to ``path`` (``/`` between parts, sorted): a text that
-            changes when the file does.
-        left_out: Numbers of files that are no images, by suffix.
-        first_left_out: One of them.
-        empty: Folders in which no image lies.
-        guessed: A name in an unknown code page, None if there is none.
+        path: Path of the folder or archive.
+        stamps: Stamp of each image by its path relative to ``path``, sorted; it changes when the file does. Paths use
+            ``/``.
+        left_out: Number of files that are not images, by suffix.
+        first_left_out: Path of the first of them.
+        empty: Folders without an image.
+        guessed: First name in an unknown code page; None if there is none.
     """
 
     def __init__(self, path: Path, stamps: Mapping[str, str]) -> None:
@@ -38,28 +38,26 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, files: Sequence[str]) -> Iterator[Encoded]:
-        """The content of these files, in any order; ``position`` is the one in ``files``."""
+        """Yield the content of these files in any order; ``position`` is the index in ``files``."""
 
     @abstractmethod
     def fingerprint(self, files: Sequence[str], cache: Sequence[Path]) -> str:
-        """A hash of the content of these files in this order; what it takes long to find is kept in ``cache``."""
+        """Return a hash of the content of these files in this order, with slow steps cached in ``cache``."""
 
-    def tell_left_out(self) -> None:
+    def warn_about_left_out(self) -> None:
         """Warn of files that are left out, and of names that may be wrong."""
         if self.left_out:
             kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(self.left_out.items()))
             count = sum(self.left_out.values())
             example = f"; the first is {self.first_left_out}"
-            tell(f"{self.path}: {count:,} files are left out, which are no images by their suffix: {kinds}{example}")
+            warn(f"{self.path}: {count:,} files without an image suffix are left out: {kinds}{example}")
         if self.empty:
             more = f" and {len(self.empty) - SHOWN:,} more" if len(self.empty) > SHOWN else ""
-            tell(f"{self.path}: folders without an image are no classes: {', '.join(self.empty[:SHOWN])}{more}")
+            warn(f"{self.path}: folders without images are ignored: {', '.join(self.empty[:SHOWN])}{more}")
         if self.guessed:
-            tell(
-                f"{self.path}: names are in an unknown code page, taken for that of DOS (437), such as {self.guessed!r}"
-            )
+            warn(f"{self.path}: names are in an unknown code page and are read as DOS (437), such as {self.guessed!r}")
 
 
 def digest(*parts: object) -> str:
-    """A key for the cache: equal parts, equal key."""
+    """Return a cache key; equal parts give equal keys."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

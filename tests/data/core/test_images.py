@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.errors import refused
 
 from clsim.data import DataSet, Images, load_captions, load_dataset
 from clsim.utils.errors import ArgumentError
@@ -61,14 +62,14 @@ def test_to_the_same_device_copies_nothing():
     ],
 )
 def test_wrong_shapes_and_types_are_refused(pixels, labels):
-    with pytest.raises(ValueError, match="must be"):
+    with refused(ArgumentError, where="Images", names=("must be",)):
         Images(pixels, labels, ("a",), "x")
 
 
 def test_training_and_test_images_share_their_classes():
     first = images()
     other = Images(first.pixels, first.labels, ("cat", "hound"), "pets")
-    with pytest.raises(ValueError, match="same classes"):
+    with refused(ArgumentError, where="pets", names=("classes",)):
         DataSet("pets", first, other)
 
 
@@ -85,7 +86,7 @@ PIXELS = np.zeros((3, 3, 2, 2), np.uint8)
         *(torch.tensor([1, 0, 1], dtype=kind) for kind in (torch.uint8, torch.int16, torch.int32)),
     ],
 )
-def test_numbers_and_arrays_of_python_numpy_and_torch_are_welcome(labels):
+def test_integers_of_python_numpy_and_torch_are_accepted(labels):
     found = Images(PIXELS, labels, ["cat", np.str_("dog")], "pets")
     assert found.labels.dtype == torch.int64 and found.labels.tolist() == [1, 0, 1]
     assert found.pixels.dtype == torch.uint8 and found.class_names == ("cat", "dog")
@@ -93,66 +94,66 @@ def test_numbers_and_arrays_of_python_numpy_and_torch_are_welcome(labels):
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "names"),
     [
-        ([0, 1, 2], "the label of image 2 is 2, where 2 classes have 0 to 1"),
+        ([0, 1, 2], "the label of image 2 is 2, not 0 to 1"),
         ([0, -1, 1], "the label of image 1 is -1"),
         ([0, 1, 0.5], "not float64"),
         ([0.0, 1.0, 0.0], "not float64"),
         ([True, False, True], "not bool"),
-        ([0, 1], r"int64 \[3\], not \[2\]"),
-        ([[1, 0], [0, 1], [1, 0]], r"not \[3, 2\]"),
+        ([0, 1], "int64 [3], not [2]"),
+        ([[1, 0], [0, 1], [1, 0]], "not [3, 2]"),
         (["cat", "dog", "cat"], "not a list of 3"),
         ([0, None, 1], "not a list of 3"),
         (None, "not nothing"),
         (5, "not 5"),
     ],
 )
-def test_labels_that_are_none_are_refused_in_one_message(labels, told):
-    with pytest.raises(ArgumentError, match=told):
+def test_invalid_labels_are_refused(labels, names):
+    with refused(ArgumentError, names=(names,)):
         Images(PIXELS, labels, ("cat", "dog"), "pets")
 
 
 @pytest.mark.parametrize(
-    ("pixels", "told"),
+    ("pixels", "names"),
     [
-        (PIXELS.astype(np.float32), r"not float32 \[3, 3, 2, 2\]"),
+        (PIXELS.astype(np.float32), "not float32 [3, 3, 2, 2]"),
         (PIXELS.astype(np.uint16), "not uint16"),
-        (PIXELS.transpose(0, 2, 3, 1), r"not uint8 \[3, 2, 2, 3\]"),
-        (PIXELS[0], r"not uint8 \[3, 2, 2\]"),
-        (PIXELS[:, :1], r"not uint8 \[3, 1, 2, 2\]"),
-        (PIXELS[..., :0], r"not uint8 \[3, 3, 2, 0\]"),
+        (PIXELS.transpose(0, 2, 3, 1), "not uint8 [3, 2, 2, 3]"),
+        (PIXELS[0], "not uint8 [3, 2, 2]"),
+        (PIXELS[:, :1], "not uint8 [3, 1, 2, 2]"),
+        (PIXELS[..., :0], "not uint8 [3, 3, 2, 0]"),
         ("a.png", "not the text 'a.png'"),
         (None, "not nothing"),
     ],
 )
-def test_pixels_that_are_none_are_refused_with_a_way_out(pixels, told):
-    with pytest.raises(ArgumentError, match=told):
+def test_invalid_pixels_are_refused(pixels, names):
+    with refused(ArgumentError, names=(names,)):
         Images(pixels, [0, 0, 0], ("cat",), "pets")
 
 
-def test_names_are_texts():
+def test_names_are_strings():
     for names in ("cat", ["cat", 3], None, 5):
-        with pytest.raises(ArgumentError, match="expected a"):
+        with refused(ArgumentError, where="Images.class_names", names=("expected",)):
             Images(PIXELS, [0, 0, 0], names, "pets")
     for name in ("", None, 7):
-        with pytest.raises(ArgumentError, match=r"Images\.name: expected a text"):
+        with refused(ArgumentError, where="Images.name", names=("expected",)):
             Images(PIXELS, [0, 0, 0], ("cat",), name)
 
 
 @pytest.mark.parametrize(
-    ("indices", "told"),
+    ("indices", "names"),
     [
         (torch.tensor([True, False, True, False]), "mask"),
-        ([0.0, 1.0], "whole numbers"),
-        ([4], "no image 4 among 4"),
-        ([-1], "no image -1 among 4"),
-        ("01", "whole numbers"),
-        (2, "whole numbers"),
+        ([0.0, 1.0], "float64"),
+        ([4], "index 4"),
+        ([-1], "index -1"),
+        ("01", "'01'"),
+        (2, "not 2"),
     ],
 )
-def test_positions_that_are_none_are_refused(indices, told):
-    with pytest.raises(ArgumentError, match=told):
+def test_invalid_indices_are_refused(indices, names):
+    with refused(ArgumentError, names=(names,)):
         images().subset(indices)
 
 
@@ -170,29 +171,29 @@ def test_a_subset_has_a_hash_of_its_own():
 def test_both_parts_are_images_of_one_size():
     small = images()
     large = Images(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), [0], small.class_names, "pets")
-    with pytest.raises(ArgumentError, match=r"\[2, 2\] and \[4, 4\] pixels"):
+    with refused(ArgumentError, where="pets", names=("[2, 2]", "[4, 4]")):
         DataSet("pets", small, large)
     assert len(DataSet("pets", small, large.subset([])).test) == 0
-    with pytest.raises(ArgumentError, match="test must be Images, got nothing"):
+    with refused(ArgumentError, where="pets", names=("test", "Images", "nothing")):
         DataSet("pets", small, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "names"),
     [
-        (None, {}, "name: expected a text"),
-        (3, {}, "name: expected a text"),
+        (None, {}, "name"),
+        (3, {}, "got 3"),
         ("shapes", {"image_size": 7}, "8 to 1024 pixels, got 7"),
         ("shapes", {"image_size": 2000}, "8 to 1024"),
-        ("shapes", {"image_size": 32.0}, "image_size: expected a whole number, got 32.0"),
-        ("shapes", {"image_size": "32"}, "image_size: expected a whole number"),
-        ("shapes", {"image_size": True}, "image_size: expected a whole number"),
-        ("shapes", {"root": 5}, "root: expected a path"),
+        ("shapes", {"image_size": 32.0}, "got 32.0"),
+        ("shapes", {"image_size": "32"}, "image_size"),
+        ("shapes", {"image_size": True}, "got true"),
+        ("shapes", {"root": 5}, "root"),
     ],
 )
-def test_load_takes_what_a_scenario_may_say(name, options, told):
+def test_load_takes_what_a_scenario_may_say(name, options, names):
     for loader in (load_dataset, load_captions):
-        with pytest.raises(ArgumentError, match=told):
+        with refused(ArgumentError, names=(names,)):
             loader(name, **options)
 
 
@@ -210,6 +211,5 @@ def test_parts_of_two_sizes_in_a_folder_are_the_users_error(tmp_path, save):
     for part, side in (("train", 8), ("test", 16)):
         for word in ("cat", "dog"):
             save(tmp_path / "pets" / part / word / "0.png", 0, (side, side))
-    with pytest.raises(ArgumentError, match="training and test images have") as raised:
+    with refused(ArgumentError, where="folder:", names=("[8, 8]", "[16, 16]", "image_size")):
         load_dataset(f"folder:{tmp_path / 'pets'}", root=tmp_path)
-    assert "image_size" in raised.value.fix

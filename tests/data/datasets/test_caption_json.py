@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from helpers.errors import refused
 
 from clsim.data.datasets.caption_json import read_annotations, read_karpathy
-from clsim.utils.errors import UserError
 
 
 def image(name, split, *captions, **more):
@@ -31,23 +31,23 @@ def test_karpathys_splits(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says", "line"),
     [
-        ('{"images":\n [', "no whole JSON", ":2"),
+        ('{"images":\n [', "damaged", ":2"),
         ("[" * 100_000, "cannot be read", ""),
         ('{"images": ' + "9" * 5000 + "}", "cannot be read", ""),
         ([], "no list 'images'", ""),
         ({"images": {}}, "no list 'images'", ""),
-        ({"images": [{"filename": "1.jpg"}]}, r"images\[0\] lacks 'split'", ""),
-        ({"images": [image("1.jpg", "train", 5)]}, r"images\[0\] is not as it should be", ""),
-        ({"images": ["1.jpg"]}, r"images\[0\] is not as it should be", ""),
-        ({"images": [image("1.jpg", "train", "one")]}, "no image of the split test", ""),
-        ({"images": [image("1.jpg", "train", " ")]}, r"1 images have no caption, the first is 1\.jpg", ""),
+        ({"images": [{"filename": "1.jpg"}]}, "images[0] lacks 'split'", ""),
+        ({"images": [image("1.jpg", "train", 5)]}, "images[0]", ""),
+        ({"images": ["1.jpg"]}, "images[0]", ""),
+        ({"images": [image("1.jpg", "train", "one")]}, "split test", ""),
+        ({"images": [image("1.jpg", "train", " ")]}, "1.jpg", ""),
     ],
 )
 def test_a_damaged_file_of_karpathys_is_named(tmp_path, content, says, line):
     path = write(tmp_path / "set.json", content)
-    with pytest.raises(UserError, match=says) as raised:
+    with refused(where=f"{path}{line}", names=(says,)) as caught:
         read_karpathy(path, ("train",), ("test",))
-    assert raised.value.where == f"{path}{line}" and raised.value.fix
+    assert caught.value.fix
 
 
 def test_annotations_of_coco(tmp_path):
@@ -66,23 +66,22 @@ def test_annotations_of_coco(tmp_path):
 @pytest.mark.parametrize(
     ("images", "annotations", "says"),
     [
-        ([{"id": 1}], [], r"images\[0\] lacks 'file_name'"),
-        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 1}], r"annotations\[0\] lacks 'caption'"),
-        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 2, "caption": "x"}], r"annotations\[0\] lacks 2"),
-        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 1, "caption": 3}], "a caption is not as it should be"),
-        ([{"id": 1, "file_name": "1.jpg"}], [], "1 images have no caption"),
-        ([], [], "there is no image in it"),
+        ([{"id": 1}], [], "images[0] lacks 'file_name'"),
+        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 1}], "annotations[0] lacks 'caption'"),
+        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 2, "caption": "x"}], "annotations[0] lacks 2"),
+        ([{"id": 1, "file_name": "1.jpg"}], [{"image_id": 1, "caption": 3}], "a caption"),
+        ([{"id": 1, "file_name": "1.jpg"}], [], "1.jpg"),
+        ([], [], "no images"),
         ([], None, "no list 'annotations'"),
     ],
 )
 def test_damaged_annotations_are_named(tmp_path, images, annotations, says):
     path = write(tmp_path / "captions.json", {"images": images, "annotations": annotations})
-    with pytest.raises(UserError, match=says) as raised:
+    with refused(where=str(path), names=(says,)):
         read_annotations(path, "train2014")
-    assert raised.value.where == str(path)
 
 
 def test_what_is_no_text_is_named(tmp_path):
     (tmp_path / "x.json").write_bytes(b"\xff")
-    with pytest.raises(UserError, match="UTF-8"):
+    with refused(where="x.json", names=("UTF-8",)):
         read_annotations(tmp_path / "x.json", "x")

@@ -1,9 +1,10 @@
 import json
 
 import pytest
+from helpers.errors import refused
 
 from clsim.data import catalog, load_captions
-from clsim.utils.errors import DataMissing, UserError
+from clsim.utils.errors import DataMissing
 
 PARTS = {"1.png": "train", "2.png": "train", "3.png": "val", "4.png": "test"}
 
@@ -45,13 +46,12 @@ def test_verify_counts_where_the_split_is_published(images):
     assert state.checked == "2 training and 1 test images decode, 15 captions; no published checksum"
     karpathy(images)
     (state,) = catalog.verify(["flickr30k"], images)
-    assert "(2, 1) training and test images, not (29000, 1000)" in state.fault
+    assert "(2, 1)" in state.fault and "(29000, 1000)" in state.fault
 
 
-def test_what_is_missing_is_told(images, tmp_path):
-    with pytest.raises(DataMissing, match="flickr30k is not here") as raised:
+def test_missing_files_are_named(images, tmp_path):
+    with refused(DataMissing, where=str(tmp_path / "flickr30k"), names=("flickr30k-images",)):
         load_captions("flickr30k", root=images)
-    assert "flickr30k-images" in raised.value.fix and raised.value.where == str(tmp_path / "flickr30k")
     token(images)
     (images / "flickr30k" / "split_test.txt").unlink()
     with pytest.raises(DataMissing):
@@ -62,11 +62,10 @@ def test_what_is_damaged_is_named(images):
     token(images)
     path = images / "flickr30k" / "results_20130124.token"
     path.write_text(path.read_text() + "\n5.png no number\n")
-    with pytest.raises(UserError, match="file#number, a tab, caption") as raised:
+    with refused(where=f"{path}:21", names=("file#number, a tab, caption",)):
         load_captions("flickr30k", root=images)
-    assert raised.value.where == f"{path}:21"
     path.write_text(path.read_text().replace("5.png no number", "5.png#0\tcaption"))
     with (images / "flickr30k" / "split_test.txt").open("a") as file:
         file.write("\n5.png\n")
-    with pytest.raises(UserError, match=r"1 images of flickr30k are missing, the first is 5\.png"):
+    with refused(names=("1 images of flickr30k", "5.png")):
         load_captions("flickr30k", root=images)

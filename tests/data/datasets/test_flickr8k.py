@@ -1,10 +1,11 @@
 import pytest
+from helpers.errors import refused
 from PIL import Image
 
 from clsim.data import catalog, load_captions
 from clsim.data.datasets import flickr8k
 from clsim.data.facts import CAPTIONED
-from clsim.utils.errors import DataMissing, UserError
+from clsim.utils.errors import DataMissing
 
 
 @pytest.fixture
@@ -45,23 +46,21 @@ def test_status_and_verify(root):
     (state,) = catalog.status(["flickr8k"], root)
     assert state.present and state.where == root / "flickr8k"
     (state,) = catalog.verify(["flickr8k"], root)
-    assert "(2, 1) training and test images, not (6000, 1000)" in state.fault
+    assert "(2, 1)" in state.fault and "(6000, 1000)" in state.fault
 
 
 def test_missing_data_and_a_bad_line_are_the_users_to_mend(root, tmp_path):
-    with pytest.raises(DataMissing, match="flickr8k is not here"):
+    with refused(DataMissing, where="flickr8k", names=("flickr8k",)):
         flickr8k.load(("train",), tmp_path / "nowhere", 16)
     (root / "flickr8k" / "captions.tsv").write_text("0.png\t0\tfine .\nno tabs\n")
-    with pytest.raises(UserError, match="this line is not") as error:
+    with refused(where="captions.tsv:2", names=("caption",)):
         flickr8k.load(("train",), root, 16)
-    assert str(error.value.where).endswith("captions.tsv:2")
 
 
 def test_a_photograph_without_captions_is_named(root):
     (root / "flickr8k" / "captions.tsv").write_text("0.png\t0\tfine .\n")
-    with pytest.raises(UserError, match=r"1\.png has no caption") as error:
+    with refused(where="split_train.txt:2", names=("1.png",)):
         flickr8k.load(("train",), root, 16)
-    assert str(error.value.where).endswith("split_train.txt:2")
 
 
 def test_a_list_that_is_missing_is_missing_data(root):

@@ -2,10 +2,11 @@ import tarfile
 
 import pytest
 import torch
+from helpers.errors import refused
 
 from clsim.data import load_dataset
 from clsim.data.datasets import folder
-from clsim.utils.errors import DataWarning, UserError
+from clsim.utils.errors import DataWarning
 
 
 def first_pixels(images):
@@ -34,7 +35,7 @@ def test_the_second_load_decodes_nothing_until_a_file_changes(tmp_path, pets, sa
     cache = [tmp_path / "cache"]
     first = folder.load(pets, 4, cache)
     with monkeypatch.context() as patch:
-        patch.setattr("clsim.data.io.resident.decode", None)
+        patch.setattr("clsim.data.io.load.decode", None)
         second = folder.load(pets, 4, cache)
         with pytest.raises(TypeError):
             folder.load(pets, 5, cache)
@@ -55,7 +56,7 @@ def test_without_a_test_folder_a_fifth_of_every_class_is_set_aside():
 
 
 @pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
-def test_layouts_that_are_recognised(name):
+def test_recognized_layouts(name):
     files = ["train/a/1.jpg", "train/b/1.jpg", f"{name}/a/2.jpg", f"{name}/b/2.jpg"]
     expected = {"a": [files[0]], "b": [files[1]]}, {"a": [files[2]], "b": [files[3]]}
     assert folder.split(files)[:2] == expected
@@ -63,18 +64,18 @@ def test_layouts_that_are_recognised(name):
     assert folder.split(around)[0] == {"a": [around[0]], "b": [around[1]]}
 
 
-def test_a_single_class_is_not_taken_for_a_folder_around_the_data():
+def test_a_single_class_is_not_skipped_as_an_outer_folder():
     train, test, *_ = folder.split(["cat/1.jpg", "cat/2.jpg"])
     assert list(train) == list(test) == ["cat"]
 
 
 def test_what_cannot_be_learned_or_tested_is_refused(tmp_path, pets, save):
-    with pytest.raises(UserError, match="no folder of a class"):
+    with refused(names=("1.jpg",)):
         folder.split(["1.jpg", "cat/2.jpg"])
-    with pytest.raises(UserError, match="'dog' has one image"):
+    with refused(names=("'dog'", "one image")):
         folder.split(["cat/1.jpg", "cat/2.jpg", "dog/1.jpg"])
     save(pets / "test" / "cow" / "0.png")
-    with pytest.raises(UserError, match="'cow' has no train images"):
+    with refused(where=str(pets), names=("'cow'", "train")):
         folder.load(pets, None, [tmp_path / "cache"])
 
 
@@ -83,9 +84,8 @@ def test_what_cannot_be_learned_or_tested_is_refused(tmp_path, pets, save):
 )
 def test_two_folders_of_one_class_name_are_refused(first, second):
     files = [f"{word}/{i}.png" for word in (first, second, "cat") for i in range(3)]
-    with pytest.raises(UserError, match="two classes of one name") as raised:
+    with refused(names=(ascii(first), ascii(second))):
         folder.split(files)
-    assert ascii(first) in raised.value.what and ascii(second) in raised.value.what
 
 
 def test_the_parts_may_write_a_class_in_two_ways_but_not_with_other_capitals(tmp_path, save):
@@ -94,45 +94,42 @@ def test_the_parts_may_write_a_class_in_two_ways_but_not_with_other_capitals(tmp
             save(tmp_path / "pets" / place / f"{i}.png", i)
     assert folder.load(tmp_path / "pets", None, []).class_names == ("caf\u00e9", "red fox")
     (tmp_path / "pets" / "test" / "red fox").rename(tmp_path / "pets" / "test" / "Red Fox")
-    with pytest.raises(UserError, match="the class 'Red Fox' has no train images") as raised:
+    with refused(where="pets", names=("'Red Fox'", "'red fox'", "train")):
         folder.load(tmp_path / "pets", None, [])
-    assert "'red fox' there" in raised.value.fix
 
 
 @pytest.mark.parametrize("name", ["_", " ", "__ "])
 def test_a_folder_whose_name_says_nothing_is_refused(name):
-    with pytest.raises(UserError, match="names no class"):
+    with refused(names=(repr(name),)):
         folder.split([f"{name}/1.png", f"{name}/2.png"])
 
 
-def test_what_lies_beside_the_parts_is_told(tmp_path, pets, save):
+def test_folders_beside_the_parts_warn(tmp_path, pets, save):
     for place in ("val/cat/1.png", "val/cat/2.png", "extra/cow/1.png"):
         save(pets / place)
-    with pytest.warns(DataWarning, match=r"than train/ and test/ are left out: extra/ \(1\), val/ \(2\)"):
+    with pytest.warns(DataWarning, match=r"train/ and test/ are left out: extra/ \(1\), val/ \(2\)"):
         data = folder.load(pets, None, [tmp_path / "cache"])
     assert data.class_names == ("big dog", "cat") and len(data.test) == 2
 
 
-def test_files_of_other_suffixes_are_told_by_the_command(tmp_path, pets):
+def test_files_of_other_suffixes_warn(tmp_path, pets):
     for i in range(3):
         (pets / "train" / "cat" / f"{i}.heic").touch()
-    with pytest.warns(DataWarning, match=r"3 files are left out.*\.heic \(3\)"):
+    with pytest.warns(DataWarning, match=r"3 files .*\.heic \(3\)"):
         load_dataset(f"folder:{pets}", root=tmp_path)
 
 
 def test_an_error_of_the_layout_names_the_folder(tmp_path, save):
     save(tmp_path / "pets" / "train" / "cat" / "1.png"), save(tmp_path / "pets" / "more" / "cat" / "1.png")
-    with pytest.raises(UserError, match="test part") as raised:
+    with refused(where=str(tmp_path / "pets"), names=("train/",)):
         folder.load(tmp_path / "pets", None, [])
-    assert raised.value.where == str(tmp_path / "pets")
 
 
-def test_a_broken_image_is_named_and_nothing_is_kept(tmp_path, pets):
+def test_a_broken_image_is_named_and_nothing_is_cached(tmp_path, pets):
     broken = pets / "train" / "cat" / "deeper" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    with pytest.raises(UserError) as raised:
+    with refused(where=str(broken)):
         folder.load(pets, None, [tmp_path / "cache"])
-    assert raised.value.where == str(broken)
     assert not list(tmp_path.glob("cache/*"))
 
 
@@ -143,14 +140,14 @@ def test_by_name(tmp_path, pets):
 
 
 @pytest.mark.parametrize("tops", [("entrenamiento", "prueba"), ("fold0", "fold1"), ("images", "masks")])
-def test_classes_that_hold_the_same_folders_are_told(tops, tmp_path, save):
+def test_classes_with_the_same_subfolders_warn(tops, tmp_path, save):
     for top in tops:
         for word in ("cat", "dog"):
             save(tmp_path / "pets" / top / word / "0.png")
-    with pytest.warns(DataWarning, match="are taken for classes, and all hold the same folders: cat, dog"):
+    with pytest.warns(DataWarning, match="same subfolders: cat, dog"):
         folder.load(tmp_path / "pets", None, [])
 
 
-def test_classes_with_one_folder_within_or_others_are_not_told():
+def test_classes_with_one_or_different_subfolders_do_not_warn():
     assert folder.split([f"{word}/images/{i}.png" for word in ("cat", "dog") for i in range(2)]).within == ()
     assert folder.split(["cat/a/1.png", "cat/b/1.png", "dog/a/1.png", "dog/c/1.png"]).within == ()

@@ -3,28 +3,28 @@ import math
 import pytest
 import torch
 
-from clsim.data.datasets.drawing import COLOURS, SHAPES, TEXTURES, Objects, paint, second_tone
+from clsim.data.datasets.drawing import COLORS, SHAPES, TEXTURES, Objects, paint, second_tone
 from clsim.data.datasets.shapes import FIELD, KINDS, STUDIO, Camera, class_kinds, kind_name, shapes
 
 
-def one(texture="plain", colour="red", shape="circle", radius=0.5, x=0.0, y=0.0, turn=0.0, opacity=1.0):
+def one(texture="plain", color="red", shape="circle", radius=0.5, x=0.0, y=0.0, turn=0.0, opacity=1.0):
     def number(value):
         return torch.tensor([float(value)])
 
     return Objects(
         texture=torch.tensor([list(TEXTURES).index(texture)]),
-        colour=torch.tensor([list(COLOURS).index(colour)]),
+        color=torch.tensor([list(COLORS).index(color)]),
         shape=torch.tensor([list(SHAPES).index(shape)]),
         x=number(x), y=number(y), radius=number(radius), turn=number(turn), stretch=number(1), period=number(0.4),
         tone=torch.zeros(1, 3), opacity=number(opacity),
     )  # fmt: skip
 
 
-def test_a_plain_circle_covers_the_area_of_a_circle_in_its_colour():
-    canvas = paint(torch.zeros(1, 3, 64, 64), one(colour="white"))
-    covered = canvas[0, 0].sum() / COLOURS["white"][0] / 64**2
+def test_a_plain_circle_covers_the_area_of_a_circle_in_its_color():
+    canvas = paint(torch.zeros(1, 3, 64, 64), one(color="white"))
+    covered = canvas[0, 0].sum() / COLORS["white"][0] / 64**2
     assert covered * 4 == pytest.approx(math.pi * (0.92 * 0.5) ** 2, rel=0.02)
-    assert torch.allclose(canvas[0, :, 32, 32], torch.tensor(COLOURS["white"]))
+    assert torch.allclose(canvas[0, :, 32, 32], torch.tensor(COLORS["white"]))
     assert canvas[0, :, 0, 0].eq(0).all()
 
 
@@ -58,8 +58,8 @@ def test_any_two_shapes_differ_in_a_tenth_of_what_they_cover():
 @pytest.mark.parametrize("texture", [name for name in TEXTURES if name != "plain"])
 def test_a_texture_shows_both_tones(texture):
     canvas = paint(torch.zeros(1, 3, 64, 64), one(texture=texture, shape="square", radius=0.8))
-    colour = torch.tensor([COLOURS["red"]])
-    for tone in (colour, second_tone(colour)):
+    color = torch.tensor([COLORS["red"]])
+    for tone in (color, second_tone(color)):
         near = (canvas[0].permute(1, 2, 0) - tone[0]).abs().amax(-1) < 0.05
         assert near.sum() > 60
 
@@ -81,12 +81,12 @@ def test_the_data_set_has_100_named_classes_of_equal_size():
     assert dataset.test.labels.bincount().eq(1).all()
     assert dataset.train.pixels.shape == (200, 3, 32, 32)
     words = {word for name in dataset.class_names for word in name.split()}
-    assert words == {*TEXTURES, *COLOURS, *SHAPES}
+    assert words == {*TEXTURES, *COLORS, *SHAPES}
 
 
 def test_every_word_of_the_stream_occurs_in_its_base_session():
     base = {word for kind in class_kinds()[:60] for word in kind_name(kind).split()}
-    assert base == {*TEXTURES, *COLOURS, *SHAPES}
+    assert base == {*TEXTURES, *COLORS, *SHAPES}
 
 
 def test_other_sizes():

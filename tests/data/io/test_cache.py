@@ -42,7 +42,7 @@ def test_the_second_folder_serves_where_the_first_takes_nothing(tmp_path):
 def test_no_place_to_keep_it_is_no_failure_but_is_logged(tmp_path, caplog):
     (tmp_path / "file").touch()
     assert np.array_equal(cached("key", lambda: ARRAY, [tmp_path / "file"]), ARRAY)
-    assert "could not be kept" in caplog.text
+    assert "could not be cached" in caplog.text
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, caplog):

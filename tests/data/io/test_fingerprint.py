@@ -40,7 +40,7 @@ def test_what_was_moved_or_touched_is_not_decoded_again(tmp_path, save, settled,
     first = folder.load(tmp_path / "pets", None, cache)
     (tmp_path / "pets").rename(tmp_path / "animals")
     (tmp_path / "animals" / "cat" / "0.bmp").touch()
-    monkeypatch.setattr("clsim.data.io.resident.decode", None)
+    monkeypatch.setattr("clsim.data.io.load.decode", None)
     assert folder.load(tmp_path / "animals", None, cache).train.sha256 == first.train.sha256
 
 

@@ -1,4 +1,4 @@
-"""Images with captions, for pre-training: the embedded world, class names, and photographs."""
+"""Synthetic image-caption pairs for contrastive pre-training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clsim.data.datasets.shapes import KINDS, STUDIO, Camera, Style, class_kinds, kind_name
 
-SAYINGS = {
+SYNONYMS = {
     "plain": ("plain", "solid"),
     "dotted": ("dotted", "spotted"),
     "checkered": ("checkered", "chequered"),
@@ -24,18 +24,20 @@ SAYINGS = {
     "cross": ("cross", "plus sign"),
     "crescent": ("crescent", "moon"),
 }
+"""Words that a caption may use for a word of a class name."""
 TEMPLATES = ("a photo of a [].", "a picture of a [].", "there is a [] here.", "a [].", "[]", "this is a [].")
+"""Caption templates; ``[]`` stands for the objects."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images and one caption each.
+    """Images with one caption each.
 
     Attributes:
-        pixels: uint8 [N, 3, H, W].
-        captions: N texts.
-        topics: int64 [N]; images of one topic may be told by each other's captions (same class, same
-            photograph), so they are not counted as wrong answers. -1: a topic of its own.
+        pixels: Images, uint8 ``[N, 3, H, W]``.
+        captions: N captions.
+        topics: Topic of each image, int64 ``[N]``. Images of one topic (same class, same photograph) share captions, so
+            their captions are not negatives. -1 is a topic of its own.
     """
 
     pixels: Tensor
@@ -46,33 +48,37 @@ class Pairs:
         return len(self.pixels)
 
 
-class Speaker:
-    """Tells what is on a picture of the embedded world, in varying words."""
+class Captioner:
+    """Generator of captions for images of shapes, in varying words.
+
+    Args:
+        seed: Seed of the words.
+    """
 
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
-    def caption(self, kind: int, clutter: list[int], *, texture: float = 0.6, beside: float = 0.3) -> str:
-        """A sentence about the main object.
+    def caption(self, kind: int, clutter: list[int], *, texture: float = 0.6, other: float = 0.3) -> str:
+        """Describe the main object.
 
         Args:
-            kind: index in `KINDS`.
-            clutter: kinds of the other objects, -1 for none.
-            texture: chance that the texture is mentioned.
-            beside: chance that another object is.
+            kind: Index in `KINDS`.
+            clutter: Kinds of the other objects, -1 for none.
+            texture: Probability that the texture is named.
+            other: Probability that another object is named.
         """
         text = self._noun(kind, texture)
-        others = [other for other in clutter if other >= 0]
-        if others and self._chance(beside):
+        others = [index for index in clutter if index >= 0]
+        if others and self._chance(other):
             text += f" and a {self._noun(others[-1], 0.0)}"
         return TEMPLATES[self._pick(len(TEMPLATES))].replace("[]", text)
 
     def _noun(self, kind: int, texture: float) -> str:
-        spoken = [self._say(word) for word in kind_name(kind).split()]
-        return " ".join(spoken if self._chance(texture) else spoken[1:])
+        words = [self._synonym(word) for word in kind_name(kind).split()]
+        return " ".join(words if self._chance(texture) else words[1:])
 
-    def _say(self, word: str) -> str:
-        options = SAYINGS.get(word, (word,))
+    def _synonym(self, word: str) -> str:
+        options = SYNONYMS.get(word, (word,))
         return options[self._pick(len(options))]
 
     def _pick(self, count: int) -> int:
@@ -85,18 +91,18 @@ class Speaker:
 def shapes_pairs(
     count: int, *, seed: int, image_size: int = 32, style: Style = STUDIO, batch: int = 1024
 ) -> Iterator[Pairs]:
-    """Fresh pictures of the embedded world, in batches; never of a class that the stream teaches.
+    """Yield batches of synthetic images with captions.
 
-    That holds for the main thing in a picture; small things in the background may be of any class.
+    The main object is never of a class of the ``shapes`` stream; small background objects may be of any class.
 
     Args:
-        count: pictures in all.
-        seed: of pictures and words.
-        image_size: in pixels.
-        style: how they are taken; the stream's own pictures are taken in another.
-        batch: pictures drawn at a time.
+        count: Number of images in all.
+        seed: Seed of images and captions.
+        image_size: Side of an image in pixels.
+        style: Rendering style; the images of the stream have another.
+        batch: Number of images per batch.
     """
-    camera, speaker = Camera(style, seed, image_size), Speaker(seed)
+    camera, captioner = Camera(style, seed, image_size), Captioner(seed)
     reserved = set(class_kinds())
     kinds = torch.tensor([kind for kind in range(len(KINDS)) if kind not in reserved])
     for start in range(0, count, batch):
@@ -104,5 +110,5 @@ def shapes_pairs(
         chosen = kinds[torch.randint(len(kinds), (size,), generator=camera.generator)]
         clutter = camera.draw_clutter(size)
         rows = zip(chosen.tolist(), clutter.tolist(), strict=True)
-        captions = tuple(speaker.caption(kind, others) for kind, others in rows)
+        captions = tuple(captioner.caption(kind, others) for kind, others in rows)
         yield Pairs(camera.shoot(chosen, clutter), captions, torch.full((size,), -1))

@@ -1,4 +1,4 @@
-"""File names: which are images, and which belong to an operating system or a tool."""
+"""Classification of file names: images, and files of an operating system or a tool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from PIL import features
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(("AVIF",) if features.check("avif") else ()))
-"""By content, whatever the name: PIL would hand a PostScript file called .png to Ghostscript."""
+"""Formats that are opened, by content rather than name: PIL would run Ghostscript on PostScript named .png."""
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
@@ -22,22 +22,22 @@ SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 
 
 def is_system(name: str) -> bool:
-    """Whether one part of a path is hidden, or made by a system or a tool and not by the author of the data."""
+    """Return whether one part of a path is hidden, or was created by an operating system or a tool."""
     return name.startswith(".") or name.casefold() in SYSTEM_FOLDERS or name.casefold() in SYSTEM_FILES
 
 
 def is_image(name: str) -> bool:
-    """Whether the suffix of a file is that of an image."""
+    """Return whether a file has the suffix of an image."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file in small letters, or "no suffix"."""
+    """Return the suffix of a file in lower case, or "no suffix"."""
     return PurePosixPath(name).suffix.lower() or "no suffix"
 
 
 def class_name(folder: str) -> str:
-    """The name of the class in a folder: one form of each letter, one space between words, and none around.
+    """Return the class name of a folder, in Unicode form NFC, with ``_`` and repeated blanks as one space.
 
     Example:
         >>> class_name("red_fox ")

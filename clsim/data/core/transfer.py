@@ -1,4 +1,4 @@
-"""Moving a whole data set to a device, which may be smaller than it."""
+"""Transfer of a whole data set to a device that may be too small for it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ GIB = 1 << 30
 
 
 def moved(images: Images, device: torch.device) -> Images:
-    """Return the images on a device, where all of them stay.
+    """Return the images on ``device``.
 
     Raises:
-        RunFailed: the device has no room for them; a smaller batch would not help.
-
+        RunFailed: The device lacks the memory; a smaller batch would not help.
     """
     try:
         return images.to(device)
@@ -27,14 +26,14 @@ def moved(images: Images, device: torch.device) -> Images:
         if not is_out_of_memory(error):
             raise
         free = free_memory(device)
-        room = "" if free is None else f", of which {free / GIB:.2f} GiB are free"
+        room = "" if free is None else f" ({free / GIB:.2f} GiB free)"
         size = f"{len(images):,} images of {images.pixels.nbytes / GIB:.2f} GiB"
         fix = "use a device with more memory, --device cpu, fewer images, or a smaller stream.image_size"
-        raise RunFailed(f"{size} ({images.name}) do not fit into the memory of {device}{room}", fix=fix) from error
+        raise RunFailed(f"{size} ({images.name}) do not fit in the memory of {device}{room}", fix=fix) from error
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the free bytes of a device; ``None`` where it does not say."""
+    """Return the free memory of a device in bytes; None if it is unknown."""
     if device.type != "cuda":
         return int(psutil.virtual_memory().available)
     with suppress(RuntimeError, AssertionError):

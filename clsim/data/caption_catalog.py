@@ -1,4 +1,4 @@
-"""Every set of images with captions by name."""
+"""Data sets with captions by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from clsim.data.core.captioned import CaptionDataSet
-from clsim.data.core.notices import tell_of
+from clsim.data.core.file_warnings import warn_about_files
 from clsim.data.datasets import caption_file, coco_captions, flickr8k, flickr30k
 from clsim.data.facts import CAPTIONED, CAPTIONS
 from clsim.data.io.cache import cache_folders
@@ -15,7 +15,7 @@ from clsim.utils.errors import UserError
 
 
 def _draw_shapes(root: Path, image_size: int | None) -> CaptionDataSet:
-    from clsim.data.datasets.captioned_shapes import shapes_captioned
+    from clsim.data.datasets.shapes_captioned import shapes_captioned
 
     facts = CAPTIONED["shapes"]
     size = image_size or facts.image_size
@@ -31,21 +31,21 @@ LOADERS: Mapping[str, Callable[[Path, int | None], CaptionDataSet]] = {
 
 
 def load(name: str, *, image_size: int | None, root: Path) -> CaptionDataSet:
-    """See :func:`clsim.data.load_captions`."""
+    """Load images with captions; see :func:`clsim.data.load_captions`."""
     dataset = _load(name, image_size, root)
-    tell_of(dataset)
+    warn_about_files(dataset)
     return dataset
 
 
 def _load(name: str, image_size: int | None, root: Path) -> CaptionDataSet:
     if name.startswith(CAPTIONS):
         if not name.removeprefix(CAPTIONS).strip():
-            raise UserError(f"{CAPTIONS} names no path", fix=f"write {CAPTIONS}PATH")
+            raise UserError(f"no path after {CAPTIONS!r}", fix=f"write {CAPTIONS}PATH")
         path = Path(name.removeprefix(CAPTIONS)).expanduser()
         return caption_file.load(path, image_size, cache_folders(root), name)
     if name not in LOADERS:
         near = get_close_matches(name, LOADERS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         fix = f"{hint}data sets with captions: {', '.join(LOADERS)}, {CAPTIONS}PATH"
-        raise UserError(f"there is no data set with captions {name!r}", fix=fix)
+        raise UserError(f"unknown data set with captions: {name!r}", fix=fix)
     return LOADERS[name](root, image_size)

@@ -1,6 +1,6 @@
 import pytest
 
-from clsim.data.io.names import class_name, is_image, is_system, suffix_of
+from clsim.data.io.filenames import class_name, is_image, is_system, suffix_of
 
 
 @pytest.mark.parametrize(
