@@ -3,6 +3,7 @@
 May import `data`, `losses` and `utils`.
 """
 
+from clsim.models.backbones import make_backbone
 from clsim.models.classifier import LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.clip_tower import ClipImageTower
@@ -26,6 +27,7 @@ __all__ = [
     "StationaryClassifier",
     "dsimplex",
     "load_clip",
+    "make_backbone",
     "make_embedding_classifier",
     "save_clip",
 ]

@@ -18,7 +18,10 @@ Made = TypeVar("Made")
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds the global generators of python, numpy and torch."""
+    """Seed the global generators of Python, NumPy and torch."""
+    # Rich draws from `random` when first imported; a later import would shift the draws of a run.
+    import rich.style  # noqa: F401
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
