@@ -18,9 +18,14 @@ Graph = dict[str, set[str]]
 PACKAGE = Path(__file__).resolve().parents[2] / "clsim"
 
 
+def module_names(package: Path) -> dict[str, Path]:
+    """Return the file of each module of a package, by dotted name."""
+    return {_name(path, package.parent): path for path in sorted(package.rglob("*.py"))}
+
+
 def file_graph(package: Path) -> Graph:
     """Return the imports among the modules of a package."""
-    files = {_name(path, package.parent): path for path in sorted(package.rglob("*.py"))}
+    files = module_names(package)
     return {module: _imports(path, files) - {module} for module, path in files.items()}
 
 
