@@ -1,203 +1,224 @@
-"""The session loop: train, measure, store, report."""
+"""The session loop: train, evaluate, store, notify the listeners."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import count
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from clsim.config import Scenario
-from clsim.config.trackers import TrackerBlock, chosen_trackers
-from clsim.experiment.build import Experiment, prepare, prepare_given, resolve_device
+from clsim.experiment import run_paths
+from clsim.experiment.build import Experiment
 from clsim.experiment.checkpoint.checkpointer import Checkpointer, Schedule
 from clsim.experiment.checkpoint.files import Checkpoints
 from clsim.experiment.evaluation import SessionEvaluator, forgetting_record, known, replacement_records
-from clsim.experiment.reporter import Reporter, RunInfo
+from clsim.experiment.events import (
+    Broadcast,
+    FilesWritten,
+    Listener,
+    Note,
+    NotesOnStderr,
+    RunEnded,
+    RunInfo,
+    RunStarted,
+    SessionEnded,
+)
 from clsim.plugins import LossGuard, Progress
-from clsim.report.html.write import report_left
-from clsim.report.reporters.safe import Resilient
-from clsim.report.trackers.make import tracked
 from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
-from clsim.results.run_directory import Onlooker, Results, RunDirectory, check_usable
+from clsim.results.run_directory import Onlooker, Results, RunDirectory
 from clsim.results.run_figures import published_of_versions
-from clsim.streams import Stream, TextStream
-from clsim.training import Strategy
+from clsim.streams import TextStream
 from clsim.utils import distributed
-from clsim.utils.arguments import Seed, checked
 from clsim.utils.device import device_time, peak_memory
-from clsim.utils.errors import ArgumentError
-from clsim.utils.files import from_home
 from clsim.utils.hints import batch_settings, explained
 from clsim.utils.signals import Interrupted, Interruption
 
 
-@checked
-def run(
-    scenario: Scenario | Stream | TextStream | str | Path,
-    strategy: str | Path | Strategy | None = None,
-    *,
-    overrides: Mapping[str, object] | Sequence[str] | None = None,
-    seed: Seed | None = None,
-    device: str | torch.device = "auto",
-    out: Path | str | None = None,
-    strict: bool = False,
-    resume: bool = False,
-    force: bool = False,
-    reporter: Reporter | None = None,
-    trackers: Sequence[str | TrackerBlock] | None = None,
-) -> Results:
-    """Runs one strategy through one stream and leaves a run directory.
-
-    Args:
-        scenario: a scenario, its name or path; or a stream, and then ``strategy`` is a :class:`Strategy`.
-        strategy: name or path of another strategy than the scenario's own.
-        overrides: changes to a scenario that is loaded by name, ``{"stream.shots": 1}`` or ``["stream.shots=1"]``.
-        seed: another seed than the scenario's own; a strategy composed in Python was seeded when it was.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``; a strategy composed in Python has its own.
-        out: the run directory; ``runs/<scenario>/<strategy>/seed<seed>-<time>`` without it.
-        strict: raise if data or weights are missing, rather than run the stand-in.
-        resume: go on with the run in ``out``, or with the last one that was not completed; begin if there is none.
-        force: go on even if scenario, code, data or weights are not the same any more, and note what differs.
-        reporter: is told of every step; if it fails, the run goes on without.
-        trackers: names or blocks, in place of the scenario's own.
-
-    Returns:
-        The figures, as ``results.json`` holds them too.
-
-    Raises:
-        UserError: the input is wrong; nothing was written.
-        RunFailed: it could not go on; what was written before is whole.
-
-    """
-    out = None if out is None else from_home(out, "--out")
-    device = distributed.join(resolve_device(str(device)))
-    if out is not None and distributed.is_main():
-        check_usable(out, resume=resume)
-    if isinstance(scenario, Stream | TextStream):
-        if overrides or seed is not None:
-            raise ArgumentError("a strategy composed in Python has its settings and its seed already")
-        prepared = prepare_given(scenario, strategy)
-    else:
-        prepared = distributed.main_first(lambda: prepare(scenario, strategy, overrides, seed, device, strict))
-    own = prepared.scenario.trackers if prepared.scenario else []
-    chosen = chosen_trackers(own if trackers is None else trackers) if distributed.is_main() else []
-    with tracked(reporter, chosen) as told:
-        return simulate(prepared, out=out, resume=resume, force=force, reporter=told)
-
-
 def simulate(
-    prepared: Experiment,
+    experiment: Experiment,
     *,
     out: Path | None = None,
     resume: bool = False,
     force: bool = False,
-    reporter: Reporter | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Results:
-    """The session loop over a prepared stream and strategy; see :func:`run`."""
-    strategy, stream = prepared.strategy, prepared.stream
-    path = distributed.broadcast(lambda: out or (resume and _last_unfinished(prepared)) or _own_path(prepared))
-    told = None if reporter is None or not distributed.is_main() else Resilient(reporter)
+    """Run an experiment: train and evaluate its strategy on every session of its stream.
+
+    Args:
+        experiment: Stream and strategy.
+        out: Run directory; the default is ``runs/<scenario>/<strategy>/seed<seed>-<time>``.
+        resume: Whether to resume the run in ``out``, or the last one that is not complete. Begins if there is none.
+        force: Whether to resume even if scenario, code, data or weights have changed.
+        listeners: Listeners for the events of the run; an exception in one ends the run. Without any, notes are printed
+            on standard error.
+
+    Returns:
+        The figures, as in ``results.json``.
+
+    Raises:
+        UserError: The input is wrong; nothing was written.
+        RunFailed: The run could not continue; all files written so far are whole.
+
+    """
+    run = _open(experiment, out, resume, listeners)
+    started, threads = time.perf_counter(), torch.get_num_threads()
     try:
-        # Before the directory is taken: what is asked for may not suit the images.
-        measured = SessionEvaluator.of(prepared, path)
+        manifest = _begin_or_resume(run, resume=resume, force=force)
+        if manifest is not None and run.directory.status == "complete":
+            return _finish_again(run, manifest)
+        _loop(run, resumed=manifest is not None)
+    finally:
+        run.directory.close()
+        torch.set_num_threads(threads)  # a strategy may have set its own number
+        run.listener.on_event(RunEnded(run.results.to_dict(), time.perf_counter() - started))
+    return run.results
+
+
+@dataclass(frozen=True)
+class _Run:
+    """An open run: its parts, and the run directory that it holds the lock of."""
+
+    experiment: Experiment
+    evaluator: SessionEvaluator
+    directory: RunDirectory
+    results: Results
+    listener: Listener
+    reports_progress: bool
+
+    def note(self, text: str) -> None:
+        self.listener.on_event(Note(text))
+
+
+# -- open ---------------------------------------------------------------------------------------------------
+
+
+def _open(experiment: Experiment, out: Path | None, resume: bool, listeners: Sequence[Listener]) -> _Run:
+    """Take the run directory and attach the metrics to the strategy."""
+    strategy = experiment.strategy
+    path = distributed.broadcast(lambda: out or run_paths.choose(experiment, resume=resume))
+    try:
+        # Before the directory is taken: a metric may not suit the images.
+        evaluator = SessionEvaluator.of(experiment, path)
         directory = RunDirectory(path, resume=resume) if distributed.is_main() else Onlooker(path)
     except BaseException:
         if out is None and distributed.is_main():
-            _remove_empty(path)
+            run_paths.remove_if_empty(path)
         raise
-    results = Results(prepared.name, prepared.strategy_name, prepared.seed, path, stands_in_for=prepared.stands_in_for)
-    results.validation = prepared.validation
-    if prepared.scenario is not None:
-        results.measures_forgetting = prepared.scenario.evaluation.forgetting
-    if isinstance(stream, TextStream):
-        results.measures_forgetting = False  # every session is tested on the same pairs: it would be a gain
-    measured.attach(strategy)
+    evaluator.attach(strategy)
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)
-    started, threads = time.perf_counter(), torch.get_num_threads()
-    interruption = Interruption()
-    try:
-        if resume:
-            strategy.precision = distributed.broadcast(lambda: precision_begun(directory, prepared))
-        begun = distributed.broadcast(lambda: go_on(directory, prepared, force=force) if resume else None)
-        if begun is None:
-            write_manifest(directory, prepared)
-        elif directory.status == "complete":
-            return _left_as_it_is(directory, begun, told)
-        else:
-            torch.set_num_threads(begun["threads"])  # sums are split among threads, and rounded by the parts
-        keeper = _keeper(prepared, results, directory, interruption, told)
-        if told is not None:
-            strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), Progress(told))
-            told.run_started(_info(prepared, path))
-        if distributed.is_main():
-            for note in (*prepared.notes, *measured.notes):
-                (_tell if told is None else told.note)(note)
-        with report_left(path, _tell if told is None else told.note) if distributed.is_main() else nullcontext():
-            with interruption.listening(), _status(results, directory), _place_told(keeper):
-                first = 0 if begun is None else keeper.resume()
-                distributed.barrier()  # until all have read what the first is going to replace
-                directory.write_sessions(results.sessions)
-                for session in range(first, len(stream)):
-                    record = _session(prepared, session, measured, results, keeper)
-                    directory.append_session(record)
-                    directory.write_json("results.json", results.to_dict())
-                    if confusion := measured.confusion_record(stream, session):
-                        directory.write_json("confusion.json", confusion)
-                    if trained := keeper.trained_weights():
-                        directory.save_weights("last", trained)
-                    if told is not None:
-                        told.session_ended(results.to_dict())
-                    keeper.measured()
-            if distributed.is_main():
-                seal(path)
-    finally:
-        directory.close()
-        torch.set_num_threads(threads)  # a strategy may have chosen its own; the next one starts afresh
-        if told is not None:
-            told.run_ended(results.to_dict(), time.perf_counter() - started)
+    heard: Sequence[Listener] = (listeners or (NotesOnStderr(),)) if distributed.is_main() else ()
+    return _Run(
+        experiment,
+        evaluator,
+        directory,
+        _no_results(experiment, path),
+        Broadcast(heard),
+        reports_progress=bool(listeners) and distributed.is_main(),
+    )
+
+
+def _no_results(experiment: Experiment, path: Path) -> Results:
+    """Return the results of a run without sessions."""
+    name, strategy, seed = experiment.name, experiment.strategy_name, experiment.seed
+    results = Results(name, strategy, seed, path, stands_in_for=experiment.stands_in_for)
+    results.validation = experiment.validation
+    if experiment.scenario is not None:
+        results.measures_forgetting = experiment.scenario.evaluation.forgetting
+    if isinstance(experiment.stream, TextStream):
+        results.measures_forgetting = False  # every session is tested on the same pairs: it would be a gain
     return results
 
 
-def _session(
-    prepared: Experiment, session: int, measured: SessionEvaluator, results: Results, keeper: Checkpointer
-) -> dict[str, Any]:
-    """Trains one session, measures the model and adds the record to the results."""
-    strategy, stream = prepared.strategy, prepared.stream
-    keeper.begin(session)
+def _begin_or_resume(run: _Run, *, resume: bool, force: bool) -> dict[str, Any] | None:
+    """Write the manifest of a new run, or return that of the run to resume."""
+    experiment, directory = run.experiment, run.directory
+    if resume:
+        experiment.strategy.precision = distributed.broadcast(lambda: precision_begun(directory, experiment))
+    manifest = distributed.broadcast(lambda: go_on(directory, experiment, force=force) if resume else None)
+    if manifest is None:
+        write_manifest(directory, experiment)
+    elif directory.status != "complete":
+        torch.set_num_threads(manifest["threads"])  # the rounding of sums depends on the number of threads
+    return manifest
+
+
+# -- loop ---------------------------------------------------------------------------------------------------
+
+
+def _loop(run: _Run, *, resumed: bool) -> None:
+    """Train and evaluate every session that is not done; write the files after each."""
+    experiment, directory, results = run.experiment, run.directory, run.results
+    interruption = Interruption()
+    checkpointer = _checkpointer(run, interruption)
+    if run.reports_progress:
+        plugins = experiment.strategy.plugins
+        plugins.insert(plugins.index(experiment.strategy.evaluator), Progress(run.listener))
+    run.listener.on_event(RunStarted(_info(experiment, directory.path)))
+    for note in (*experiment.notes, *run.evaluator.notes):
+        run.note(note)
+    try:
+        with interruption.listening(), _status(results, directory), _place_named(checkpointer):
+            first = checkpointer.resume() if resumed else 0
+            distributed.barrier()  # until all ranks have read what the main one is about to replace
+            directory.write_sessions(results.sessions)
+            for session in range(first, len(experiment.stream)):
+                _session(run, session, checkpointer)
+        if distributed.is_main():
+            seal(directory.path)
+    finally:
+        run.listener.on_event(FilesWritten(directory.path))
+
+
+def _session(run: _Run, session: int, checkpointer: Checkpointer) -> None:
+    """Train and evaluate one session; write its files and a checkpoint."""
+    directory, results = run.directory, run.results
+    record = _train_and_evaluate(run, session, checkpointer)
+    directory.append_session(record)
+    directory.write_json("results.json", results.to_dict())
+    if confusion := run.evaluator.confusion_record(run.experiment.stream, session):
+        directory.write_json("confusion.json", confusion)
+    if trained := checkpointer.trained_weights():
+        directory.save_weights("last", trained)
+    if distributed.is_main():
+        run.listener.on_event(SessionEnded(results.to_dict()))
+    checkpointer.measured()
+
+
+def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> dict[str, Any]:
+    """Train one session, evaluate the model and add the record to the results."""
+    strategy, stream, evaluator = run.experiment.strategy, run.experiment.stream, run.evaluator
+    checkpointer.begin(session)
     start = device_time(strategy.device)
-    if not keeper.is_trained:
-        with _explained(prepared, keeper, "training"):
+    if not checkpointer.is_trained:
+        with _explained(run.experiment, checkpointer, "training"):
             strategy.train(stream.train_stream[session], eval_streams=[])
     trained = device_time(strategy.device)
-    train_seconds = keeper.trained(trained - start)
+    train_seconds = checkpointer.trained(trained - start)
     trained = device_time(strategy.device)
-    with _explained(prepared, keeper, "evaluating"):
+    with _explained(run.experiment, checkpointer, "evaluating"):
         strategy.eval(stream.test_stream[: session + 1])
     evaluated = device_time(strategy.device)
-    accuracy = measured.session_accuracy(stream, session)
-    matrix = [*results.accuracy_matrix, accuracy.by_session]
-    arrived = replacement_records(strategy, stream, session)
-    versions = measured.versions
+    accuracy = evaluator.session_accuracy(stream, session)
+    matrix = [*run.results.accuracy_matrix, accuracy.by_session]
+    replaced = replacement_records(strategy, stream, session)
+    versions = evaluator.versions
     record = {
         "session": session,
         **accuracy.classes,
-        "replaced_by": arrived[-1]["model"] if arrived else None,
-        "replacements": arrived,
+        "replaced_by": replaced[-1]["model"] if replaced else None,
+        "replacements": replaced,
         **accuracy.figures,
         "accuracy_by_session": accuracy.by_session,
-        "forgetting": forgetting_record(matrix) if results.measures_forgetting else None,
+        "forgetting": forgetting_record(matrix) if run.results.measures_forgetting else None,
         "compatibility": versions and versions.record(),
         "service": versions and versions.service_record(),
-        "metrics": measured.own_record(strategy),
-        "training": measured.training_record(),
+        "metrics": evaluator.own_record(strategy),
+        "training": evaluator.training_record(),
         "train_seconds": train_seconds,
         "eval_seconds": evaluated - trained,
         "images_trained": strategy.images_trained,
@@ -206,141 +227,94 @@ def _session(
         "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(strategy.device),
     }
-    results.add(record, accuracy.by_session, accuracy.test_images)
+    run.results.add(record, accuracy.by_session, accuracy.test_images)
     return record
 
 
-def _place(prepared: Experiment) -> Path:
-    """Return the folder of all runs of this scenario and strategy that were given no directory."""
-    return Path("runs") / prepared.name / prepared.strategy_name
-
-
-def _own_path(prepared: Experiment) -> Path:
-    """Make a directory named by seed and second; a further run that begins in the same second gets a number.
-
-    Making it is what reserves it, also from runs on other machines that share the disk.
-    """
-    place, stamp = _place(prepared), time.strftime("%Y%m%d-%H%M%S")
-    check_usable(place)
-    for number in count(1):
-        path = place / (f"seed{prepared.seed}-{stamp}" + (f"-{number}" if number > 1 else ""))
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return path
-    raise AssertionError("unreachable")
-
-
-def _remove_empty(path: Path) -> None:
-    with suppress(OSError):
-        path.rmdir()
-
-
-def _info(prepared: Experiment, path: Path) -> RunInfo:
-    scenario = prepared.scenario
-    # What is published was measured on test images.
-    compared = scenario is not None and prepared.validation is None
-    published = scenario.published.get(prepared.strategy_name) if scenario and compared else None
-    return RunInfo(
-        scenario=prepared.name,
-        strategy=prepared.strategy_name,
-        seed=prepared.seed,
-        device=str(prepared.strategy.device),
-        dataset=prepared.stream.dataset.name,
-        sessions=len(prepared.stream),
-        out=str(path),
-        stands_in_for=prepared.stands_in_for,
-        published=list(published.accuracy) if published and published.accuracy else None,
-        published_compatibility=(published and published_of_versions(published)) or None,
-        published_source=published.source if published else None,
-        upgrades_by=scenario.upgrades_by if scenario else None,
-        validation=prepared.validation,
+def _checkpointer(run: _Run, interruption: Interruption) -> Checkpointer:
+    """Return the run's checkpointer; the guard against a bad loss names its last checkpoint."""
+    strategy, scenario = run.experiment.strategy, run.experiment.scenario
+    guard = LossGuard("stop" if scenario is None else scenario.on_nan)
+    strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), guard)
+    checkpointer = Checkpointer(
+        strategy,
+        run.experiment.stream,
+        run.results,
+        Checkpoints(run.directory.path / "checkpoints"),
+        schedule=Schedule() if scenario is None else Schedule(**scenario.checkpoints.model_dump()),
+        interruption=interruption,
+        tell=run.note,
     )
+    guard.advice = checkpointer.where
+    return checkpointer
 
 
-def _explained(prepared: Experiment, keeper: Checkpointer, doing: str) -> AbstractContextManager[None]:
-    """Names what would help where memory runs out."""
-    strategy, settings = prepared.strategy, "evaluation.batch_size or evaluation.memory"
+def _explained(experiment: Experiment, checkpointer: Checkpointer, doing: str) -> AbstractContextManager[None]:
+    """Add a hint where memory runs out."""
+    strategy, settings = experiment.strategy, "evaluation.batch_size or evaluation.memory"
     batch = strategy.eval_mb_size
     if doing == "training":
         batch = strategy.train_mb_size
-        settings = batch_settings(prepared.scenario.selected_strategy.settings if prepared.scenario else {}, batch)
-    return explained(f"{doing} in session {keeper.session}", batch, settings, keeper.where)
-
-
-def _keeper(
-    prepared: Experiment, results: Results, directory: RunDirectory, interruption: Interruption, told: Reporter | None
-) -> Checkpointer:
-    """What saves the run, and the guard that ends it with the place of the last checkpoint."""
-    strategy, scenario = prepared.strategy, prepared.scenario
-    guard = LossGuard("stop" if scenario is None else scenario.on_nan)
-    strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), guard)
-    keeper = Checkpointer(
-        strategy,
-        prepared.stream,
-        results,
-        Checkpoints(directory.path / "checkpoints"),
-        schedule=Schedule() if scenario is None else Schedule(**scenario.checkpoints.model_dump()),
-        interruption=interruption,
-        tell=_tell if told is None else told.note,
-    )
-    guard.advice = keeper.where
-    return keeper
-
-
-def _tell(text: str) -> None:
-    print(f"clsim: {text}", file=sys.stderr)
-
-
-def _left_as_it_is(directory: RunDirectory, begun: Mapping[str, Any], told: Reporter | None) -> Results:
-    """A run that is complete; it is sealed and reported, if it was killed in its very last moment."""
-    if "files" not in begun and distributed.is_main():
-        with report_left(directory.path, _tell if told is None else told.note):
-            seal(directory.path)
-    if told is not None:
-        told.note(f"{directory.path} is complete already")
-    return Results.read(directory.path)
-
-
-def _last_unfinished(prepared: Experiment) -> Path | None:
-    """The latest run of this scenario, strategy and seed that was begun and not completed."""
-    for path in sorted(_place(prepared).glob(f"seed{prepared.seed}-*"), key=_begun_in_order, reverse=True):
-        try:
-            status = json.loads((path / "results.json").read_text(encoding="utf-8")).get("status")
-        except (OSError, ValueError, AttributeError):
-            status = None
-        if status != "complete" and (path / "manifest.json").exists():
-            return path
-    return None
-
-
-def _begun_in_order(path: Path) -> tuple[int, str]:
-    """Return a key that puts ``seed1-20260101-120000-10`` behind ``...-9``."""
-    return len(path.name), path.name
+        settings = batch_settings(experiment.scenario.selected_strategy.settings if experiment.scenario else {}, batch)
+    return explained(f"{doing} in session {checkpointer.session}", batch, settings, checkpointer.where)
 
 
 @contextmanager
-def _place_told(keeper: Checkpointer) -> Iterator[None]:
-    """An interruption that did not wait for anything says where the run goes on, too."""
+def _place_named(checkpointer: Checkpointer) -> Iterator[None]:
+    """Name the last checkpoint in an interruption that did not wait for one."""
     try:
         yield
     except Interrupted:
         raise
     except KeyboardInterrupt as error:
-        raise Interrupted(keeper.where()) from error
+        raise Interrupted(checkpointer.where()) from error
 
 
 @contextmanager
 def _status(results: Results, directory: RunDirectory) -> Iterator[None]:
-    """Writes how the run ended, whatever ends it."""
+    """Write how the run ended."""
     try:
         yield
         results.status = "complete"
     except KeyboardInterrupt:
-        raise  # "interrupted", as it stands in the file all along
+        raise  # the status of a run is "interrupted" from its beginning
     except BaseException:
         results.status = "failed"
         raise
     finally:
         directory.write_json("results.json", results.to_dict())
+
+
+def _info(experiment: Experiment, path: Path) -> RunInfo:
+    scenario = experiment.scenario
+    # Published figures are from test images.
+    comparable = scenario is not None and experiment.validation is None
+    published = scenario.published.get(experiment.strategy_name) if scenario and comparable else None
+    return RunInfo(
+        scenario=experiment.name,
+        strategy=experiment.strategy_name,
+        seed=experiment.seed,
+        device=str(experiment.strategy.device),
+        dataset=experiment.stream.dataset.name,
+        sessions=len(experiment.stream),
+        out=str(path),
+        stands_in_for=experiment.stands_in_for,
+        published=list(published.accuracy) if published and published.accuracy else None,
+        published_compatibility=(published and published_of_versions(published)) or None,
+        published_source=published.source if published else None,
+        upgrades_by=scenario.upgrades_by if scenario else None,
+        validation=experiment.validation,
+    )
+
+
+# -- finish -------------------------------------------------------------------------------------------------
+
+
+def _finish_again(run: _Run, manifest: Mapping[str, Any]) -> Results:
+    """Return the results of a run that is complete; seal it if it was killed just before."""
+    path = run.directory.path
+    if "files" not in manifest and distributed.is_main():
+        seal(path)
+        run.listener.on_event(FilesWritten(path))
+    run.note(f"{path} is complete already")
+    return Results.read(path)

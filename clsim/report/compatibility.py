@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clsim.experiment.reporter import Record
+from clsim.experiment.events import Record
 from clsim.report.figures import DASH, duration, finite, percent, points, several
 from clsim.utils.text import clean
 

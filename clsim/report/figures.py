@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clsim.experiment.reporter import Record
+from clsim.experiment.events import Record
 from clsim.metrics.functional.statistics import mean_and_deviation
 from clsim.utils.numbers import DASH, count, difference, duration, finite, percent, points
 from clsim.utils.text import clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clsim.experiment.reporter import Record
+from clsim.experiment.events import Record
 from clsim.report.figures import DASH, count, duration, finite, percent
 from clsim.report.table import Column, Sessions
 

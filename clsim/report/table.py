@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from clsim.experiment.reporter import Record, Results, RunInfo
+from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.figures import (
     DASH,
     count,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Results
+from clsim.experiment.events import Results
 from clsim.metrics.functional.compatibility import update_gain
 from clsim.report.console.parts import LONGEST_NAME, plain_table, sign_style
 from clsim.report.console.plain import aligned, write_line

@@ -168,24 +168,20 @@ def _folder(out: Path, seed: int, *, several: bool) -> Path:
 
 
 def _run(entry: Entry, seed: int, *, several: bool, device: str, how: Reporting, going_on: GoingOn) -> Results:
-    from clsim.experiment.runner import run
+    from clsim.api import run
 
-    reporter = make_reporter(how.mode)
-    try:
-        return run(
-            entry.scenario,
-            entry.strategy,
-            overrides=list(entry.overrides),
-            seed=seed,
-            device=device,
-            out=_folder(entry.out, seed, several=several) if entry.out else None,
-            strict=entry.strict,
-            **going_on._asdict(),
-            reporter=reporter,
-            trackers=how.trackers,
-        )
-    finally:
-        reporter.close()
+    return run(
+        entry.scenario,
+        entry.strategy,
+        overrides=list(entry.overrides),
+        seed=seed,
+        device=device,
+        out=_folder(entry.out, seed, several=several) if entry.out else None,
+        strict=entry.strict,
+        **going_on._asdict(),
+        listeners=[make_reporter(how.mode)],
+        trackers=how.trackers,
+    )
 
 
 def _key(change: str) -> str:

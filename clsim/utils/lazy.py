@@ -1,32 +1,39 @@
-"""Public names of a package that are imported when they are first used."""
+"""Public names of a package that are imported on first use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any
 
 
-def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_exports(
+    package: str, homes: Mapping[str, str], modules: Collection[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a package whose modules are slow to import (PEP 562).
 
     Args:
         package: Name of the package, its ``__name__``.
-        homes: For each public name the module that defines it.
+        homes: Module that defines each public name.
+        modules: Names of public submodules.
 
     Example:
-        >>> load, names = lazy_exports("clsim.data", {"Images": "clsim.data.core.images"})
+        >>> load, names = lazy_exports("clsim", {"Images": "clsim.data.core.images"}, ["losses"])
         >>> names()
-        ['Images']
+        ['Images', 'losses']
+        >>> load("losses").__name__
+        'clsim.losses'
 
     """
 
     def load(name: str) -> Any:
+        if name in modules:
+            return import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(homes[name]), name)
 
     def names() -> list[str]:
-        return sorted(homes)
+        return sorted({*homes, *modules})
 
     return load, names

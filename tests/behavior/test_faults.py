@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.kills import left
+from helpers.listening import Down
 from helpers.world import CommandLine, make_world
 from PIL import Image
+
+from clsim.experiment.events import SessionEnded
 
 STRATEGY = '''
 """A linear classifier, to which something happens at a step of a session."""
@@ -274,20 +277,12 @@ def test_a_worker_that_dies(go, whole):
     assert "going on after session 0" in goes_on(go, whole).out
 
 
-class Down:
-    """A tracker whose server is gone after the first session."""
-
-    def __getattr__(self, name):
-        def hear(*content):
-            if name == "session_ended":
-                raise ConnectionError("the tracker does not answer")
-
-        return hear
-
-
 def test_a_tracker_that_is_down(go, whole, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("clsim.sweep.series.make_reporter", lambda mode: Down())
+        patch.setattr(
+            "clsim.sweep.series.make_reporter",
+            lambda mode: Down(SessionEnded, ConnectionError("the tracker does not answer")),
+        )
         said = go()
     assert said.code == 0
     assert said.err == "clsim: Down is left out from here on: the tracker does not answer\n"

@@ -206,7 +206,7 @@ def test_a_loader_need_not_know_its_length():
         def __iter__(self):
             yield from ([torch.rand(4, 3, 8, 8), torch.arange(4), torch.zeros(4, dtype=torch.long)] for _ in range(3))
 
-    silent = SimpleNamespace(session_started=lambda *facts: None, progress=lambda *report: None)
+    silent = SimpleNamespace(on_event=lambda event: None)
     with pretended():
         strategy = learner(plugins=[Brings(Endless()), Progress(silent)])
         strategy.train(small_stream().train_stream[0], eval_streams=[])

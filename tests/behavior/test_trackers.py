@@ -18,9 +18,9 @@ from clsim.config import load_scenario
 from clsim.config.trackers import Mlflow, Wandb, chosen_trackers
 from clsim.experiment.build import prepare
 from clsim.experiment.runner import simulate
-from clsim.report.reporters.background import Aside
+from clsim.report.reporters.background import BackgroundListener
 from clsim.report.trackers import make
-from clsim.report.trackers.make import tracked
+from clsim.report.trackers.make import tracking
 from clsim.report.trackers.mlflow import place
 from clsim.report.trackers.values import summary_values, values_of
 from clsim.utils.errors import UserError, UserErrors
@@ -69,8 +69,8 @@ def go(folder, trackers, *, kind="replacement", out="run", stops=None, resume=Fa
     prepared.strategy.plugins.append(stops or Stops(-1, None))
     blocks = chosen_trackers(trackers)
     blocks = [Mlflow(uri=str(folder / f"mlruns of {out}")) if block.kind == "mlflow" else block for block in blocks]
-    with tracked(None, blocks) as told:
-        simulate(prepared, out=folder / out, resume=resume, reporter=told)
+    with tracking(blocks) as logs:
+        simulate(prepared, out=folder / out, resume=resume, listeners=logs)
     return json.loads((folder / out / "results.json").read_text())
 
 
@@ -253,7 +253,7 @@ def test_a_package_that_is_missing_ends_it_before_anything_is_loaded(clsim, thin
     said = clsim("run", things.scenario, "--out", "run", "--track", package)
     assert said.code == 2
     assert said.err == (
-        f"trackers: the tracker {package} needs what is not installed here\n  pip install 'clsim[trackers]'\n"
+        f"trackers: the tracker {package} needs a package that is not installed here\n  pip install 'clsim[trackers]'\n"
     )
     assert "clsim.experiment.runner" not in sys.modules
     assert not Path("run").exists()
@@ -319,8 +319,8 @@ def test_a_tracker_that_hangs_costs_seconds(clsim, things, monkeypatch):
 
     released = threading.Event()
     monkeypatch.setattr("clsim.report.trackers.wandb.WandbTracker.begin", lambda self, run: released.wait(60))
-    monkeypatch.setattr(Aside, "SILENT", 0.1)
-    monkeypatch.setattr(Aside.__init__, "__kwdefaults__", {"patience": 0.2})
+    monkeypatch.setattr(BackgroundListener, "SILENT", 0.1)
+    monkeypatch.setattr(BackgroundListener.__init__, "__kwdefaults__", {"patience": 0.2})
     said = clsim("run", things.scenario, "--out", "run", "--quiet", *options("wandb"))
     released.set()
     for thread in threading.enumerate():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from helpers.listening import Heard
 from helpers.seeded import SCENARIOS
 from helpers.tiny import Untouchable, tiny_dataset
 from helpers.world import CommandLine, make_world
@@ -188,26 +189,22 @@ def test_a_result_that_hides_it_is_found_out(clsim, world):
 
 
 def test_published_figures_are_not_beside_it(write, tmp_path):
-    infos = []
-
-    class Reporter(RichReporter):
-        def run_started(self, info):
-            infos.append(info)
-
+    heard = Heard()
     published = {"stationary": {"accuracy": [0.9, 0.8, 0.7], "source": "somewhere"}}
     prepared = prepare(write("fscil", published=published), None, HELD, 0, "cpu", strict=True)
-    simulate(prepared, out=tmp_path / "run", reporter=Reporter(Console(file=io.StringIO())))
-    assert (infos[0].published, infos[0].validation) == (None, prepared.validation)
+    simulate(prepared, out=tmp_path / "run", listeners=[heard])
+    info = heard.events[0].info
+    assert (info.published, info.validation) == (None, prepared.validation)
 
 
 def test_a_terminal_says_so_too():
-    from clsim.experiment.reporter import RunInfo
+    from clsim.experiment.events import RunEnded, RunInfo, RunStarted
 
     out = io.StringIO()
     reporter = RichReporter(Console(file=out, width=200))
     info = RunInfo("s", "a", 0, "cpu", "d", 1, "o", validation={"share": 0.34, "seed": 0, "images": 8, "classes": 4})
-    reporter.run_started(info)
-    reporter.run_ended({"sessions": [], "summary": {}, "status": "failed"}, 1.0)
+    reporter.on_event(RunStarted(info))
+    reporter.on_event(RunEnded({"sessions": [], "summary": {}, "status": "failed"}, 1.0))
     lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
     assert lines[0] == lines[-1] == f"VALIDATION  {SENTENCE}"
     out.truncate(0)

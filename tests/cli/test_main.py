@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from helpers.desk import REPLACEMENT, SCENARIO, make_desk
 
+from clsim.api import run
 from clsim.cli import main as cli
 from clsim.config.discovery import shipped
-from clsim.experiment import runner
-from clsim.experiment.runner import run
+from clsim.experiment import run_paths
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_runs_begun_in_the_same_second_have_directories_of_their_own(
 ) -> None:
     small = ["stream.base_classes=5", "stream.sessions=1"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner.time, "strftime", lambda form: "20260101-120000")
+    monkeypatch.setattr(run_paths.time, "strftime", lambda form: "20260101-120000")
     made = [run("shapes_fscil", "zero_shot", overrides=small).path for _ in range(3)]
     assert [path.name for path in made] == [f"seed42-20260101-120000{more}" for more in ("", "-2", "-3")]
     assert all((path / "results.json").is_file() for path in made)

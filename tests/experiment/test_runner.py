@@ -4,12 +4,14 @@ from functools import partial
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
+from helpers.listening import Heard
 from helpers.tiny import TinyModel, tiny_clip, tiny_dataset, tiny_images
 from safetensors.torch import load_file
 from torch import nn
 
 import clsim
-from clsim.experiment.runner import run
+from clsim.api import run
+from clsim.experiment.events import FilesWritten, RunEnded, RunStarted, SessionEnded
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import recompute_matrix
 from clsim.metrics.search_service import ServiceView
@@ -53,27 +55,14 @@ def prompted(seed: int) -> Strategy:
     )
 
 
-class Told:
-    def __init__(self):
-        self.events, self.results = [], []
-
-    def __getattr__(self, name):
-        def hear(*args, **kwargs):
-            self.events.append(name)
-            if name in ("session_ended", "run_ended"):
-                self.results.append(json.loads(json.dumps(args[0])))
-
-        return hear
-
-
 def without_times(results: dict) -> dict:
     sessions = [{key: value for key, value in record.items() if key not in TIMES} for record in results["sessions"]]
     return {**results, "sessions": sessions}
 
 
 def test_a_run_leaves_what_the_design_says(tmp_path):
-    told = Told()
-    results = run(stream(), learner(), out=tmp_path / "run", reporter=told)
+    heard = Heard()
+    results = run(stream(), learner(), out=tmp_path / "run", listeners=[heard])
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"manifest.json", "results.json", "sessions.jsonl", "report.html", "confusion.json", "checkpoints"} == files
     written = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -82,10 +71,10 @@ def test_a_run_leaves_what_the_design_says(tmp_path):
     assert [len(row) for row in written["accuracy_matrix"]] == [1, 2, 3]
     lines = [json.loads(line) for line in (tmp_path / "run" / "sessions.jsonl").read_text().splitlines()]
     assert lines == written["sessions"]
-    assert told.events[0] == "run_started"
-    assert told.events[-1] == "run_ended"
-    assert [event for event in told.events if event == "session_ended"] == ["session_ended"] * 3
-    assert [len(results["sessions"]) for results in told.results] == [1, 2, 3, 3]
+    assert heard.kinds[0] is RunStarted
+    assert heard.kinds[-2:] == [FilesWritten, RunEnded]
+    assert heard.kinds.count(SessionEnded) == 3
+    assert heard.events[-1].results == written
 
 
 def test_records_agree_with_one_another(tmp_path):
@@ -140,13 +129,13 @@ class Stop(ClassScope):
     ("error", "status"), [(KeyboardInterrupt(), "interrupted"), (RuntimeError("broken"), "failed")]
 )
 def test_a_run_that_ends_early_keeps_its_records_and_says_so(tmp_path, error, status):
-    told = Told()
+    heard = Heard()
     with pytest.raises(type(error)):
-        run(stream(), learner(plugins=[Stop(error)]), out=tmp_path / "run", reporter=told)
+        run(stream(), learner(plugins=[Stop(error)]), out=tmp_path / "run", listeners=[heard])
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert written["status"] == status
     assert len(written["sessions"]) == 1
-    assert told.events[-1] == "run_ended"
+    assert heard.kinds[-1] is RunEnded
     assert not (tmp_path / "run" / ".lock").exists()
 
 

@@ -18,6 +18,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from clsim.experiment.events import Event
 from helpers.pretended_cuda import pretended
 from helpers.seeded import COMPARED, SCENARIOS, TRAINED
 from helpers.tiny import save_tiny_clip, tiny_captions, tiny_dataset
@@ -115,7 +116,7 @@ class Runs:
             return forward()
 
         strategy.forward = watched  # type: ignore[method-assign]
-        simulate(prepared, out=self.folder / out, reporter=Silent(), **how)
+        simulate(prepared, out=self.folder / out, listeners=[Silent()], **how)
         return batches
 
     def stop(self, case: str, out: str, *, session: int = 1, **how: Any) -> None:
@@ -138,10 +139,10 @@ class Runs:
 
 
 class Silent:
-    """A reporter that is there, so that progress is told, and says nothing."""
+    """A listener that ignores all events; with one there, progress is reported."""
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *content: None
+    def on_event(self, event: Event) -> None:
+        """Ignore the event."""
 
 
 @contextmanager

@@ -2,22 +2,13 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.listening import Heard
 from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.plugins import Progress
 from clsim.streams import fscil
 from clsim.training import Strategy
-
-
-class Heard:
-    def __init__(self):
-        self.sessions, self.reports = [], []
-
-    def session_started(self, *facts):
-        self.sessions.append(facts)
-
-    def progress(self, *report):
-        self.reports.append(report)
+from clsim.utils.training_events import SessionStarted, StepsDone
 
 
 def test_tells_extent_position_loss_and_pace():
@@ -31,13 +22,14 @@ def test_tells_extent_position_loss_and_pace():
         plugins=[Progress(heard, interval=0.0)],
     )
     strategy.train(stream.train_stream, eval_streams=[])
-    assert heard.sessions == [(0, 8, 160, 2, 8), (1, 2, 10, 2, 2)]
-    positions = [(epoch, step) for epoch, step, _, _ in heard.reports]
+    begun = [event for event in heard.events if isinstance(event, SessionStarted)]
+    reports = [event for event in heard.events if isinstance(event, StepsDone)]
+    assert begun == [SessionStarted(0, 8, 160, 2, 8), SessionStarted(1, 2, 10, 2, 2)]
+    positions = [(report.epoch, report.step) for report in reports]
     base = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 4), (2, 5), (2, 6), (2, 7), (2, 8), (2, 8)]
     assert positions == [*base, (1, 1), (1, 1), (2, 2), (2, 2)]
-    losses = [loss for _, _, loss, _ in heard.reports]
-    assert losses[0] == pytest.approx(torch.tensor(10.0).log().item(), rel=0.2)
-    assert all(pace > 0 for *_, pace in heard.reports)
+    assert reports[0].loss == pytest.approx(torch.tensor(10.0).log().item(), rel=0.2)
+    assert all(report.images_per_second > 0 for report in reports)
 
 
 def test_between_reports_the_loss_is_left_on_the_device():
@@ -51,4 +43,4 @@ def test_between_reports_the_loss_is_left_on_the_device():
         plugins=[Progress(heard, interval=1e9)],
     )
     strategy.train(stream.train_stream[0], eval_streams=[])
-    assert [(epoch, step) for epoch, step, _, _ in heard.reports] == [(1, 16), (2, 32)]
+    assert [(event.epoch, event.step) for event in heard.events[1:]] == [(1, 16), (2, 32)]

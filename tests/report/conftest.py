@@ -12,7 +12,7 @@ from helpers.handmade import Make, maker, two_strategies
 from helpers.published import HOC
 from rich.console import Console, RenderableType
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import RunInfo
 
 CPE_CLIP = [0.8783, 0.8586, 0.8493, 0.8285, 0.8264, 0.8242, 0.8227, 0.8144, 0.8052]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import RunInfo
 from clsim.report.table import sessions_table, summary_rows
 
 Make = Callable[..., Any]

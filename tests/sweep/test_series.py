@@ -17,10 +17,10 @@ from clsim.utils.errors import UserError, WeightsMissing
 
 
 class Runner(ModuleType):
-    """In place of the session loop: notes what it is asked for."""
+    """Stands in for the API: stores the arguments of each run."""
 
     def __init__(self) -> None:
-        super().__init__("clsim.experiment.runner")
+        super().__init__("clsim.api")
         self.asked: list[tuple[Any, ...]] = []
         self.stands_in_for: dict[str, str] | None = None
         self.missing: str | None = None
@@ -43,7 +43,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     monkeypatch.chdir(tmp_path)
     make_desk(tmp_path)
     fake = Runner()
-    monkeypatch.setitem(sys.modules, "clsim.experiment.runner", fake)
+    monkeypatch.setitem(sys.modules, "clsim.api", fake)
     return fake
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.listening import Heard
 
 import clsim
 from clsim.config import load_scenario
@@ -103,25 +104,12 @@ def on(monkeypatch, processor):
     monkeypatch.setattr(precision, "this_processor", lambda: processor)
 
 
-class Notes:
-    """Keeps what is said of a run."""
-
-    def __init__(self):
-        self.said = []
-
-    def note(self, text):
-        self.said.append(text)
-
-    def __getattr__(self, name):
-        return lambda *anything, **more: None
-
-
 def ran(small, folder, monkeypatch, processor, *changes, **options):
     on(monkeypatch, processor)
-    notes = Notes()
-    clsim.run(small, overrides=changes, device="cpu", out=folder, reporter=notes, **options)
+    heard = Heard()
+    clsim.run(small, overrides=changes, device="cpu", out=folder, listeners=[heard], **options)
     manifest = json.loads((folder / "manifest.json").read_text())
-    return (manifest["precision"], manifest["precision_requested"]), notes.said
+    return (manifest["precision"], manifest["precision_requested"]), heard.notes
 
 
 def test_a_scenario_that_ships_bf16_runs_in_fp32_where_it_is_emulated(small, tmp_path, monkeypatch):

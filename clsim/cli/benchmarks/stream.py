@@ -14,6 +14,7 @@ from psutil import Process
 from clsim.cli.benchmarks.machine import Machine
 from clsim.cli.benchmarks.result import BenchResult, Line
 from clsim.data.core.images import DataSet, Images
+from clsim.experiment.events import Event, SessionEnded
 from clsim.models import LinearClassifier
 from clsim.models.backbones import make_backbone
 from clsim.plugins import ClassScope
@@ -72,24 +73,23 @@ def _around(records: list[dict[str, Any]], session: int, figure: str) -> float:
 
 
 class _Growth:
-    """A reporter that only looks at how large the process and the run's directory are."""
+    """A listener that measures the memory of the process and the size of the run directory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.disk: list[int] = []
         self.memory: list[int] = []
 
-    def session_ended(self, results: dict[str, Any]) -> None:
-        """Adds up the files, and asks the system for the memory that is held now."""
+    def on_event(self, event: Event) -> None:
+        """Measure disk and memory after a session."""
+        if not isinstance(event, SessionEnded):
+            return
         self.disk.append(sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()))
         self.memory.append(Process().memory_info().rss)
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **kwargs: None
-
 
 def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]], _Growth]:
-    from clsim.experiment.runner import run
+    from clsim.api import run
 
     stream, growth = _stream(sessions), _Growth(folder)
     torch.manual_seed(0)
@@ -101,7 +101,7 @@ def _run(folder: Path, device: str, sessions: int) -> tuple[list[dict[str, Any]]
         device=device,
         plugins=[ClassScope(training="seen")],
     )
-    results = run(stream, strategy, out=folder, device=device, reporter=growth)  # type: ignore[arg-type]
+    results = run(stream, strategy, out=folder, device=device, listeners=[growth])
     return results.to_dict()["sessions"], growth
 
 

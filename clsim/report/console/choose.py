@@ -1,4 +1,4 @@
-"""Which reporter a run gets. Nothing here imports torch, and rich only when it is used."""
+"""The console listener of a run. Imports no torch, and rich only when it is used."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import os
 import sys
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from clsim.experiment.reporter import Reporter, RunInfo
+from clsim.experiment.events import Listener
 from clsim.report.console.json_lines import JsonReporter
-from clsim.report.console.plain import PlainReporter, QuietReporter
+from clsim.report.console.plain import PlainReporter
+from clsim.report.console.quiet import QuietReporter
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Mode", "Reporter", "RunInfo", "is_terminal", "make_console", "make_reporter"]
+__all__ = ["Mode", "is_terminal", "make_console", "make_reporter"]
 
 Mode = Literal["auto", "quiet", "json"]
 
 
-def make_reporter(mode: Mode, stream: TextIO | None = None) -> Reporter:
-    """The reporter for `mode`: ``auto`` is the terminal's own on a terminal, plain lines elsewhere.
+def make_reporter(mode: Mode, stream: TextIO | None = None) -> Listener:
+    """Return the console listener of a mode.
 
     Args:
-        mode: ``auto``, ``quiet`` (the last line only) or ``json`` (one object a line).
-        stream: where to, standard output if None.
+        mode: ``auto`` for a live display on a terminal and plain lines elsewhere, ``quiet`` for the last line alone,
+            ``json`` for one object a line.
+        stream: Text stream for the output; standard output if ``None``.
 
     """
     out = stream if stream is not None else sys.stdout
@@ -39,7 +41,7 @@ def make_reporter(mode: Mode, stream: TextIO | None = None) -> Reporter:
 
 
 def make_console(stream: TextIO | None = None) -> Console:
-    """A rich console that takes no string for markup: no colour under NO_COLOR, plain off a terminal."""
+    """Return a rich console without markup: no color under NO_COLOR, plain if the stream is no terminal."""
     from rich.console import Console
 
     out = stream if stream is not None else sys.stdout
@@ -48,7 +50,7 @@ def make_console(stream: TextIO | None = None) -> Console:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether `stream` can show a live display: a terminal, not a dumb one, that knows more than ASCII."""
+    """Return whether `stream` can show a live display: a terminal that is not dumb and knows Unicode."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     return stream.isatty() and not dumb and encoding.startswith("utf")

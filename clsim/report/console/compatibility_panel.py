@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Record, Results
+from clsim.experiment.events import Record, Results
 from clsim.report.compatibility import compatibility_figures, replaced_versions
 from clsim.report.console.heat import heat, legend
 from clsim.report.console.parts import BETWEEN, BORDERS, FRAME, OURS, SLIM, framed, side_by_side

@@ -1,4 +1,4 @@
-"""The reporter for machines: one JSON object a line."""
+"""Console output of ``--json``: one JSON object a line."""
 
 from __future__ import annotations
 
@@ -8,56 +8,47 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from clsim.experiment.reporter import Results, RunInfo
-from clsim.report.console.plain import stand_in_line, validation_line, write_line
+from clsim.experiment.events import Event, Note, RunEnded, RunStarted, SessionEnded
+from clsim.report.console.plain import write_line
+from clsim.report.console.quiet import write_notices
 
 
 class JsonReporter:
-    """Writes ``run_started``, ``session_ended`` with its record and ``run_ended`` with the whole results.
+    """A listener that writes a JSON object when the run starts, when a session ends and when the run ends.
 
-    Nothing else goes to `stream`; notes and a stand-in's notice go to `errors`.
+    The events are ``run_started`` with the fields of `RunInfo`, ``session_ended`` with the session's record, and
+    ``run_ended`` with the content of ``results.json``.
+
+    Args:
+        stream: Text stream for the objects.
+        errors: Text stream for notes and notices.
+
     """
 
     def __init__(self, stream: TextIO, errors: TextIO) -> None:
         self._stream = stream
         self._errors = errors
 
-    def run_started(self, info: RunInfo) -> None:
-        """``{"event": "run_started", "scenario": ..., ...}``: the fields of `RunInfo`."""
-        if info.stands_in_for:
-            write_line(self._errors, stand_in_line(info.scenario, info.stands_in_for))
-        if info.validation:
-            write_line(self._errors, validation_line(info.validation))
-        self._event("run_started", **asdict(info))
+    def on_event(self, event: Event) -> None:
+        """Write the object of an event, if it has one."""
+        match event:
+            case RunStarted(info):
+                write_notices(self._errors, info)
+                self._write("run_started", **asdict(info))
+            case SessionEnded(results):
+                self._write("session_ended", record=results["sessions"][-1])
+            case RunEnded(results, seconds):
+                self._write("run_ended", seconds=seconds, results=results)
+            case Note(text):
+                for line in text.splitlines():
+                    write_line(self._errors, line)
 
-    def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
-        """Silent."""
-
-    def progress(self, epoch: int, step: int, loss: float | None, images_per_second: float) -> None:
-        """Silent."""
-
-    def session_ended(self, results: Results) -> None:
-        """``{"event": "session_ended", "record": ...}``."""
-        self._event("session_ended", record=results["sessions"][-1])
-
-    def run_ended(self, results: Results, seconds: float) -> None:
-        """``{"event": "run_ended", "seconds": ..., "results": ...}``."""
-        self._event("run_ended", seconds=seconds, results=results)
-
-    def note(self, text: str) -> None:
-        """To the other stream."""
-        for line in text.splitlines():
-            write_line(self._errors, line)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _event(self, name: str, **content: Any) -> None:
+    def _write(self, name: str, **content: Any) -> None:
         write_line(self._stream, json.dumps({"event": name, **strict(content)}, allow_nan=False))
 
 
 def strict(value: Any) -> Any:
-    """`value` with null for every NaN and infinity, which JSON does not know."""
+    """Replace NaN and infinity, which JSON does not have, by ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

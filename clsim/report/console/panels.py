@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Record, Results, RunInfo
+from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.compatibility import diagnostic_sentences, metric_sentences, replacement_sentences
 from clsim.report.console.curve import GUTTER, Curve, draw
 from clsim.report.console.parts import (

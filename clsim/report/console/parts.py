@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import RunInfo
 from clsim.report.figures import DASH
 from clsim.report.table import GAP, Sessions
 from clsim.utils.text import clean

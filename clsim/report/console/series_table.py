@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Results
+from clsim.experiment.events import Results
 from clsim.report.console.panels import stand_in_notice, validation_notice
 from clsim.report.console.parts import LONGEST_NAME, OURS, plain_table, sign_style
 from clsim.report.console.plain import aligned, stand_in_line, validation_line, write_line

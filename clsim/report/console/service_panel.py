@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Record, Results
+from clsim.experiment.events import Record, Results
 from clsim.report.console.parts import BORDERS, FRAME, OURS, SLIM, framed, plain_table, table_of_sessions
 from clsim.report.service import backfill_rows, service_table
 from clsim.report.table import GAP

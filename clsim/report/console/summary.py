@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clsim.experiment.reporter import Record, Results, RunInfo
+from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.console.compatibility_panel import fitted_matrix, matrix_view
 from clsim.report.console.parts import FRAME, OURS, SLIM, THEIRS, plain_table, run_title, sign_style, table_of_sessions
 from clsim.report.figures import duration, several

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NAME = "report.html"
-
-
-@contextmanager
-def report_left(directory: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Writes the report when the block ends.
-
-    Args:
-        directory: of the run.
-        tell: is told why there is none.
-
-    """
-    try:
-        yield
-    finally:
-        leave_report([directory], directory / NAME, tell)
 
 
 def leave_report(runs: Sequence[Path], page: Path, tell: Callable[[str], None]) -> bool:

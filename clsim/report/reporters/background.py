@@ -1,4 +1,4 @@
-"""A reporter in a thread of its own: whatever it waits for, the run does not."""
+"""A listener in a thread of its own, for which the run never waits."""
 
 from __future__ import annotations
 
@@ -7,67 +7,49 @@ import sys
 from queue import SimpleQueue
 from threading import Thread
 
-from clsim.experiment.reporter import Reporter, Results, RunInfo
-from clsim.report.reporters.safe import Resilient
-
-Event = tuple[str, tuple[object, ...]]
+from clsim.experiment.events import Event, Listener, Note, StepsDone
+from clsim.report.reporters.safe import SafeListener
 
 
-class Aside:
-    """Puts a run's events in a queue, from which a thread tells the reporter; one that fails is left out.
+class BackgroundListener:
+    """Queues copies of a run's events for a listener in another thread; a listener that fails is dropped.
 
-    What waits in the queue are copies, so that the run may change what it told. A tracker that hangs costs the run
-    nothing, the command some seconds at its end.
+    Notes are left to the console. A listener that hangs delays only the end of the command.
 
     Args:
-        reporter: is told, but for notes, which are the console's.
-        patience: seconds that :meth:`close` waits for it.
+        listener: Listener that may be slow or fail.
+        patience: Seconds that :meth:`close` waits for it.
 
     """
 
     BACKLOG = 1000
-    """Events that may wait; beyond that, progress is not told any more, which is the only kind that comes often."""
+    """Events that may wait; beyond that, progress of training is skipped."""
     SILENT = 5.0
-    """Seconds that :meth:`close` waits without a word."""
+    """Seconds that :meth:`close` waits without a message."""
 
-    def __init__(self, reporter: Reporter, *, patience: float = 30.0) -> None:
-        self._name = type(reporter).__name__
-        self._reporter = Resilient(reporter, but=())
+    def __init__(self, listener: Listener, *, patience: float = 30.0) -> None:
+        self._name = type(listener).__name__
+        self._listener = SafeListener(listener, raises=())
         self._patience = patience
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._closed = False
-        self._given_up = False
+        self._abandoned = False
 
-    def run_started(self, info: RunInfo) -> None:
-        """A run begins."""
-        self._tell("run_started", info)
-
-    def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
-        """A session begins."""
-        self._tell("session_started", session, new_classes, images, epochs, steps)
-
-    def progress(self, epoch: int, step: int, loss: float | None, images_per_second: float) -> None:
-        """Some steps are done."""
-        if self._events.qsize() < self.BACKLOG:
-            self._tell("progress", epoch, step, loss, images_per_second)
-
-    def session_ended(self, results: Results) -> None:
-        """A session is over."""
-        self._tell("session_ended", copy.deepcopy(results))
-
-    def run_ended(self, results: Results, seconds: float) -> None:
-        """The run is over."""
-        self._tell("run_ended", copy.deepcopy(results), seconds)
-
-    def note(self, text: str) -> None:
-        """Silent."""
+    def on_event(self, event: Event) -> None:
+        """Queue a copy of the event, since the run may change what it holds."""
+        crowded = isinstance(event, StepsDone) and self._events.qsize() >= self.BACKLOG
+        if self._closed or crowded or isinstance(event, Note):
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        self._events.put(copy.deepcopy(event))
 
     def close(self) -> None:
-        """Waits until the reporter has heard everything, but not for ever."""
+        """Wait until the listener has received everything, or patience runs out."""
         if self._closed or self._thread is None:
             return
-        self._tell("close")
         self._closed = True
         self._events.put(None)
         self._thread.join(min(self.SILENT, self._patience))
@@ -75,20 +57,9 @@ class Aside:
             print(f"clsim: waiting for {self._name}, {self._patience:.0f} s at most", file=sys.stderr)
             self._thread.join(max(0.0, self._patience - self.SILENT))
         if self._thread.is_alive():
-            self._given_up = True
+            self._abandoned = True
             print(f"clsim: {self._name} is left out: it has not answered", file=sys.stderr)
 
-    def _tell(self, event: str, *content: object) -> None:
-        if self._closed:
-            return
-        if self._thread is None:
-            self._thread = Thread(target=self._pass_on, name=self._name, daemon=True)
-            self._thread.start()
-        self._events.put((event, content))
-
-    def _pass_on(self) -> None:
-        while (waiting := self._events.get()) is not None:
-            if self._given_up:
-                return
-            event, content = waiting
-            getattr(self._reporter, event)(*content)
+    def _work(self) -> None:
+        while (event := self._events.get()) is not None and not self._abandoned:
+            self._listener.on_event(event)

@@ -1,4 +1,4 @@
-"""The trackers that a run was asked for. Imports none of them."""
+"""The trackers of a run. Imports the package of none before the run begins."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from clsim.config.trackers import Mlflow, TensorBoard, TrackerBlock, Wandb
-from clsim.experiment.reporter import Reporter
-from clsim.report.reporters.background import Aside
-from clsim.report.reporters.multi import Several
+from clsim.experiment.events import Listener
+from clsim.report.reporters.background import BackgroundListener
 from clsim.report.trackers.tracker import Tracker
 from clsim.utils.errors import UserError
 
 
 def check_trackers(blocks: Sequence[TrackerBlock]) -> None:
-    """Makes sure, before anything is loaded, that the trackers can be had.
+    """Check, before anything is loaded, that the trackers can be used.
 
     Raises:
-        UserError: a package is missing, or a key.
+        UserError: A package or a key is missing.
 
     """
     missing = [block.kind for block in blocks if not _is_installed(block.kind)]
     if missing:
         needs = f"the tracker {missing[0]} needs" if len(missing) == 1 else f"the trackers {', '.join(missing)} need"
-        what = f"{needs} what is not installed here"
+        what = f"{needs} a package that is not installed"
         raise UserError(what, where="trackers", fix="pip install 'clsim[trackers]'")
     for block in blocks:
         if isinstance(block, Wandb):
@@ -34,22 +33,19 @@ def check_trackers(blocks: Sequence[TrackerBlock]) -> None:
 
 
 @contextmanager
-def tracked(console: Reporter | None, blocks: Sequence[TrackerBlock]) -> Iterator[Reporter | None]:
-    """The console's reporter with trackers beside it, each in a thread of its own; they are closed in the end."""
-    if not blocks:
-        yield console
-        return
+def tracking(blocks: Sequence[TrackerBlock]) -> Iterator[list[Listener]]:
+    """Open a listener for every tracker, each in a thread of its own; close them in the end."""
     check_trackers(blocks)
-    trackers = [Aside(make_tracker(block)) for block in blocks]
+    trackers = [BackgroundListener(make_tracker(block)) for block in blocks]
     try:
-        yield Several(console, trackers)
+        yield [*trackers]
     finally:
         for tracker in trackers:
             tracker.close()
 
 
 def make_tracker(block: TrackerBlock) -> Tracker:
-    """The tracker that a block describes; what it needs is imported when a run begins."""
+    """Return the tracker that a block describes."""
     if isinstance(block, TensorBoard):
         from clsim.report.trackers.tensorboard import TensorBoardTracker
 
@@ -64,6 +60,6 @@ def make_tracker(block: TrackerBlock) -> Tracker:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether it can be imported; a folder of that name, which trackers leave about, is no package."""
+    """Return whether a package can be imported; a folder of that name, which trackers write, is no package."""
     spec = find_spec(package)
     return spec is not None and spec.origin is not None

@@ -1,4 +1,4 @@
-"""Figures to MLflow."""
+"""Logging to MLflow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clsim.config.trackers import Mlflow
-from clsim.report.trackers.tracker import Begun, Tracker
+from clsim.report.trackers.tracker import TrackedRun, Tracker
 from clsim.utils.text import clean
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 BATCH = 100
-"""Parameters or metrics sent at once; MLflow refuses more parameters."""
+"""Parameters or metrics in one request; MLflow refuses more parameters."""
 STATUSES = {"complete": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 T = TypeVar("T")
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 class MlflowTracker(Tracker):
     """An MLflow run, in ``./mlruns``, in the folder or on the server of the settings.
 
-    Its status is FINISHED, FAILED or KILLED; a run that is resumed is the same one, RUNNING again.
+    Its status is FINISHED, FAILED or KILLED; a resumed run is the same MLflow run, RUNNING again.
 
     Args:
-        settings: of the scenario; where they name no place, the environment's ``MLFLOW_TRACKING_URI`` does.
+        settings: Settings of the scenario; without a URI there, the environment's ``MLFLOW_TRACKING_URI`` counts.
 
     """
 
@@ -40,39 +40,39 @@ class MlflowTracker(Tracker):
         self._client: MlflowClient | None = None
         self._run = ""
 
-    def begin(self, run: Begun) -> None:
-        """Opens the run."""
-        # MLflow prefers a database by now, for which its small package has no means.
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run."""
+        # MLflow prefers a database, which its small package cannot open.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
         client = self._client = MlflowClient(tracking_uri=self._uri)
-        if run.resumed and run.told.run:
-            self._run = run.told.run
+        if run.resumed and run.state.run:
+            self._run = run.state.run
             client.update_run(self._run, status="RUNNING")
             return
         experiment = _experiment(client, clean(self._settings.experiment or run.info.scenario))
-        self._run = run.told.run = client.create_run(experiment, run_name=clean(run.name)).info.run_id
+        self._run = run.state.run = client.create_run(experiment, run_name=clean(run.name)).info.run_id
         known = [Param(key, str(value)) for key, value in run.parameters.items()]
         for some in _batches(known):
             client.log_batch(self._run, params=some)
 
     def session(self, session: int, values: Mapping[str, float]) -> None:
-        """One metric a figure."""
+        """Log one metric for each figure."""
         self._metrics(session, values)
 
     def iteration(self, iteration: int, values: Mapping[str, float]) -> None:
-        """The same."""
+        """Log one metric for each figure."""
         self._metrics(iteration, values)
 
     def end(self, status: str, session: int, summary: Mapping[str, float]) -> None:
-        """Summary, status, results and manifest as artifacts."""
+        """Log summary and status, with results and manifest as artifacts."""
         assert self._client is not None
         self._metrics(session, summary)
         self._client.set_tag(self._run, "status", status)
-        for path in self.artefacts():
+        for path in self.artifacts():
             self._client.log_artifact(self._run, str(path))
         self._client.set_terminated(self._run, STATUSES.get(status, "FAILED"))
 
@@ -86,13 +86,13 @@ class MlflowTracker(Tracker):
 
 
 def place(settings: Mlflow) -> str:
-    """Where the runs go: a server as it stands, a folder as the URI of where it is now."""
+    """Return the URI of the runs: that of a server, or of a folder's absolute path."""
     given = settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or "mlruns"
     return given if "://" in given or given.startswith("file:") else Path(given).absolute().as_uri()
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
-    """The id of the experiment of that name; another process may be making it."""
+    """Return the id of the experiment of that name; another process may create it meanwhile."""
     known: Any = client.get_experiment_by_name(name)
     if known is None:
         try:

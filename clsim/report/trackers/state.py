@@ -1,4 +1,4 @@
-"""How far a tracker was told of a run, so that a run that is resumed goes on where it stopped telling."""
+"""What a tracker has of a run, so that a resumed run continues where logging stopped."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ FOLDER = "trackers"
 
 
 @dataclass
-class Told:
-    """The content of ``trackers/<kind>.json`` in a run directory.
+class TrackerState:
+    """Content of ``trackers/<kind>.json`` in a run directory.
 
     Attributes:
-        path: of the file.
-        started: when the run began, as its manifest says: what is of another run is not gone on with.
-        run: the tracker's own name of the run.
-        sessions: so many sessions it has.
-        iterations: so far it knows the training.
-        pending: values of the session after these, written down before the tracker gets them.
+        path: Path of the file.
+        started: Start of the run, as its manifest has it; the state of another run is ignored.
+        run: The tracker's identifier of the run.
+        sessions: Number of sessions that the tracker has.
+        iterations: Number of the last iteration that the tracker has.
+        pending: Values of the next session, stored before the tracker gets them.
 
     """
 
@@ -33,17 +33,17 @@ class Told:
     pending: dict[str, float] | None = None
 
     @classmethod
-    def of(cls, out: Path, kind: str, started: str | None) -> Told:
-        """What the file says; afresh if there is none, it is damaged, or it is of another run."""
+    def read(cls, out: Path, kind: str, started: str | None) -> TrackerState:
+        """Read the file; return an empty state if it is missing, damaged or of another run."""
         path = out / FOLDER / f"{kind}.json"
         try:
-            told = cls(path, **json.loads(path.read_text(encoding="utf-8")))
+            state = cls(path, **json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return cls(path, started)
-        return told if told.started == started and started is not None else cls(path, started)
+        return state if state.started == started and started is not None else cls(path, started)
 
     def write(self) -> None:
-        """Writes the file, whole or not at all."""
+        """Write the file, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = {key: value for key, value in asdict(self).items() if key != "path"}
         with atomic(self.path, durable=False) as temporary:

@@ -1,4 +1,4 @@
-"""What all trackers have in common: events become names and values, and a run that is resumed goes on."""
+"""Base class of the trackers: events become named values, and a resumed run continues its log."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from typing import Any, ClassVar
 
 import yaml
 
-from clsim.experiment.reporter import Record, Results, RunInfo
-from clsim.report.trackers.state import Told
+from clsim.experiment.events import (
+    Event,
+    Record,
+    Results,
+    RunEnded,
+    RunInfo,
+    RunStarted,
+    SessionEnded,
+    SessionStarted,
+    StepsDone,
+)
+from clsim.report.trackers.state import TrackerState
 from clsim.report.trackers.values import Scalar, parameters, progress_values, summary_values, values_of
 
-ARTEFACTS = ("results.json", "manifest.json", "scenario.yaml")
+ARTIFACTS = ("results.json", "manifest.json", "scenario.yaml")
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run, as a tracker begins it or goes on with it.
+class TrackedRun:
+    """A run that a tracker begins or continues to log.
 
     Attributes:
-        info: what is known of it.
-        parameters: what it was made of; see :func:`~clsim.report.trackers.values.parameters`.
-        told: how far the tracker was told; the tracker keeps its own name of the run there.
-        resumed: whether the tracker knows the run already.
+        info: Facts of the run.
+        parameters: Its settings; see :func:`~clsim.report.trackers.values.parameters`.
+        state: What the tracker has of it, with the tracker's identifier.
+        resumed: Whether the tracker has the run already.
 
     """
 
     info: RunInfo
     parameters: dict[str, Scalar]
-    told: Told
+    state: TrackerState
     resumed: bool
 
     @property
@@ -42,102 +52,112 @@ class Begun:
 
     @property
     def name(self) -> str:
-        """Of the run, for a list of them."""
+        """Name of the run in a list."""
         return f"{self.info.scenario}, {self.info.strategy}, seed {self.info.seed}"
 
 
 class Tracker(ABC):
-    """A reporter that hands figures to a tracker.
+    """A listener that logs figures to an experiment tracker.
 
-    A run that is resumed goes on in the same place. What was told is noted in the run directory
-    (:class:`~clsim.report.trackers.state.Told`): sessions that the tracker has are not told again, even if they are
-    measured once more, and iterations only from the last one that it has. A session's values are noted before they
-    are told; if the run is killed between that and the tracker's answer, the same values are told again, never
-    others. Sessions of the run that the tracker has not heard of, because it was not asked for then, are caught up.
+    A resumed run continues the same log. The run directory holds what was logged
+    (:class:`~clsim.report.trackers.state.TrackerState`): sessions that the tracker has are not logged again, even if
+    they are evaluated once more, and iterations only after the last one that it has. A session's values are stored
+    before they are logged; if the run is killed in between, the same values are logged again, never others. Sessions
+    from before the tracker was added are logged, too.
     """
 
     KIND: ClassVar[str]
 
     def __init__(self) -> None:
-        self._told: Told | None = None
+        self._state: TrackerState | None = None
         self._out = Path()
         self._before = 0
 
     @abstractmethod
-    def begin(self, run: Begun) -> None:
-        """Opens the run, with its parameters unless the tracker has them."""
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run; log its parameters unless the tracker has them."""
 
     @abstractmethod
     def session(self, session: int, values: Mapping[str, float]) -> None:
-        """Takes the figures of a session."""
+        """Log the figures of a session."""
 
     @abstractmethod
     def iteration(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Takes figures of training, by iterations since the run began."""
+        """Log figures of training, by iterations since the run began."""
 
     @abstractmethod
     def end(self, status: str, session: int, summary: Mapping[str, float]) -> None:
-        """Takes how the run ended, and the figures of a complete one; `session` is the last one."""
+        """Log the status of the run and the summary of a complete one; `session` is the last session."""
 
-    def close(self) -> None:  # noqa: B027  (some hold nothing)
-        """Gives back what the tracker holds; harmless when called twice."""
+    def close(self) -> None:  # noqa: B027  (not every tracker holds something)
+        """Release files and connections; a second call does nothing."""
 
-    def run_started(self, info: RunInfo) -> None:
-        """Opens the tracker, at the place where it was if it knows the run."""
+    def on_event(self, event: Event) -> None:
+        """Log an event; the end of the run closes the tracker."""
+        match event:
+            case RunStarted(info):
+                self._run_started(info)
+            case SessionStarted(session):
+                # Of a resumed run, only its files know the iterations of earlier sessions.
+                self._before = sum(int(record.get("iterations") or 0) for record in _sessions(self._out)[:session])
+            case StepsDone():
+                self._steps_done(event)
+            case SessionEnded(results):
+                self._session_ended(results)
+            case RunEnded(results):
+                try:
+                    self._run_ended(results)
+                finally:
+                    self.close()
+
+    def artifacts(self) -> list[Path]:
+        """Return the files of the run that describe it and its results."""
+        return [path for path in map(self._out.joinpath, ARTIFACTS) if path.is_file()]
+
+    def _run_started(self, info: RunInfo) -> None:
         self._out = Path(info.out)
         manifest = _read(self._out / "manifest.json")
-        told = Told.of(self._out, self.KIND, manifest.get("started"))
-        made_of = parameters(_read(self._out / "scenario.yaml"), manifest)
-        self.begin(Begun(info, made_of, told, resumed=told.run is not None))
-        told.run = told.run or self.KIND
-        told.write()
-        self._told = told
+        state = TrackerState.read(self._out, self.KIND, manifest.get("started"))
+        settings = parameters(_read(self._out / "scenario.yaml"), manifest)
+        self.begin(TrackedRun(info, settings, state, resumed=state.run is not None))
+        state.run = state.run or self.KIND
+        state.write()
+        self._state = state
 
-    def session_started(self, session: int, new_classes: int, images: int, epochs: int, steps: int) -> None:
-        """Finds out how many iterations came before; of a run that is resumed only its files know."""
-        self._before = sum(int(record.get("iterations") or 0) for record in _sessions(self._out)[:session])
-
-    def progress(self, epoch: int, step: int, loss: float | None, images_per_second: float) -> None:
-        """Tells the loss, where it was read."""
-        told, iteration = self._told, self._before + step
-        if told is None or loss is None or iteration <= told.iterations:
+    def _steps_done(self, done: StepsDone) -> None:
+        """Log the loss if it was read."""
+        state, iteration = self._state, self._before + done.step
+        if state is None or done.loss is None or iteration <= state.iterations:
             return
-        self.iteration(iteration, progress_values(loss, images_per_second))
-        told.iterations = iteration
-        told.write()
+        self.iteration(iteration, progress_values(done.loss, done.images_per_second))
+        state.iterations = iteration
+        state.write()
 
-    def session_ended(self, results: Results) -> None:
-        """Tells every session that the tracker does not have."""
-        told = self._told
-        if told is None:
+    def _session_ended(self, results: Results) -> None:
+        """Log every session that the tracker does not have."""
+        state = self._state
+        if state is None:
             return
-        for record in results["sessions"][told.sessions :]:
-            values = told.pending or values_of(record)
-            told.pending = values
-            told.write()
-            self.session(told.sessions, values)
-            told.sessions, told.pending = told.sessions + 1, None
-            told.write()
+        for record in results["sessions"][state.sessions :]:
+            values = state.pending or values_of(record)
+            state.pending = values
+            state.write()
+            self.session(state.sessions, values)
+            state.sessions, state.pending = state.sessions + 1, None
+            state.write()
 
-    def run_ended(self, results: Results, seconds: float) -> None:
-        """Tells the status and, of a complete run, the summary."""
-        if self._told is None:
+    def _run_ended(self, results: Results) -> None:
+        """Log the status and, of a complete run, the summary."""
+        if self._state is None:
             return
-        self.session_ended(results)
+        self._session_ended(results)
         status = results["status"]
         summary = summary_values(results["summary"]) if status == "complete" else {}
         self.end(status, max(0, len(results["sessions"]) - 1), summary)
 
-    def note(self, text: str) -> None:  # noqa: B027
-        """Silent."""
-
-    def artefacts(self) -> list[Path]:
-        """The run's files that say what it was and gave."""
-        return [path for path in map(self._out.joinpath, ARTEFACTS) if path.is_file()]
-
 
 def _read(path: Path) -> dict[str, Any]:
-    """A file of the run directory; empty if there is none, as of a strategy composed in Python."""
+    """Read a file of the run directory; empty if it is missing, as for a strategy composed in Python."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from clsim.experiment.reporter import Record
+from clsim.experiment.events import Record
 from clsim.report.figures import finite
 from clsim.results.manifest import flat
 from clsim.utils.text import short

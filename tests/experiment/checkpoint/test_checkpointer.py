@@ -13,11 +13,12 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from experiment.test_runner import learner, prompted, stream
 from helpers.kills import left
+from helpers.listening import Heard
 from helpers.tiny import TinyModel, tiny_clip, tiny_images
 
+from clsim.api import run
 from clsim.experiment.checkpoint import checkpointer
 from clsim.experiment.checkpoint.checkpointer import Checkpointer, Schedule
-from clsim.experiment.runner import run
 from clsim.models import PromptedCLIP
 from clsim.plugins import ClassScope, OneCycle, Rehearsal
 from clsim.utils.errors import RunFailed, UserError
@@ -117,22 +118,9 @@ def ended(place, ends, step=11, seed=5, make=rehearsed):
     ends(None)
 
 
-class Told:
-    """A reporter that keeps the notes."""
-
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def __getattr__(self, name):
-        return lambda *content: None
-
-
 def resumed(place, seed=5, make=rehearsed, **how):
-    told = Told()
-    run(stream(), make(seed), out=place, resume=True, reporter=told, **how)
+    told = Heard()
+    run(stream(), make(seed), out=place, resume=True, listeners=[told], **how)
     return told.notes
 
 
@@ -256,8 +244,8 @@ def test_frozen_weights_that_changed_are_refused(tmp_path, ends):
 def test_a_complete_run_is_left_as_it_is(tmp_path):
     whole = run(stream(), rehearsed(5), out=tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    told = Told()
-    again = run(stream(), rehearsed(5), out=tmp_path / "run", resume=True, reporter=told)
+    told = Heard()
+    again = run(stream(), rehearsed(5), out=tmp_path / "run", resume=True, listeners=[told])
     assert again.to_dict() == whole.to_dict()
     assert told.notes == [f"{tmp_path / 'run'} is complete already"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
@@ -299,10 +287,10 @@ class Secretive(Rehearsal):
 
 
 def test_what_cannot_be_stored_is_told_and_the_run_goes_on(tmp_path):
-    told = Told()
+    told = Heard()
     torch.manual_seed(0)
     strategy = learner(0, plugins=[Secretive(3)])
-    results = run(stream(), strategy, out=tmp_path / "run", reporter=told)
+    results = run(stream(), strategy, out=tmp_path / "run", listeners=[told])
     assert results.status == "complete"
     assert told.notes[0].startswith("this run cannot be resumed: Secretive keeps a list_iterator in secret")
     assert len(told.notes) == 1
@@ -312,10 +300,10 @@ def test_what_cannot_be_stored_is_told_and_the_run_goes_on(tmp_path):
 def test_a_plugin_of_avalanche_with_hidden_state_is_told_at_the_start(tmp_path):
     from avalanche.training.plugins import ReplayPlugin
 
-    told = Told()
+    told = Heard()
     torch.manual_seed(0)
     strategy = learner(0, train_epochs=1, plugins=[ReplayPlugin(20)])
-    run(stream(), strategy, out=tmp_path / "run", reporter=told)
+    run(stream(), strategy, out=tmp_path / "run", listeners=[told])
     assert told.notes == [
         "this run cannot be resumed: ReplayPlugin keeps a ExperienceBalancedBuffer in storage_policy; "
         "with state_dict() and load_state_dict(state) it can say what that is made of"

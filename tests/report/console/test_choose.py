@@ -9,7 +9,8 @@ import pytest
 
 from clsim.report.console.choose import make_console, make_reporter
 from clsim.report.console.json_lines import JsonReporter
-from clsim.report.console.plain import PlainReporter, QuietReporter
+from clsim.report.console.plain import PlainReporter
+from clsim.report.console.quiet import QuietReporter
 from clsim.report.console.terminal import RichReporter
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import Note, RunEnded, RunInfo, RunStarted, SessionEnded, SessionStarted, StepsDone
 from clsim.report.console.json_lines import JsonReporter
 
 
@@ -16,13 +16,13 @@ def test_one_object_a_line_and_nothing_else(
     out, errors = io.StringIO(), io.StringIO()
     reporter = JsonReporter(out, errors)
     done = results(2, scenario="[red]x\n\u2028")
-    reporter.run_started(info(stands_in_for=missing, published=published))
+    reporter.on_event(RunStarted(info(stands_in_for=missing, published=published)))
     for i in range(2):
-        reporter.session_started(i, 5, 25, 1, 2)
-        reporter.progress(1, 1, 0.5, 1.0)
-        reporter.note("to the other stream")
-        reporter.session_ended({**done, "sessions": done["sessions"][: i + 1]})
-    reporter.run_ended(done, 3.5)
+        reporter.on_event(SessionStarted(i, 5, 25, 1, 2))
+        reporter.on_event(StepsDone(1, 1, 0.5, 1.0))
+        reporter.on_event(Note("to the other stream"))
+        reporter.on_event(SessionEnded({**done, "sessions": done["sessions"][: i + 1]}))
+    reporter.on_event(RunEnded(done, 3.5))
 
     started, first, second, ended = map(json.loads, out.getvalue().splitlines())
     assert started["event"] == "run_started"
@@ -37,7 +37,7 @@ def test_one_object_a_line_and_nothing_else(
 def test_what_is_no_number_is_null(results: Callable[..., Any]) -> None:
     out = io.StringIO()
     reporter = JsonReporter(out, io.StringIO())
-    reporter.run_ended({"sessions": [], "matrix": ((1.0, math.nan), (math.inf, 2.0))}, 1.0)
+    reporter.on_event(RunEnded({"sessions": [], "matrix": ((1.0, math.nan), (math.inf, 2.0))}, 1.0))
     assert json.loads(out.getvalue())["results"]["matrix"] == [[1.0, None], [None, 2.0]]
 
 
@@ -47,9 +47,9 @@ def test_records_of_compatibility_and_service_pass_through(
     out = io.StringIO()
     reporter = JsonReporter(out, io.StringIO())
     done = compatible()
-    reporter.run_started(info(published_compatibility={"ac": 0.95, "am": 0.689}))
-    reporter.session_ended(done)
-    reporter.run_ended(done, 1.0)
+    reporter.on_event(RunStarted(info(published_compatibility={"ac": 0.95, "am": 0.689})))
+    reporter.on_event(SessionEnded(done))
+    reporter.on_event(RunEnded(done, 1.0))
     started, ended, last = map(json.loads, out.getvalue().splitlines())
     assert started["published_compatibility"] == {"ac": 0.95, "am": 0.689}
     assert ended["record"] == done["sessions"][-1]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import RunInfo
 from clsim.report.console.panels import run_header, session_panel, stand_in_notice
 from clsim.report.console.summary import summary_panel
 

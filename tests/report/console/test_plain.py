@@ -4,8 +4,9 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from clsim.experiment.reporter import RunInfo
-from clsim.report.console.plain import PlainReporter, QuietReporter, write_line
+from clsim.experiment.events import Note, RunEnded, RunInfo, RunStarted, SessionEnded, SessionStarted, StepsDone
+from clsim.report.console.plain import PlainReporter, write_line
+from clsim.report.console.quiet import QuietReporter
 
 Make = Callable[..., Any]
 
@@ -13,12 +14,11 @@ Make = Callable[..., Any]
 def play(run: RunInfo, results: dict[str, Any]) -> list[str]:
     stream = io.StringIO()
     reporter = PlainReporter(stream)
-    reporter.run_started(run)
+    reporter.on_event(RunStarted(run))
     for i in range(len(results["sessions"])):
-        reporter.session_started(i, 5, 25, 1, 2)
-        reporter.session_ended({**results, "sessions": results["sessions"][: i + 1]})
-    reporter.run_ended(results, 754.0)
-    reporter.close()
+        reporter.on_event(SessionStarted(i, 5, 25, 1, 2))
+        reporter.on_event(SessionEnded({**results, "sessions": results["sessions"][: i + 1]}))
+    reporter.on_event(RunEnded(results, 754.0))
     text = stream.getvalue()
     assert "\x1b" not in text and "\r" not in text
     assert text.endswith("\n")
@@ -76,13 +76,13 @@ def test_progress_is_told_after_an_epoch_but_not_too_often() -> None:
     now = [0.0]
     stream = io.StringIO()
     reporter = PlainReporter(stream, clock=lambda: now[0])
-    reporter.session_started(0, 5, 25, 10, 1000)
+    reporter.on_event(SessionStarted(0, 5, 25, 10, 1000))
     told: list[float] = []
     for second in range(1, 200):
         now[0] = float(second)
         before = stream.getvalue().count("\n")
         # an epoch takes a second at first, then the sixth lasts
-        reporter.progress(min(second, 26) // 5 + 1, second, 0.5, 99.6)
+        reporter.on_event(StepsDone(min(second, 26) // 5 + 1, second, 0.5, 99.6))
         if stream.getvalue().count("\n") > before:
             told.append(now[0])
     assert told == [10.0, 20.0, 30.0, 90.0, 150.0]
@@ -101,13 +101,13 @@ def test_quiet_says_one_line_and_the_stand_in_elsewhere(
 ) -> None:
     out, errors = io.StringIO(), io.StringIO()
     reporter = QuietReporter(out, errors)
-    reporter.run_started(info(scenario="shapes_fscil", stands_in_for=missing))
-    reporter.session_started(0, 5, 25, 1, 2)
-    reporter.progress(1, 1, 0.5, 1.0)
-    reporter.session_ended(results(1))
-    reporter.note("not said")
+    reporter.on_event(RunStarted(info(scenario="shapes_fscil", stands_in_for=missing)))
+    reporter.on_event(SessionStarted(0, 5, 25, 1, 2))
+    reporter.on_event(StepsDone(1, 1, 0.5, 1.0))
+    reporter.on_event(SessionEnded(results(1)))
+    reporter.on_event(Note("not said"))
     assert out.getvalue() == ""
-    reporter.run_ended(results(2), 12.0)
+    reporter.on_event(RunEnded(results(2), 12.0))
     assert out.getvalue() == (
         "shapes_fscil, cpe_clip, seed 42: complete in 12 s, final accuracy 85.12%, average 86.12%, "
         "files: runs/cifar_fscil/cpe_clip/seed42-20260101-000000\n"
@@ -144,6 +144,6 @@ def test_without_compatibility_no_line_of_it(results: Make, info: Callable[..., 
 def test_the_quiet_line_has_ac_and_am_where_they_are_measured(compatible: Make, info: Callable[..., RunInfo]) -> None:
     out = io.StringIO()
     reporter = QuietReporter(out, io.StringIO())
-    reporter.run_started(info(sessions=7))
-    reporter.run_ended(compatible(), 12.0)
+    reporter.on_event(RunStarted(info(sessions=7)))
+    reporter.on_event(RunEnded(compatible(), 12.0))
     assert ", average 81.12%, AC 95.24%, AM 68.90%, files: " in out.getvalue()

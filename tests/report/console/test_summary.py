@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clsim.experiment.reporter import RunInfo
+from clsim.experiment.events import RunInfo
 from clsim.report.console.summary import summary_panel
 
 Make = Callable[..., Any]

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from clsim.experiment.reporter import RunInfo, Underway
+from clsim.experiment.events import Note, RunEnded, RunInfo, RunStarted, SessionEnded, SessionStarted, StepsDone
 from clsim.report.console.terminal import RichReporter, UnderwayDisplay
+from clsim.report.console.underway import Underway
 
 Make = Callable[..., Any]
 
@@ -19,12 +20,12 @@ def console(width: int = 80) -> Console:
 
 def play(screen: Console, run: RunInfo, results: dict[str, Any]) -> None:
     reporter = RichReporter(screen)
-    reporter.run_started(run)
+    reporter.on_event(RunStarted(run))
     for i in range(len(results["sessions"])):
-        reporter.session_started(i, 5, 25, 1, 2)
-        reporter.progress(1, 1, 0.5, 10.0)
-        reporter.session_ended({**results, "sessions": results["sessions"][: i + 1]})
-    reporter.run_ended(results, 60.0)
+        reporter.on_event(SessionStarted(i, 5, 25, 1, 2))
+        reporter.on_event(StepsDone(1, 1, 0.5, 10.0))
+        reporter.on_event(SessionEnded({**results, "sessions": results["sessions"][: i + 1]}))
+    reporter.on_event(RunEnded(results, 60.0))
     reporter.close()
 
 
@@ -80,8 +81,8 @@ def test_thirty_one_sessions_end_with_the_whole_table(results: Make, info: Calla
 def test_the_live_display_leaves_with_the_cursor_shown(info: Callable[..., RunInfo]) -> None:
     screen = console()
     reporter = RichReporter(screen)
-    reporter.run_started(info())
-    reporter.session_started(0, 5, 25, 1, 2)
+    reporter.on_event(RunStarted(info()))
+    reporter.on_event(SessionStarted(0, 5, 25, 1, 2))
     reporter.close()
     reporter.close()
     assert isinstance(screen.file, io.StringIO)
@@ -92,7 +93,7 @@ def test_the_live_display_leaves_with_the_cursor_shown(info: Callable[..., RunIn
 def test_a_reporter_that_is_dropped_gives_the_terminal_back(info: Callable[..., RunInfo]) -> None:
     screen = console()
     reporter = RichReporter(screen)
-    reporter.session_started(0, 5, 25, 1, 2)
+    reporter.on_event(SessionStarted(0, 5, 25, 1, 2))
     del reporter
     assert isinstance(screen.file, io.StringIO)
     written = screen.file.getvalue()
@@ -101,16 +102,16 @@ def test_a_reporter_that_is_dropped_gives_the_terminal_back(info: Callable[..., 
 
 def test_notes_are_text(info: Callable[..., RunInfo]) -> None:
     screen = Console(file=io.StringIO(), width=80, force_terminal=True)
-    RichReporter(screen).note("class [red]x[/red] \x1b[2J\nsecond")
+    RichReporter(screen).on_event(Note("class [red]x[/red] \x1b[2J\nsecond"))
     assert printed(screen) == ["class [red]x[/red] \\x1b[2J", "second"]
 
 
 def test_the_display_shows_how_far_it_is() -> None:
     now = [0.0]
-    underway = Underway(3, 5, 25, 4, 200, clock=lambda: now[0])
-    underway.update(1, 1, 0.25, 1234.4)
+    underway = Underway(SessionStarted(3, 5, 25, 4, 200), clock=lambda: now[0])
+    underway.update(StepsDone(1, 1, 0.25, 1234.4))
     now[0] = 49.0
-    underway.update(2, 50, 0.25, 1234.4)
+    underway.update(StepsDone(2, 50, 0.25, 1234.4))
     for width in (60, 80, 100):
         screen = console(width)
         screen.print(UnderwayDisplay(underway, 8))
@@ -129,13 +130,13 @@ def test_the_display_shows_how_far_it_is() -> None:
 
 def test_the_display_says_when_it_measures() -> None:
     screen = console()
-    screen.print(UnderwayDisplay(Underway(0, 5, 25, 0, 0), None))
+    screen.print(UnderwayDisplay(Underway(SessionStarted(0, 5, 25, 0, 0)), None))
     assert "measuring" in screen.export_text()
 
 
 def test_a_run_that_fails_before_it_starts_ends_in_silence() -> None:
     screen = console()
-    RichReporter(screen).run_ended({"status": "failed", "sessions": []}, 0.1)
+    RichReporter(screen).on_event(RunEnded({"status": "failed", "sessions": []}, 0.1))
     assert printed(screen) == []
 
 
@@ -164,9 +165,9 @@ def test_a_wide_terminal_has_compatibility_and_service_side_by_side(
 def test_thirty_one_versions_end_with_the_whole_matrix(compatible: Make, info: Callable[..., RunInfo]) -> None:
     screen = console()
     reporter = RichReporter(screen)
-    reporter.run_started(info(sessions=31))
-    reporter.session_ended(compatible(31))
-    reporter.run_ended(compatible(31), 60.0)
+    reporter.on_event(RunStarted(info(sessions=31)))
+    reporter.on_event(SessionEnded(compatible(31)))
+    reporter.on_event(RunEnded(compatible(31), 60.0))
     shown = printed(screen)
     summary = shown[max(i for i, line in enumerate(shown) if line.startswith("╭")) :]
     assert sum(bool(re.match(r"│ +\d+r? .*\d\*", line)) for line in summary) == 31

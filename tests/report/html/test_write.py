@@ -17,7 +17,6 @@ import clsim
 from clsim.report.html import page as html
 from clsim.report.html.page import page
 from clsim.report.html.run_view import read_runs
-from clsim.report.html.write import report_left
 from clsim.streams import fscil
 
 
@@ -74,14 +73,6 @@ def test_a_page_that_cannot_be_made_is_told_and_fails_nothing(
     assert simulate(tmp_path / "run").status == "complete"
     assert "report.html could not be written: [Errno 28] No space left on device" in capsys.readouterr().err
     assert not (tmp_path / "run" / "report.html").exists()
-
-
-def test_what_ended_the_run_is_not_hidden_by_the_page(tmp_path: Path) -> None:
-    told: list[str] = []
-    with pytest.raises(ValueError, match="the run's own"), report_left(tmp_path / "nowhere", told.append):
-        raise ValueError("the run's own")
-    (line,) = told
-    assert line.startswith("report.html could not be written: ")
 
 
 def test_verify_does_not_take_the_page_for_a_result(made: Callable[..., Path], tmp_path: Path) -> None:

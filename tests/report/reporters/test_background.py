@@ -1,83 +1,65 @@
 import threading
 
 import pytest
+from helpers.listening import Heard
 
-from clsim.report.reporters.background import Aside
+from clsim.experiment.events import Note, RunEnded, RunStarted, SessionEnded, SessionStarted, StepsDone
+from clsim.report.reporters.background import BackgroundListener
 
-
-class Heard:
-    """Notes what it hears; waits for, or fails at, an event."""
-
-    def __init__(self, fails=None, error=None, waits=None, until=None):
-        self.fails, self.error, self.waits, self.until = fails, error, waits, until
-        self.events, self.threads = [], set()
-
-    def __getattr__(self, name):
-        def hear(*content):
-            self.events.append((name, *content))
-            self.threads.add(threading.current_thread())
-            if name == self.waits:
-                self.until.wait(20)
-            if name == self.fails:
-                raise self.error
-
-        return hear
+BEGUN = SessionStarted(0, 1, 2, 3, 4)
+STEP = StepsDone(1, 1, 0.5, 10.0)
 
 
-def events(reporter, results):
-    reporter.run_started("info")
-    reporter.session_started(0, 1, 2, 3, 4)
-    reporter.progress(1, 1, 0.5, 10.0)
-    reporter.session_ended(results)
-    reporter.note("a note")
+def send(listener, results):
+    for event in (RunStarted("info"), BEGUN, STEP, SessionEnded(results), Note("a note")):
+        listener.on_event(event)
     results["sessions"].append("changed by the run")
-    reporter.run_ended(results, 1.0)
-    reporter.close()
+    listener.on_event(RunEnded(results, 1.0))
+    listener.close()
 
 
-def test_another_thread_hears_everything_in_order_as_it_was(capsys):
+def test_another_thread_receives_copies_of_all_events_but_notes(capsys):
     heard = Heard()
-    events(Aside(heard), {"sessions": ["first"]})
+    send(BackgroundListener(heard), {"sessions": ["first"]})
     assert heard.events == [
-        ("run_started", "info"),
-        ("session_started", 0, 1, 2, 3, 4),
-        ("progress", 1, 1, 0.5, 10.0),
-        ("session_ended", {"sessions": ["first"]}),
-        ("run_ended", {"sessions": ["first", "changed by the run"]}, 1.0),
-        ("close",),
+        RunStarted("info"),
+        BEGUN,
+        STEP,
+        SessionEnded({"sessions": ["first"]}),
+        RunEnded({"sessions": ["first", "changed by the run"]}, 1.0),
     ]
     assert heard.threads != {threading.current_thread()}
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("error", [ConnectionError("gone\nmore"), BrokenPipeError("gone")])
-def test_one_that_fails_is_told_once(error, capsys):
-    heard = Heard("session_started", error)
-    events(Aside(heard), {"sessions": []})
-    assert [event[0] for event in heard.events] == ["run_started", "session_started"]
+def test_a_listener_that_fails_is_named_once(error, capsys):
+    heard = Heard(SessionStarted, error)
+    send(BackgroundListener(heard), {"sessions": []})
+    assert heard.kinds == [RunStarted, SessionStarted]
     assert capsys.readouterr().err == "clsim: Heard is left out from here on: gone\n"
 
 
-def test_one_that_hangs_holds_nothing_up(capsys, monkeypatch):
-    monkeypatch.setattr(Aside, "SILENT", 0.01)
+def test_a_listener_that_hangs_does_not_stop_the_run(capsys, monkeypatch):
+    monkeypatch.setattr(BackgroundListener, "SILENT", 0.01)
     released = threading.Event()
-    heard = Heard(waits="run_started", until=released)
-    aside = Aside(heard, patience=0.02)
-    aside.run_started("info")
+    heard = Heard(waits=RunStarted, until=released)
+    listener = BackgroundListener(heard, patience=0.02)
+    listener.on_event(RunStarted("info"))
     for step in range(5000):
-        aside.progress(1, step, 0.5, 10.0)
-    aside.session_ended({"sessions": []})
-    aside.close()
-    aside.close()
-    told = capsys.readouterr().err.splitlines()
-    assert told == ["clsim: waiting for Heard, 0 s at most", "clsim: Heard is left out: it has not answered"]
-    assert 900 < aside._events.qsize() <= Aside.BACKLOG + 3
+        listener.on_event(StepsDone(1, step, 0.5, 10.0))
+    listener.on_event(SessionEnded({"sessions": []}))
+    listener.close()
+    listener.close()
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == ["clsim: waiting for Heard, 0 s at most", "clsim: Heard is left out: it has not answered"]
+    assert 900 < listener._events.qsize() <= BackgroundListener.BACKLOG + 2
     released.set()
-    aside._thread.join(20)
-    assert [event[0] for event in heard.events] == ["run_started"]  # what comes too late is not told any more
+    listener._thread.join(20)
+    assert heard.kinds == [RunStarted]  # events in the queue are dropped
 
 
-def test_one_that_was_never_used_is_closed_without_a_thread():
+def test_a_listener_that_receives_nothing_needs_no_thread():
     heard = Heard()
-    Aside(heard).close()
+    BackgroundListener(heard).close()
     assert not heard.events

@@ -1,61 +1,40 @@
 import pytest
+from helpers.listening import Heard
 
-from clsim.report.reporters.safe import Resilient
+from clsim.experiment.events import Note, RunEnded, RunStarted, SessionEnded, SessionStarted, StepsDone
+from clsim.report.reporters.safe import SafeListener
 
-
-class Tracker:
-    """Goes down at one of its events."""
-
-    def __init__(self, event, error):
-        self.event, self.error, self.heard = event, error, []
-
-    def __getattr__(self, name):
-        def hear(*content):
-            self.heard.append(name)
-            if name == self.event:
-                raise self.error
-
-        return hear
+EVENTS = [
+    RunStarted("info"),
+    SessionStarted(0, 1, 2, 3, 4),
+    StepsDone(1, 1, 0.5, 10.0),
+    SessionEnded({}),
+    Note("a note"),
+    RunEnded({}, 1.0),
+]
 
 
-def events(reporter):
-    reporter.run_started("info")
-    reporter.session_started(0, 1, 2, 3, 4)
-    reporter.progress(1, 1, 0.5, 10.0)
-    reporter.session_ended({})
-    reporter.note("a note")
-    reporter.run_ended({}, 1.0)
-    reporter.close()
+def send(listener):
+    for event in EVENTS:
+        listener.on_event(event)
 
 
 def test_every_event_is_passed_on(capsys):
-    tracker = Tracker(None, None)
-    events(Resilient(tracker))
-    assert tracker.heard == [
-        "run_started",
-        "session_started",
-        "progress",
-        "session_ended",
-        "note",
-        "run_ended",
-        "close",
-    ]
+    heard = Heard()
+    send(SafeListener(heard))
+    assert heard.events == EVENTS
     assert capsys.readouterr().err == ""
 
 
-def test_a_tracker_that_is_down_is_told_once_and_left_out(capsys):
-    tracker = Tracker("session_started", ConnectionError("no route to the tracker\nmore"))
-    events(Resilient(tracker))
-    assert tracker.heard == ["run_started", "session_started"]
-    told = capsys.readouterr().err
-    assert told == "clsim: Tracker is left out from here on: no route to the tracker\nclsim: a note\n"
+def test_a_listener_that_fails_is_named_once_and_notes_go_to_standard_error(capsys):
+    heard = Heard(SessionStarted, ConnectionError("no route to the tracker\nmore"))
+    send(SafeListener(heard))
+    assert heard.events == EVENTS[:2]
+    printed = capsys.readouterr().err
+    assert printed == "clsim: Heard is left out from here on: no route to the tracker\nclsim: a note\n"
 
 
-def test_a_reader_that_has_left_ends_the_run():
-    with pytest.raises(BrokenPipeError):
-        events(Resilient(Tracker("session_ended", BrokenPipeError())))
-
-
-def test_an_interruption_passes():
-    with pytest.raises(KeyboardInterrupt):
-        events(Resilient(Tracker("progress", KeyboardInterrupt())))
+@pytest.mark.parametrize("error", [BrokenPipeError(), KeyboardInterrupt()])
+def test_a_reader_that_has_left_and_an_interruption_end_the_run(error):
+    with pytest.raises(type(error)):
+        send(SafeListener(Heard(StepsDone, error)))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from clsim.report.trackers.state import Told
+from clsim.experiment.events import RunEnded, RunStarted, SessionEnded, StepsDone
+from clsim.report.trackers.state import TrackerState
 from clsim.report.trackers.tracker import Tracker
 from clsim.report.trackers.values import values_of
 
@@ -35,14 +36,14 @@ def test_what_a_tracker_may_have_got_is_told_again_as_it_was(tmp_path, info, res
     told = info(out=str(tmp_path))
     (tmp_path / "manifest.json").write_text('{"started": "then"}')
     first, again = Counting(fails=1), Counting()
-    first.run_started(told)
+    first.on_event(RunStarted(told))
     with pytest.raises(ConnectionError):
-        first.session_ended(results(2))
+        first.on_event(SessionEnded(results(2)))
     changed = results(3)
     for record in changed["sessions"]:
         record["train_seconds"] += 1
-    again.run_started(told)
-    again.session_ended(changed)
+    again.on_event(RunStarted(told))
+    again.on_event(SessionEnded(changed))
     assert again.heard == [("begin", True), first.heard[-1], (2, values_of(changed["sessions"][2]))]
 
 
@@ -50,8 +51,8 @@ def test_another_run_in_the_same_directory_is_told_from_the_beginning(tmp_path, 
     for started in ("then", "now"):
         (tmp_path / "manifest.json").write_text(json.dumps({"started": started}))
         tracker = Counting()
-        tracker.run_started(info(out=str(tmp_path)))
-        tracker.session_ended(results(1))
+        tracker.on_event(RunStarted(info(out=str(tmp_path))))
+        tracker.on_event(SessionEnded(results(1)))
         assert [each[0] for each in tracker.heard] == ["begin", 0]
         assert tracker.heard[0] == ("begin", False)
 
@@ -60,12 +61,12 @@ def test_another_run_in_the_same_directory_is_told_from_the_beginning(tmp_path, 
 def test_a_note_that_is_damaged_is_none(tmp_path, text):
     (tmp_path / "trackers").mkdir()
     (tmp_path / "trackers" / "x.json").write_text(text)
-    assert Told.of(tmp_path, "x", "then") == Told(tmp_path / "trackers" / "x.json", "then")
+    assert TrackerState.read(tmp_path, "x", "then") == TrackerState(tmp_path / "trackers" / "x.json", "then")
 
 
 def test_a_run_that_never_began_ends_without_a_word(results):
     tracker = Counting()
-    tracker.run_ended(results(1), 1.0)
-    tracker.session_ended(results(1))
-    tracker.progress(1, 1, 0.5, 1.0)
+    tracker.on_event(RunEnded(results(1), 1.0))
+    tracker.on_event(SessionEnded(results(1)))
+    tracker.on_event(StepsDone(1, 1, 0.5, 1.0))
     assert not tracker.heard
