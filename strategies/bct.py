@@ -20,8 +20,10 @@ from clsim.losses import prototype_cross_entropy, smoothed_cross_entropy
 from clsim.models import EmbeddingClassifier, make_embedding_classifier
 from clsim.plugins import ClassScope, ModelUpgrade, OldPrototypes, WarmupCosine
 from clsim.streams import Stream
+from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
 
 STREAMS = ("upgrade",)
+REQUIRES = ("upgrade",)
 
 
 def build(
@@ -35,16 +37,16 @@ def build(
     dimensions: int = 128,
     form: Literal["prototypes", "classifier"] = "prototypes",
     influence: float | None = None,
-    epochs: int = 100,
-    warmup: int = 5,
-    batch_size: int = 64,
-    lr: float = 0.001,
-    weight_decay: float = 3.0517578125e-5,
-    label_smoothing: float = 0.1,
-    crop_padding: int = 0,
+    epochs: Whole = 100,
+    warmup: Whole = 5,
+    batch_size: Count = 64,
+    lr: NotNegative = 0.001,
+    weight_decay: NotNegative = 3.0517578125e-5,
+    label_smoothing: Fraction = 0.1,
+    crop_padding: Whole = 0,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
-    lanes: int = 2,
+    lanes: Count = 2,
     device: str = "cpu",
 ) -> Strategy:
     """Composes backward-compatible training.

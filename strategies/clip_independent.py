@@ -12,6 +12,7 @@ from clsim.plugins import ClipUpgrade
 from clsim.streams import TextStream
 
 STREAMS = ("text_upgrade",)
+REQUIRES = ("text_upgrade",)
 
 
 def build(stream: TextStream, *, precision: Literal["fp32", "bf16", "fp16"] = "fp32", device: str = "cpu") -> Strategy:

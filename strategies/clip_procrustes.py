@@ -15,17 +15,19 @@ from clsim import Strategy
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import ClipUpgrade, TextProjection
 from clsim.streams import TextStream
+from clsim.utils.arguments import Fraction
 from clsim.utils.errors import UserError
 
 STREAMS = ("text_upgrade",)
+REQUIRES = ("text_upgrade",)
 
 
 def build(
     stream: TextStream,
     *,
     paired: bool = False,
-    share: float | None = None,
-    text_share: float | None = None,
+    share: Fraction | None = None,
+    text_share: Fraction | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     device: str = "cpu",
 ) -> Strategy:

@@ -15,6 +15,7 @@ from clsim import Strategy
 from clsim.models import PromptedCLIP, load_clip
 from clsim.plugins import BaseSession, ClassScope, NewClassGradientScale, WarmupCosine
 from clsim.streams import Stream
+from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
 
 
 def build(
@@ -23,21 +24,21 @@ def build(
     backbone: str = "ViT-B-16",
     pretrained: str | None = "openai",
     quick_gelu: bool | None = None,
-    prompts: int = 2,
-    depth: int = 12,
+    prompts: Count = 2,
+    depth: Count = 12,
     text_mode: Literal["replace", "accumulate", "accumulate_same"] = "replace",
     vision_mode: Literal["replace", "accumulate", "accumulate_same"] = "accumulate",
     template: str = "[].",
-    epochs: int = 5,
-    base_epochs: int | None = None,
-    batch_size: int = 4,
-    base_batch_size: int = 32,
-    max_lr: float = 0.1,
-    min_lr: float = 0.001,
-    warmup: int = 50,
-    cycle: int = 200,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-5,
+    epochs: Whole = 5,
+    base_epochs: Whole | None = None,
+    batch_size: Count = 4,
+    base_batch_size: Count = 32,
+    max_lr: NotNegative = 0.1,
+    min_lr: NotNegative = 0.001,
+    warmup: Whole = 50,
+    cycle: Count = 200,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 1e-5,
     regularise: bool = True,
     schedule: Literal["per_epoch", "per_step"] = "per_epoch",
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",

@@ -16,6 +16,7 @@ from clsim.models import LinearClassifier
 from clsim.models.backbones import make_backbone
 from clsim.plugins import BaseSession, ClassScope
 from clsim.streams import Stream
+from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
 
 
 class SteadyFeatures(FeatureDistillationPlugin):
@@ -31,14 +32,14 @@ def build(
     stream: Stream,
     *,
     backbone: str = "resnet20",
-    alpha: float = 1.0,
-    epochs: int = 5,
-    base_epochs: int = 5,
-    batch_size: int = 25,
-    base_batch_size: int = 128,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    alpha: NotNegative = 1.0,
+    epochs: Whole = 5,
+    base_epochs: Whole = 5,
+    batch_size: Count = 25,
+    base_batch_size: Count = 128,
+    lr: NotNegative = 0.01,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 5e-4,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",

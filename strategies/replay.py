@@ -21,6 +21,9 @@ from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.plugins import ClassScope, FeatureTeacher, ModelReplacement, Rehearsal, WarmupCosine
 from clsim.streams import Stream
 from clsim.training.weight_decay import decayed_sgd
+from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
+
+REQUIRES = ("replacement",)
 
 
 def build(
@@ -28,20 +31,20 @@ def build(
     *,
     backbone: str = "resnet8x4",
     head: Literal["learnable", "simplex"] = "learnable",
-    memory: int = 20,
+    memory: Whole = 20,
     distillation: float = 0.0,
-    epochs: int = 70,
-    batch_size: int = 128,
-    lr: float = 0.001,
-    last_lr: float = 1e-5,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    epochs: Whole = 70,
+    batch_size: Count = 128,
+    lr: NotNegative = 0.001,
+    last_lr: NotNegative = 1e-5,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 5e-4,
     decayed: Literal["all", "matrices"] = "all",
     zero_init: bool = True,
-    crop_padding: int = 4,
+    crop_padding: Whole = 4,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
-    lanes: int = 2,
+    lanes: Count = 2,
     device: str = "cpu",
 ) -> Strategy:
     """Composes experience replay.

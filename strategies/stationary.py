@@ -17,9 +17,10 @@ a new class, poorly known from five images, is first drawn towards the base clas
 """
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, MinLen
 from torch.nn import CrossEntropyLoss
 
 from clsim import Strategy
@@ -42,45 +43,48 @@ from clsim.plugins import (
 )
 from clsim.streams import Stream
 from clsim.training.weight_decay import decayed_sgd
+from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
 from clsim.utils.errors import UserError
+
+REQUIRES = ("replacement",)
 
 
 def build(
     stream: Stream,
     *,
     backbone: str = "resnet14x4",
-    vertices: int = 1024,
+    vertices: Annotated[int, Ge(2)] = 1024,
     head: Literal["simplex", "learnable"] = "simplex",
-    memory: int = 20,
+    memory: Whole = 20,
     cross_entropy_weight: float = 0.1,
     mu: float = 10.0,
     same_class: Literal["counted", "excluded"] = "counted",
     first_teacher: Literal["start", "none"] = "start",
     distillation: float = 0.0,
-    epochs: int = 70,
-    batch_size: int = 128,
-    lr: float = 0.001,
-    last_lr: float = 1e-5,
-    base_epochs: int = 18,
-    base_batch_size: int = 128,
-    base_lr: float = 0.1,
-    sizes: tuple[int, ...] = (20, 24, 28, 32, 32),
-    label_smoothing: float = 0.1,
-    few_shot_epochs: int = 60,
-    few_shot_batch_size: int = 25,
-    few_shot_lr: float = 0.5,
-    replay_weight: float = 0.9,
-    replay_per_class: int = 8,
-    own_share: float = 0.6,
+    epochs: Whole = 70,
+    batch_size: Count = 128,
+    lr: NotNegative = 0.001,
+    last_lr: NotNegative = 1e-5,
+    base_epochs: Whole = 18,
+    base_batch_size: Count = 128,
+    base_lr: NotNegative = 0.1,
+    sizes: Annotated[tuple[Count, ...], MinLen(1)] = (20, 24, 28, 32, 32),
+    label_smoothing: Fraction = 0.1,
+    few_shot_epochs: Whole = 60,
+    few_shot_batch_size: Count = 25,
+    few_shot_lr: NotNegative = 0.5,
+    replay_weight: Fraction = 0.9,
+    replay_per_class: Count = 8,
+    own_share: Fraction = 0.6,
     sharpness: float = 16.0,
-    crop_padding: int = 4,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    crop_padding: Whole = 4,
+    momentum: Fraction = 0.9,
+    weight_decay: NotNegative = 5e-4,
     decayed: Literal["all", "matrices"] = "all",
     zero_init: bool = True,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
-    lanes: int = 2,
+    lanes: Count = 2,
     device: str = "cpu",
 ) -> Strategy:
     """Composes stationary learning on a d-simplex.

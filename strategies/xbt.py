@@ -22,31 +22,33 @@ from clsim.losses import contrastive_loss, cosine_distillation, no_loss
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import CaptionContrast, ClipUpgrade, TextProjection, WarmupCosine
 from clsim.streams import TextStream
+from clsim.utils.arguments import Count, NotNegative, Whole
 
 STREAMS = ("text_upgrade",)
+REQUIRES = ("text_upgrade",)
 
 
 def build(
     stream: TextStream,
     *,
-    hidden: int = 256,
-    text_steps: int = 200,
-    text_batch_size: int = 512,
-    text_lr: float = 0.0001,
+    hidden: Whole = 256,
+    text_steps: Whole = 200,
+    text_batch_size: Count = 512,
+    text_lr: NotNegative = 0.0001,
     contrast: float = 0.1,
-    rank: int = 8,
-    prompt_tokens: int = 4,
+    rank: Whole = 8,
+    prompt_tokens: Whole = 4,
     matched: float = 1.0,
     to_texts: float = 1.0,
     to_images: float = 2.0,
     kept: float = 1.0,
     scale: float = 50.0,
-    epochs: int = 5,
-    warmup: int = 1,
-    batch_size: int = 128,
-    lr: float = 0.0005,
-    weight_decay: float = 0.01,
-    crop_padding: int = 0,
+    epochs: Whole = 5,
+    warmup: Whole = 1,
+    batch_size: Count = 128,
+    lr: NotNegative = 0.0005,
+    weight_decay: NotNegative = 0.01,
+    crop_padding: Whole = 0,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     compile: Literal["auto", "on", "off"] = "auto",
     device: str = "cpu",

@@ -1,83 +1,134 @@
-"""Type annotations, read from a syntax tree: for pydantic and for a writer of YAML.
+"""Types of settings, read from a syntax tree: nothing of a strategy file is executed.
 
-Only int, float, str, bool, None, ``|``, Optional, Union, Literal, list, tuple and dict are understood.
-Nothing is evaluated: an annotation of a foreign file is data.
+An annotation may combine ``int``, ``float``, ``str``, ``bool``, ``None``, ``list``, ``tuple``, ``dict`` and ``Literal``
+by ``|``, ``Optional`` or ``Union``. Bounds are declared: ``Annotated[int, Ge(1)]`` or ``Annotated[int, Field(ge=1)]``.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from types import GenericAlias
-from typing import Any, Literal, Union
+from collections.abc import Callable, Mapping
+from types import GenericAlias, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import Field
 
 PLAIN: Mapping[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "None": None}
+
 _CONTAINERS: Mapping[str, type] = {
     "list": list, "List": list, "Sequence": list, "tuple": tuple, "Tuple": tuple, "dict": dict, "Dict": dict
 }  # fmt: skip
-_WORDS: Mapping[str, str] = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "None": "null",
-}
+_BOUNDS: Mapping[str, Callable[..., Any]] = {
+    "Ge": Ge, "Gt": Gt, "Le": Le, "Lt": Lt, "MinLen": MinLen, "MaxLen": MaxLen, "Field": Field
+}  # fmt: skip
+_KEYWORDS = {"ge", "gt", "le", "lt", "min_length", "max_length"}
+_WORDS: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def type_of(node: ast.expr) -> Any:
-    """The type an annotation stands for, for ``pydantic.TypeAdapter``.
+    """Return the type that an annotation stands for.
 
     Raises:
-        ValueError: it uses something else than the known types.
+        ValueError: The annotation uses anything but the known types and bounds.
+
+    Example:
+        >>> type_of(ast.parse("list[int] | None", mode="eval").body)
+        typing.Optional[list[int]]
+
     """
     name = _last_name(node)
     if name in PLAIN:
         return PLAIN[name]
-    alternatives = _alternatives(node)
-    if len(alternatives) > 1:
-        return Union[tuple(type_of(alternative) for alternative in alternatives)]  # noqa: UP007
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return type_of(ast.parse(node.value, mode="eval").body)
-    if isinstance(node, ast.Subscript) and _last_name(node.value) == "Literal":
-        return Literal[tuple(ast.literal_eval(member) for member in _members(node))]
-    if isinstance(node, ast.Subscript) and _last_name(node.value) in _CONTAINERS:
-        container = _CONTAINERS[_last_name(node.value)]
-        inner = tuple(... if _is_ellipsis(member) else type_of(member) for member in _members(node))
-        if container is tuple or len(inner) == (2 if container is dict else 1):
-            return GenericAlias(container, inner)
-    known = "int, float, str, bool, None, |, Literal, list, tuple, dict"
-    raise ValueError(f"{ast.unparse(node)} is not made of {known}")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return Union[type_of(node.left), type_of(node.right)]  # noqa: UP007
+    if isinstance(node, ast.Subscript):
+        return _subscript(node, _last_name(node.value), _members(node))
+    raise _unknown(node)
 
 
-def choices(node: ast.expr) -> list[str]:
-    """The texts that an annotation allows by name: the members of its Literals."""
-    literals = [alternative for alternative in _alternatives(node) if isinstance(alternative, ast.Subscript)]
-    members = [m for literal in literals if _last_name(literal.value) == "Literal" for m in _members(literal)]
-    return [str(value) for value in map(ast.literal_eval, members) if isinstance(value, str)]
+def _subscript(node: ast.Subscript, name: str, members: list[ast.expr]) -> Any:
+    """Return a generic type with its arguments."""
+    if name == "Literal":
+        return Literal[tuple(ast.literal_eval(member) for member in members)]
+    if name == "Annotated" and len(members) > 1:
+        bounded = (type_of(members[0]), *map(_bound, members[1:]))
+        return Annotated[bounded]
+    if name == "Optional" and len(members) == 1:
+        return Union[type_of(members[0]), None]  # noqa: UP007
+    if name == "Union":
+        return Union[tuple(map(type_of, members))]  # noqa: UP007
+    container = _CONTAINERS.get(name)
+    if container is tuple or (container and len(members) == (2 if container is dict else 1)):
+        return GenericAlias(container, tuple(... if _is_ellipsis(member) else type_of(member) for member in members))
+    raise _unknown(node)
 
 
-def in_words(node: ast.expr) -> str:
-    """An annotation for someone who writes YAML: ``str | None`` is 'text or null'."""
+def _bound(node: ast.expr) -> Any:
+    """Return a bound such as ``Ge(1)`` or ``Field(ge=1)``, whose arguments must be numbers."""
+    if isinstance(node, ast.Call) and _last_name(node.func) in _BOUNDS and {k.arg for k in node.keywords} <= _KEYWORDS:
+        arguments = [ast.literal_eval(argument) for argument in node.args]
+        keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        if all(type(value) in (int, float) for value in (*arguments, *keywords.values())):
+            try:
+                return _BOUNDS[_last_name(node.func)](*arguments, **keywords)
+            except TypeError as error:
+                raise ValueError(f"{ast.unparse(node)}: {error}") from error
+    raise ValueError(f"{ast.unparse(node)} is not a bound; write one of {', '.join(_BOUNDS)} with numbers")
+
+
+def _unknown(node: ast.expr) -> ValueError:
+    known = [*PLAIN, "|", "Literal", "list", "tuple", "dict", "Annotated"]
+    return ValueError(f"{ast.unparse(node)} is not made of {', '.join(known)}")
+
+
+def in_words(type_: Any) -> str:
+    """Return a type in the words of a YAML file: ``str | None`` is 'text or null'.
+
+    Example:
+        >>> in_words(int | None), in_words(Literal["a", "b", "c"])
+        ('a whole number or null', 'a, b or c')
+
+    """
     words: list[str] = []
-    for alternative in _alternatives(node):
-        if isinstance(alternative, ast.Subscript) and _last_name(alternative.value) == "Literal":
-            words += [str(ast.literal_eval(member)) for member in _members(alternative)]
-        elif isinstance(alternative, ast.Subscript):
-            word = "a block of keys" if _last_name(alternative.value).lower() == "dict" else "a list"
-            words.append(f"{word} ({ast.unparse(alternative)})")
+    for member in alternatives(type_):
+        origin = get_origin(member)
+        if origin is Literal:
+            words += map(str, get_args(member))
+        elif origin is None:
+            words.append("null" if member in (None, type(None)) else _WORDS[member])
         else:
-            words.append(_WORDS.get(_last_name(alternative), ast.unparse(alternative)))
+            words.append(f"{'a block of keys' if origin is dict else 'a list'} ({_without_bounds(member)})")
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _alternatives(node: ast.expr) -> list[ast.expr]:
-    """The members of a union, however it is written; one annotation otherwise."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [*_alternatives(node.left), *_alternatives(node.right)]
-    if isinstance(node, ast.Subscript) and _last_name(node.value) in ("Optional", "Union"):
-        found = [inner for member in _members(node) for inner in _alternatives(member)]
-        return found + ([ast.Constant(None)] if _last_name(node.value) == "Optional" else [])
-    return [node]
+def choices(type_: Any) -> list[str]:
+    """Return the texts that a type allows by name: the members of its ``Literal`` types."""
+    literals = [member for member in alternatives(type_) if get_origin(member) is Literal]
+    return [value for literal in literals for value in get_args(literal) if isinstance(value, str)]
+
+
+def alternatives(type_: Any) -> list[Any]:
+    """Return the members of a union, or the type itself, without their bounds."""
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return alternatives(get_args(type_)[0])
+    if origin in (Union, UnionType):
+        return [inner for member in get_args(type_) for inner in alternatives(member)]
+    return [type_]
+
+
+def _without_bounds(type_: Any) -> str:
+    """Return a type as Python writes it, without the bounds in it."""
+    (bare, *others) = alternatives(type_)
+    if others:
+        return " | ".join(map(_without_bounds, (bare, *others)))
+    if get_origin(bare) in (list, tuple, dict):
+        members = ["..." if member is ... else _without_bounds(member) for member in get_args(bare)]
+        return f"{get_origin(bare).__name__}[{', '.join(members)}]"
+    return "None" if bare is type(None) else getattr(bare, "__name__", str(bare).replace("typing.", ""))
 
 
 def _last_name(node: ast.expr) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from clsim.config.checks.strategy import check_runs_on, check_settings
 from clsim.config.local_imports import make_importable, note_loaded
-from clsim.config.signatures import RESERVED, read_signature
+from clsim.config.signatures import RESERVED, Signature, read_signature
 from clsim.streams.kinds import kinds_of
 from clsim.utils.arguments import refuse
 from clsim.utils.errors import UserError
@@ -39,9 +41,17 @@ def load_strategy(path: Path) -> Callable[..., Any]:
             found += check_runs_on((), path.stem, signature, kinds[0])
         refuse(found)
         reserved = {key: value for key, value in settings.items() if key in RESERVED}
-        return build(stream, **resolved, **reserved)
+        return build(stream, **_grouped(build, signature, resolved), **reserved)
 
     return checked
+
+
+def _grouped(build: Callable[..., Any], signature: Signature, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat settings as the arguments of ``build``: those of a group as one object."""
+    arguments, parameters = dict(settings), inspect.signature(build).parameters
+    for name, keys in signature.groups.items():
+        arguments[name] = replace(parameters[name].default, **{key: arguments.pop(key) for key in keys})
+    return arguments
 
 
 def _written(value: Any) -> Any:

@@ -17,6 +17,7 @@ from dataclasses import fields
 from functools import cache, wraps
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, create_model
 
 from clsim.utils.block import Fraction, Seed
@@ -38,12 +39,12 @@ __all__ = [
     "plain",
 ]
 
-Whole = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Side = Annotated[int, Field(ge=8, le=1024)]  # of images in pixels
-Between = Annotated[float, Field(gt=0, lt=1)]
+Whole = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(1)]
+NotNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+Side = Annotated[int, Ge(8), Le(1024)]  # of images in pixels
+Between = Annotated[float, Gt(0), Lt(1)]
 
 P = ParamSpec("P")
 R = TypeVar("R")

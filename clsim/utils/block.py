@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from annotated_types import Ge, Le, Lt
+from pydantic import BaseModel, ConfigDict
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range every library in use accepts
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Ge(0), Lt(2**32)]  # the range every library in use accepts
+Fraction = Annotated[float, Ge(0), Le(1)]
 
 
 class Block(BaseModel):

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in the words of someone who writes YAML, each at its key."""
+"""Validation errors of pydantic in the words of a YAML file, each at its key."""
 
 from __future__ import annotations
 
@@ -41,13 +41,19 @@ _BOUNDS = {
 
 
 def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """One finding for every value that does not fit; unknown keys are left to `unknown_keys`."""
+    """Yield one finding for every value that does not fit; unknown keys are left to `unknown_keys`.
+
+    Args:
+        error: Error that pydantic raised.
+        raw: Document that pydantic read.
+
+    """
     by_path: dict[KeyPath, list[Any]] = {}
     for problem in map(_by_kind, error.errors(include_url=False)):
         by_path.setdefault(_in_document(problem["loc"], raw), []).append(problem)
     above = {path[:depth] for path in by_path for depth in range(len(path))}
     for path, problems in by_path.items():
-        # Below a value of the right kind the other members of its union have nothing to say.
+        # A value of the right kind with an error inside: the other members of its union do not matter.
         deeper = path in above
         missing = [problem for problem in problems if problem["type"] == "missing"]
         for problem in missing:
@@ -59,14 +65,21 @@ def findings(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Finding
 
 
 def unknown_keys(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Finding]:
-    """Every key that the schema does not have, with the ones it has."""
+    """Yield a finding for every key that the schema does not have, with the keys it has.
+
+    Args:
+        annotation: Type of the value: a model, a container of models or a union of them.
+        value: Value as the document has it.
+        path: Path of the value.
+
+    """
     leaves = _leaves(annotation)
-    # In Python 3.10 list[int] is a type, too.
+    # In Python 3.10 list[int] is an instance of type as well.
     types_ = [leaf for leaf in leaves if isinstance(leaf, type) and get_origin(leaf) is None]
     models = [leaf for leaf in types_ if issubclass(leaf, BaseModel)]
     inner = {get_origin(leaf): get_args(leaf)[-1] for leaf in leaves if get_origin(leaf) in (dict, list)}
     if isinstance(value, Mapping) and models:
-        # Of several kinds it is one; what is of none has a wrong `kind`, and any key may be right.
+        # A block belongs to one of several kinds. If it has a wrong `kind`, any key may be right.
         mine = models if len(models) == 1 else [model for model in models if _is_kind(model, value)]
         for model, key in itertools.product(mine, value):
             if key in model.model_fields:
@@ -82,18 +95,29 @@ def unknown_keys(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Fi
             yield from unknown_keys(inner[list], item, (*path, index))
 
 
+def broken_bound(problem: Any) -> str | None:
+    """Return the bound that a problem of pydantic is about, such as 'at least 1'; None if it is about none."""
+    words = _BOUNDS.get(problem["type"])
+    return None if words is None else words.format(**_context(problem))
+
+
+def _context(problem: Any) -> dict[str, Any]:
+    """Return the values that a problem names, numbers in their shortest form."""
+    return {key: f"{it:g}" if isinstance(it, float) else it for key, it in problem.get("ctx", {}).items()}
+
+
 def _finding(path: KeyPath, problems: list[Any], value: Any) -> Finding:
     name = ".".join(map(str, path)) or "the file"
     expected: list[str] = []
     for problem in problems:
         kind = problem["type"]
-        context = {key: f"{it:g}" if isinstance(it, float) else it for key, it in problem.get("ctx", {}).items()}
-        if kind in _BOUNDS:
-            return Finding(path, f"{name}: must be {_BOUNDS[kind].format(**context)}, got {describe(value)}")
+        bound = broken_bound(problem)
+        if bound is not None:
+            return Finding(path, f"{name}: must be {bound}, got {describe(value)}")
         if kind == "literal_error":
-            expected.append(context["expected"].replace("'", ""))
+            expected.append(problem["ctx"]["expected"].replace("'", ""))
         elif kind in _EXPECTED:
-            expected.append(_EXPECTED[kind].format(**context))
+            expected.append(_EXPECTED[kind].format(**_context(problem)))
         else:
             return Finding(path, f"{name}: {problem['msg'].removeprefix('Value error, ')}")
     allowed = " or ".join(dict.fromkeys(expected))
@@ -103,7 +127,7 @@ def _finding(path: KeyPath, problems: list[Any], value: Any) -> Finding:
 
 
 def _by_kind(problem: Any) -> Any:
-    """A union that found no member of that kind, as a wrong or missing value of the key ``kind``."""
+    """Return the problem of a union without a member of that kind as a wrong or missing value of ``kind``."""
     if problem["type"] not in ("union_tag_invalid", "union_tag_not_found"):
         return problem
     context, loc = problem["ctx"], (*problem["loc"], problem["ctx"]["discriminator"].strip("'"))
@@ -114,7 +138,7 @@ def _by_kind(problem: Any) -> Any:
 
 
 def _in_document(loc: tuple[int | str, ...], raw: Any) -> KeyPath:
-    """The part of pydantic's location that exists in the document: no union tags, no missing keys."""
+    """Return the part of pydantic's location that the document has: no union tags, no missing keys."""
     path: list[int | str] = []
     for step in loc:
         in_list = isinstance(raw, list) and isinstance(step, int) and step < len(raw)
@@ -131,7 +155,7 @@ def _at(raw: Any, path: KeyPath) -> Any:
 
 
 def _leaves(annotation: Any) -> list[Any]:
-    """The members of a union, without their metadata."""
+    """Return the members of a union, without their metadata."""
     if get_origin(annotation) is Annotated:
         return _leaves(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge, MinLen
 
 from clsim.config.annotations import choices, in_words, type_of
 
@@ -29,6 +30,8 @@ def node(text: str) -> ast.expr:
         ("tuple[int, str]", tuple[int, str]),
         ("dict[str, float | None]", dict[str, float | None]),
         ("Sequence[bool]", list[bool]),
+        ("Annotated[int, Ge(1)]", Annotated[int, Ge(1)]),
+        ("Annotated[tuple[int, ...], annotated_types.MinLen(1)] | None", Annotated[tuple[int, ...], MinLen(1)] | None),
     ],
 )
 def test_known_annotations_are_their_types(text: str, expected: Any) -> None:
@@ -36,17 +39,37 @@ def test_known_annotations_are_their_types(text: str, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Tensor", "Any", "os.system('true')", "list", "dict[str]", "int + str", "5", "Literal[x]", "set[int]"]
+    "text",
+    [
+        "Tensor",
+        "Any",
+        "os.system('true')",
+        "list",
+        "dict[str]",
+        "int + str",
+        "5",
+        "Literal[x]",
+        "set[int]",
+        "Annotated[int]",
+        "Annotated[int, Ge]",
+        "Annotated[int, Ge(least)]",
+        "Annotated[int, Ge('a')]",
+        "Annotated[int, Ge(1, 2)]",
+        "Annotated[int, Field(default_factory=int)]",
+        "Annotated[int, print(1)]",
+    ],
 )
 def test_unknown_annotations_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError) as caught:
         type_of(node(text))
+    assert str(caught.value)
 
 
 def test_annotations_in_words() -> None:
-    assert in_words(node("int | None")) == "a whole number or null"
-    assert in_words(node("Literal['a', 'b', 'c']")) == "a, b or c"
-    assert in_words(node("Optional[list[int]]")) == "a list (list[int]) or null"
-    assert in_words(node("dict[str, int]")) == "a block of keys (dict[str, int])"
-    assert choices(node("Literal['a', 'b'] | None")) == ["a", "b"]
-    assert choices(node("str | list[int]")) == []
+    assert in_words(int | None) == "a whole number or null"
+    assert in_words(Literal["a", "b", "c"]) == "a, b or c"
+    assert in_words(list[int] | None) == "a list (list[int]) or null"
+    assert in_words(dict[str, int]) == "a block of keys (dict[str, int])"
+    assert in_words(Annotated[tuple[Annotated[int, Ge(1)] | None, ...], MinLen(1)]) == "a list (tuple[int | None, ...])"
+    assert choices(Literal["a", "b"] | None) == ["a", "b"]
+    assert choices(str | list[int]) == []

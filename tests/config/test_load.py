@@ -172,7 +172,7 @@ OTHERS = [
     ("strategy: toy\n", "", 1, "the key 'strategy' is missing"),
     ("epochs: 2", "epoch: 2", 13, "unknown setting 'epoch' of toy"),
     ("lr: 1", "lr: high", 13, "strategies.toy.lr: expected a number, got the text 'high'"),
-    ("lr: 1", "lr: .nan", 13, "expected a number, got nan"),
+    ("lr: 1", "lr: .nan", 13, "must be a finite number, got nan"),
     ("mode: accumulate", "mode: acumulate", 13, "expected replace or accumulate, got the text 'acumulate'"),
     ("toy: {epochs: 2, lr: 1, mode: accumulate}", "toy:", 13, "expected a block of keys, got nothing"),
     ("  toy: {epochs", "  device: {}\n  toy: {epochs", 13, "there is no strategy 'device'"),
@@ -256,7 +256,7 @@ def test_mistakes_in_options_name_the_option(scenario: Path) -> None:
 def test_a_broken_strategy_file_is_reported_at_its_own_line(scenario: Path) -> None:
     Path("strategies/toy.py").write_text(STRATEGY.replace("lr: float = 0.1", "lr=0.1"))
     (problem,) = problems_of(scenario)
-    assert problem.where == "strategies/toy.py:17"
+    assert problem.where == "strategies/toy.py:18"
 
 
 def test_a_setting_without_default_must_be_given(scenario: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge, MinLen
 
+from clsim.config.discovery import list_strategies
 from clsim.config.signatures import REQUIRED, Setting, argument_docs, read_signature
+from clsim.config.user_code import load_strategy
+from clsim.utils.arguments import Whole
 from clsim.utils.errors import UserErrors
 
 
@@ -18,7 +22,7 @@ def test_settings_come_from_the_text_and_nothing_is_executed(scenario: Path) -> 
         "backbone", "pretrained", "epochs", "base_epochs", "lr", "mode", "sizes", "regularise"
     ]  # fmt: skip
     assert signature.description == "A strategy for tests."
-    assert signature.settings["epochs"] == Setting("epochs", "int", 5, "passes over a session.")
+    assert signature.settings["epochs"] == Setting("epochs", Whole, 5, "passes over a session.")
     assert signature.settings["mode"].expected == "replace or accumulate"
     assert signature.settings["mode"].description == "one of two."
     assert signature.settings["sizes"].default == [1, 2]
@@ -28,45 +32,170 @@ def test_settings_come_from_the_text_and_nothing_is_executed(scenario: Path) -> 
 @pytest.mark.parametrize(
     ("annotation", "value", "checked"),
     [
-        ("int", 3, 3),
-        ("float", 3, 3.0),
-        ("float | None", None, None),
-        ("tuple[int, ...]", [1, 2], (1, 2)),
-        ("dict[str, list[float]]", {"a": [1]}, {"a": [1.0]}),
+        (int, 3, 3),
+        (float, 3, 3.0),
+        (float | None, None, None),
+        (tuple[int, ...], [1, 2], (1, 2)),
+        (dict[str, list[float]], {"a": [1]}, {"a": [1.0]}),
+        (Annotated[int, Ge(1)] | None, 1, 1),
     ],
 )
-def test_values_that_fit_are_taken(annotation: str, value: Any, checked: Any) -> None:
+def test_values_that_fit_are_taken(annotation: Any, value: Any, checked: Any) -> None:
     got = Setting("x", annotation).check(value)
     assert got == checked
     assert type(got) is type(checked)
 
 
 @pytest.mark.parametrize(
-    ("name", "annotation", "value", "message"),
+    ("annotation", "value", "message"),
     [
-        ("x", "int", "3", "a whole number, got the text '3'"),
-        ("x", "int", True, "a whole number, got true"),
-        ("x", "int", 3.0, "a whole number, got 3.0"),
-        ("x", "int", 3.5, "a whole number, got 3.5"),
-        ("x", "float", "1e-5", "a number, got the text"),
-        ("x", "float", True, "a number, got true"),
-        ("x", "float", float("nan"), "a number, got nan"),
-        ("x", "float", float("inf"), "a number, got inf"),
-        ("x", "bool", 1, "true or false, got 1"),
-        ("x", "str", 5, "text, got 5"),
-        ("x", "str", None, "text, got nothing"),
-        ("x", "Literal['a', 'b']", "c", "a or b, got the text 'c'"),
-        ("x", "list[int]", [1, "2"], "a list .*, got a list of 2"),
-        ("x", "tuple[int, int]", [1], "a list .*, got a list of 1"),
-        ("epochs", "int", -1, "at least 0, got -1"),
-        ("base_epochs", "int | None", -1, "at least 0"),
-        ("base_batch_size", "int", 0, "at least 1"),
-        ("max_lr", "float", -0.1, "at least 0"),
+        (int, "3", "a whole number, got the text '3'"),
+        (int, True, "a whole number, got true"),
+        (int, 3.0, "a whole number, got 3.0"),
+        (int, 3.5, "a whole number, got 3.5"),
+        (float, "1e-5", "a number, got the text"),
+        (float, True, "a number, got true"),
+        (float, float("nan"), "a finite number, got nan"),
+        (float, float("inf"), "a finite number, got inf"),
+        (bool, 1, "true or false, got 1"),
+        (str, 5, "text, got 5"),
+        (str, None, "text, got nothing"),
+        (Literal["a", "b"], "c", "a or b, got the text 'c'"),
+        (list[int], [1, "2"], "a list .*, got a list of 2"),
+        (tuple[int, int], [1], "a list .*, got a list of 1"),
+        (Annotated[int, Ge(0)], -1, "at least 0, got -1"),
+        (Annotated[int, Ge(0)] | None, -1, "at least 0, got -1"),
+        (Annotated[int, Ge(0)] | None, "x", "a whole number or null, got the text 'x'"),
+        (Annotated[float, Ge(0)], -0.1, "at least 0, got -0.1"),
+        (Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)], [2, 0], "at least 1, got a list of 2"),
+        (Annotated[tuple[int, ...], MinLen(1)], [], "not empty, got a list of 0"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_in_words(name: str, annotation: str, value: Any, message: str) -> None:
+def test_values_that_do_not_fit_are_refused_in_words(annotation: Any, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Setting(name, annotation).check(value)
+        Setting("x", annotation).check(value)
+
+
+LEAST = {
+    "epochs": 0, "batch_size": 1, "lr": 0, "momentum": 0, "weight_decay": 0, "warmup": 0, "cycle": 1,
+    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "cpu_workers": 1, "lanes": 1, "vertices": 2, "per_class": 1,
+    "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0, "alpha": 0,
+    "prompt_tokens": 0, "rank": 0, "hidden": 0,
+}  # fmt: skip
+MOST = {"share": 1, "smoothing": 1, "replay_weight": 1, "momentum": 1}
+
+
+@pytest.mark.parametrize("path", list_strategies().values(), ids=lambda path: path.stem)
+def test_settings_of_the_shipped_strategies_have_their_bounds(path: Path) -> None:
+    for name, setting in read_signature(path).settings.items():
+        schema = setting.json_schema()
+        bounds = [branch.get("items", branch) for branch in schema.get("anyOf", [schema])]
+        for key, table in (("minimum", LEAST), ("maximum", MOST)):
+            expected = [bound for known, bound in table.items() if f"_{name}".endswith(f"_{known}")]
+            assert [branch[key] for branch in bounds if key in branch] == expected, name
+
+
+GROUPED = '''"""A strategy with option groups."""
+
+from dataclasses import dataclass
+from shared import Network as Body, Steps
+from clsim.utils.arguments import Count
+
+LR = 0.5
+
+
+@dataclass(frozen=True)
+class Training:
+    """Options of training.
+
+    Attributes:
+        epochs: Number of passes.
+        lr: Learning rate.
+    """
+
+    epochs: Count
+    lr: float = LR
+
+
+def build(
+    stream, *, training: Training = Training(epochs=3), body: Body = Body(width=LR), steps: Steps = 4, device="cpu"
+):
+    return training, body, steps, device
+'''
+SHARED = """from dataclasses import dataclass
+from annotated_types import Ge
+from typing import Annotated
+
+Steps = Annotated[int, Ge(2)]
+DEPTH = (1, 2)
+
+
+@dataclass(frozen=True)
+class Network:
+    width: float
+    depth: tuple[int, ...] = DEPTH
+"""
+
+
+def test_each_field_of_an_option_group_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text(SHARED)
+    (tmp_path / "grouped.py").write_text(GROUPED)
+    signature = read_signature(tmp_path / "grouped.py")
+    defaults = {"epochs": 3, "lr": 0.5, "width": 0.5, "depth": (1, 2), "steps": 4}
+    assert signature.defaults() == defaults
+    assert signature.groups == {"training": ("epochs", "lr"), "body": ("width", "depth")}
+    assert signature.settings["lr"].description == "Learning rate."
+    assert signature.settings["epochs"].json_schema()["minimum"] == 1
+    assert signature.settings["steps"].json_schema()["minimum"] == 2
+    training, body, steps, device = load_strategy(tmp_path / "grouped.py")(None, lr=2, depth=[5], device="cuda")
+    assert (training.epochs, training.lr, body.width, body.depth, steps, device) == (3, 2.0, 0.5, (5,), 4, "cuda")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("Training = Training(epochs=3)", "Training", "needs an instance"),
+        ("Training(epochs=3)", "Training(3)", "needs an instance"),
+        ("Training(epochs=3)", "make()", "needs an instance"),
+        ("@dataclass(frozen=True)\n", "", "needs an instance"),
+        ("Training(epochs=3)", "Training(epoch=3)", "no option 'epoch'"),
+        ("Training(epochs=3)", "Training(epochs=0)", "does not fit its type"),
+        ("lr: float = LR", "width: float = LR", "'width' appears twice"),
+    ],
+)
+def test_an_option_group_that_cannot_be_read_is_refused(tmp_path: Path, old: str, new: str, what: str) -> None:
+    (tmp_path / "shared.py").write_text(SHARED)
+    assert old in GROUPED
+    (tmp_path / "grouped.py").write_text(GROUPED.replace(old, new))
+    with pytest.raises(UserErrors) as caught:
+        read_signature(tmp_path / "grouped.py")
+    assert [problem.what for problem in caught.value.errors if what in problem.what]
+
+
+@pytest.mark.parametrize(
+    ("text", "requires"),
+    [
+        ("", None),
+        ("REQUIRES = ()", ()),
+        ("REQUIRES = ['upgrade']", ("upgrade",)),
+        ("A = 'upgrade'\nREQUIRES = (A, 'replacement')", ("upgrade", "replacement")),
+    ],
+)
+def test_a_file_declares_the_incoming_models_that_it_needs(
+    tmp_path: Path, text: str, requires: tuple[str, ...] | None
+) -> None:
+    (tmp_path / "s.py").write_text(f"{text}\ndef build(stream): ...")
+    assert read_signature(tmp_path / "s.py").requires == requires
+
+
+@pytest.mark.parametrize("text", ["'upgrade'", "('fscil',)", "(3,)", "None", "tuple(names)", "({},)"])
+def test_other_requirements_are_refused_with_their_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.py").write_text(f"\nREQUIRES = {text}\ndef build(stream): ...")
+    with pytest.raises(UserErrors) as caught:
+        read_signature(tmp_path / "s.py")
+    (problem,) = caught.value.errors
+    assert problem.where == f"{tmp_path / 's.py'}:2"
+    assert "REQUIRES" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -79,7 +208,7 @@ def test_values_that_do_not_fit_are_refused_in_words(name: str, annotation: str,
         ("A = A\ndef build(stream, *, a: A = 1): ...", 2, "defined by itself"),
         ("def build(stream, *,\n a: int = f(),\n): ...", 2, "not a plain value"),
         ("def build(stream, *, a: int = 'x'): ...", 1, "does not fit its type"),
-        ("def build(stream, *, epochs: int = -1): ...", 1, "does not fit its type"),
+        ("def build(stream, *, a: Annotated[int, Ge(0)] = -1): ...", 1, "does not fit its type"),
         ("def build(stream, a: int = 1): ...", 1, "build(stream, *, ...)"),
         ("def build(stream, *, a: int = 1, **more): ...", 1, "build(stream, *, ...)"),
         ("def build(stream, *more): ...", 1, "build(stream, *, ...)"),
@@ -141,7 +270,7 @@ def test_a_file_that_would_take_forever_is_refused(tmp_path: Path, text: str, wh
 
 
 def test_json_schema_of_a_setting() -> None:
-    assert Setting("epochs", "int | None", None, "passes").json_schema() == {
+    assert Setting("epochs", Annotated[int, Ge(0)] | None, None, "passes").json_schema() == {
         "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
         "default": None,
         "description": "passes",
@@ -153,3 +282,4 @@ def test_argument_docs() -> None:
     docs = f"Title.\n\n{arguments}\nReturns:\n    c: not an argument\n"
     assert argument_docs(docs) == {"a": "first line two: with a colon", "b": "second"}
     assert argument_docs("Title.") == {}
+    assert argument_docs("Title.\n\nArgs:\n    a without a colon\n") == {}

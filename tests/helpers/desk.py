@@ -15,6 +15,7 @@ STRATEGY = '''"""A strategy for tests."""
 from typing import Literal
 
 import a_package_that_is_not_there
+from clsim.utils.arguments import Whole
 
 Mode = Literal["replace", "accumulate"]
 
@@ -24,8 +25,8 @@ def build(
     *,
     backbone: str = "resnet20",
     pretrained: str | None = None,
-    epochs: int = 5,
-    base_epochs: int | None = None,
+    epochs: Whole = 5,
+    base_epochs: Whole | None = None,
     lr: float = 0.1,
     mode: Mode = "replace",
     sizes: tuple[int, ...] = (1, 2),
