@@ -1,4 +1,4 @@
-"""What all that computes on a device has in common: the precision of a pass, and the time it took."""
+"""Autocast, synchronized timing and peak memory of a device."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def autocast(device: torch.device | str, precision: str, *, cache: bool = True) -> torch.autocast:
-    """The region in which a forward pass has this precision; ``fp32`` changes nothing.
+    """Return the autocast region of a precision; ``fp32`` disables autocast.
 
-    ``cache`` keeps a trained weight's cast for the whole region.
+    Args:
+        device: Device of the forward pass.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        cache: Whether the cast of a trainable weight is kept for the whole region.
     """
     import torch
 
@@ -25,9 +28,13 @@ def autocast(device: torch.device | str, precision: str, *, cache: bool = True) 
 
 
 def lies_on(tensor: torch.Tensor, device: torch.device | str) -> bool:
-    """Return whether a tensor is on a device; ``cuda`` without a number is the GPU in use.
+    """Return whether a tensor is on a device, where ``cuda`` means the current GPU.
 
-    A tensor on a GPU always names its number, so that comparing both devices would find them different.
+    A tensor on a GPU always names its index, so comparing it with ``cuda`` directly would fail.
+
+    Args:
+        tensor: Tensor to check.
+        device: Device, with or without an index.
     """
     import torch
 
@@ -38,7 +45,7 @@ def lies_on(tensor: torch.Tensor, device: torch.device | str) -> bool:
 
 
 def device_time(device: torch.device | str) -> float:
-    """Seconds, after the device has finished what it was given; only differences mean something."""
+    """Synchronize the device and return a time in seconds; only differences are meaningful."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -47,7 +54,7 @@ def device_time(device: torch.device | str) -> float:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the run's own peak on CUDA; on the CPU the resident peak of the process so far."""
+    """Return peak memory in bytes: allocated by this run on CUDA, resident in the process on the CPU."""
     import torch
 
     if device.type == "cuda":
@@ -56,5 +63,5 @@ def peak_memory(device: torch.device) -> int:
 
 
 def autocast_of(strategy: Any) -> torch.autocast:
-    """The region in which a strategy's passes run; one of Avalanche's own has no precision but ``fp32``."""
+    """Return the autocast region of a strategy; an Avalanche strategy without a precision runs in ``fp32``."""
     return autocast(strategy.device, getattr(strategy, "precision", "fp32"))

@@ -253,7 +253,7 @@ def test_memory_that_runs_out(go, whole):
     said = go("memory")
     assert said.code == 1
     assert "out of memory while training in session 0, with batches of 8 images" in said.err
-    assert "make strategy.batch_size smaller" in said.err
+    assert "reduce strategy.batch_size" in said.err
     assert status() == "failed"
     goes_on(go, whole)
 
