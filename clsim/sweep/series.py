@@ -190,9 +190,9 @@ def _key(change: str) -> str:
 
 def _compare(finished: list[list[Results]], ran: Scenario) -> None:
     """Print what `finished` says side by side; what kind of stream it was only the scenario that `ran` knows."""
-    from clsim.report.console.series_table import series_table
+    from clsim.report.console.series_table import print_series
 
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    series_table(make_console(), rows, upgrades_by=ran.upgrades_by)
+    print_series(make_console(), rows, upgrades_by=ran.upgrades_by)

@@ -1,4 +1,4 @@
-"""The stored versions, one after the other, as the metrics of the run saw them."""
+"""Replay of stored versions through the metrics of a run."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from clsim.metrics.search_service import ServiceView
 
 FLIPS = ("negative_flip_rate", "positive_flip_rate", "constraints")
 Replayed = tuple[dict[str, Any], dict[str, Any] | None]
-"""What is said of a version beside the one before it, and of the service, times left out."""
+"""Figures of a version against the one before, and of the search service without times."""
 
 
 def replayed(
     scenario: Scenario, files: FeatureFiles, labels: PairLabels, versions: int, sessions: int
 ) -> Iterator[Replayed]:
-    """The figures of every version that only its features tell.
+    """Yield the figures of every version that need its features.
 
     Args:
-        scenario: of the run.
-        files: the features it stored.
-        labels: of the same.
-        versions: so many of them.
-        sessions: of the whole stream; the run may not have come to its end.
+        scenario: Scenario of the run.
+        files: Stored features.
+        labels: Labels of the features.
+        versions: Number of versions.
+        sessions: Number of sessions of the whole stream; an incomplete run has fewer versions.
 
     Raises:
-        UserError: a file is missing or damaged.
-        ValueError: what the scenario asks for does not suit the features.
+        UserError: A file is missing or damaged.
+        ValueError: The scenario does not fit the features.
 
     """
     given = scenario.evaluation.compatibility or PAIRS
@@ -71,7 +71,7 @@ def _service(
 def _classes(
     given: CompatibilityEvaluation, files: FeatureFiles, labels: PairLabels, versions: int
 ) -> Iterator[dict[str, Any]]:
-    # By whatever the matrix is judged: flips are counted at rank 1, or at the nearest mean.
+    # Flips are counted at rank 1 or at the nearest mean, independent of the criterion of the matrix.
     named = given.criterion if given.criterion == "nearest_class_mean" else "cmc@1"
     rule = Criterion.parse(named, exclude_self=labels.same_images, truncate=given.truncate)
     before = AgainstBefore(
@@ -87,7 +87,7 @@ def _classes(
         features = files.load(number, labels)
         kept = [*kept[-1:], rule.keep(features.gallery, labels.gallery, labels.own)]
         _, right = rule.row(features.query, labels.query, kept, labels.own)
-        # Of the matrix only the update gain is told, which the records tell as well.
+        # The matrix only matters for the update gain, which the records hold as well.
         record = before.record([[0.0], [0.0, 0.0]], features.query, features.gallery, right)
         yield {key: record[key] for key in FLIPS}
 
@@ -97,7 +97,7 @@ def _pairs(
 ) -> Iterator[dict[str, Any]]:
     match = PAIR_CRITERION.fullmatch(given.criterion)
     if match is None:
-        raise ValueError(f"there is no criterion {given.criterion} of images and texts")
+        raise ValueError(f"{given.criterion} is no criterion for images and texts")
     k, last, right = int(match[1]), None, None
     for number in range(versions):
         now = files.load(number, labels)

@@ -17,7 +17,7 @@ from clsim.config import load_scenario
 from clsim.data.core.images import DataSet
 from clsim.experiment.build import make_stream, prepare, stand_in_for
 from clsim.experiment.runner import simulate
-from clsim.report.console.series_table import series_table
+from clsim.report.console.series_table import print_series
 from clsim.report.console.terminal import RichReporter
 from clsim.utils.errors import UserErrors
 
@@ -209,5 +209,5 @@ def test_a_terminal_says_so_too():
     assert lines[0] == lines[-1] == f"VALIDATION  {SENTENCE}"
     out.truncate(0)
     seeds = [{"scenario": "s", "summary": {"final_accuracy": 0.5}, "validation": info.validation}]
-    series_table(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
+    print_series(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
     assert SENTENCE in out.getvalue()

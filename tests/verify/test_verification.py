@@ -3,7 +3,7 @@ import json
 import pytest
 from verify.tampering import differing, edit
 
-from clsim.report.verification import show
+from clsim.report.verification import print_verification
 from clsim.results.run_directory import Results
 from clsim.verify import verify
 
