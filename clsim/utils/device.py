@@ -5,12 +5,29 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
 
 Precision = Literal["fp32", "bf16", "fp16"]
+
+
+class OnDevice(Protocol):
+    """Strategy, or anything else with a device."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the computation."""
+
+
+@runtime_checkable
+class HasPrecision(Protocol):
+    """Strategy with a precision."""
+
+    @property
+    def precision(self) -> str:
+        """Precision of forward passes."""
 
 
 def autocast(device: torch.device | str, precision: str, *, cache: bool = True) -> torch.autocast:
@@ -62,6 +79,11 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def autocast_of(strategy: Any) -> torch.autocast:
-    """Return the autocast region of a strategy; an Avalanche strategy without a precision runs in ``fp32``."""
-    return autocast(strategy.device, getattr(strategy, "precision", "fp32"))
+def precision_of(strategy: object) -> str:
+    """Return the precision of a strategy: ``fp32`` for Avalanche's own, which have none."""
+    return strategy.precision if isinstance(strategy, HasPrecision) else "fp32"
+
+
+def autocast_of(strategy: OnDevice) -> torch.autocast:
+    """Return the autocast region of a strategy."""
+    return autocast(strategy.device, precision_of(strategy))

@@ -15,7 +15,7 @@ from clsim.config.evaluation import PAIR_CRITERION
 from clsim.experiment.evaluation import MIB, PAIRS
 from clsim.metrics.feature_files import FeatureFiles, PairLabels, recompute_matrix
 from clsim.metrics.functional.criteria import Criterion
-from clsim.metrics.functional.similarity import BLOCK, holding
+from clsim.metrics.functional.similarity import BLOCK, limit_similarities
 from clsim.metrics.pair_tests import DIRECTIONS, recompute_pairs
 from clsim.results.reader import RunFiles
 from clsim.utils.errors import UserError
@@ -189,7 +189,7 @@ def _as_it_ran(run: RunFiles) -> Iterator[None]:
     if used := run.manifest.get("threads"):
         torch.set_num_threads(min(used, 4 * threads))
     try:
-        with holding(run.scenario.evaluation.memory * MIB if run.scenario else BLOCK):
+        with limit_similarities(run.scenario.evaluation.memory * MIB if run.scenario else BLOCK):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -10,11 +10,11 @@ from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation
 from clsim.experiment.evaluation import PAIRS
 from clsim.metrics.cross_test import CONSTRAINT_QUERIES
 from clsim.metrics.feature_files import FeatureFiles, PairLabels
-from clsim.metrics.flip_tests import AgainstBefore
-from clsim.metrics.functional.criteria import Criterion, Kept
+from clsim.metrics.flip_tests import FlipTests
+from clsim.metrics.functional.criteria import Criterion, StoredGallery
 from clsim.metrics.functional.flips import flip_rates
 from clsim.metrics.pair_tests import DIRECTIONS, pair_ranks
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 
 FLIPS = ("negative_flip_rate", "positive_flip_rate", "constraints")
 Replayed = tuple[dict[str, Any], dict[str, Any] | None]
@@ -45,18 +45,18 @@ def replayed(
         seen = None
         if service is not None:
             features = files.load(number, labels)
-            seen = service.enrol(features.query, features.gallery, 0.0)
+            seen = service.index(features.query, features.gallery, 0.0)
             del seen["device_seconds_saved"]
         yield record, seen
 
 
 def _service(
     scenario: Scenario, given: CompatibilityEvaluation, labels: PairLabels, sessions: int
-) -> ServiceView | None:
+) -> SearchService | None:
     asked = scenario.evaluation.service
     if asked is None:
         return None
-    service = ServiceView(
+    service = SearchService(
         sessions,
         steps=asked.steps,
         criterion=asked.criterion,
@@ -64,7 +64,7 @@ def _service(
         seed=scenario.seed,
         truncate=given.truncate,
     )
-    service.open(labels.query, labels.gallery, same_images=labels.same_images, own=labels.own)
+    service.open(labels.query, labels.gallery, same_images=labels.same_images, self_items=labels.self_items)
     return service
 
 
@@ -74,19 +74,19 @@ def _classes(
     # Flips are counted at rank 1 or at the nearest mean, independent of the criterion of the matrix.
     named = given.criterion if given.criterion == "nearest_class_mean" else "cmc@1"
     rule = Criterion.parse(named, exclude_self=labels.same_images, truncate=given.truncate)
-    before = AgainstBefore(
+    before = FlipTests(
         labels.query,
         labels.gallery,
         queries=CONSTRAINT_QUERIES,
         same_images=labels.same_images,
         truncate=given.truncate,
-        own=labels.own,
+        self_items=labels.self_items,
     )
-    kept: list[Kept] = []
+    kept: list[StoredGallery] = []
     for number in range(versions):
         features = files.load(number, labels)
-        kept = [*kept[-1:], rule.keep(features.gallery, labels.gallery, labels.own)]
-        _, right = rule.row(features.query, labels.query, kept, labels.own)
+        kept = [*kept[-1:], rule.store(features.gallery, labels.gallery, labels.self_items)]
+        _, right = rule.row(features.query, labels.query, kept, labels.self_items)
         # The matrix only matters for the update gain, which the records hold as well.
         record = before.record([[0.0], [0.0, 0.0]], features.query, features.gallery, right)
         yield {key: record[key] for key in FLIPS}
