@@ -9,7 +9,8 @@ import torch
 
 from clsim.config import Scenario, load_scenario
 from clsim.config.trackers import TrackerBlock, chosen_trackers
-from clsim.experiment.build import prepare, prepare_given, resolve_device
+from clsim.experiment.build import prepare, prepare_given
+from clsim.experiment.device import resolve_device
 from clsim.experiment.events import Broadcast, Listener, Note, NotesOnStderr
 from clsim.experiment.runner import simulate
 from clsim.report.compare import Comparison, compare
@@ -69,7 +70,7 @@ def run(
     device = distributed.join(resolve_device(str(device)))
     if out is not None and distributed.is_main():
         check_usable(out, resume=resume)
-    if isinstance(scenario, Stream | TextStream):
+    if not isinstance(scenario, Scenario | str | Path):
         if overrides or seed is not None:
             raise ArgumentError("a strategy composed in Python has its settings and its seed already")
         experiment = prepare_given(scenario, strategy)

@@ -141,7 +141,7 @@ def run(
 ) -> None:
     """Run a scenario: train, measure and report, session by session."""
     from clsim.config import load_scenario
-    from clsim.sweep.series import GoingOn, read_seeds, run_series
+    from clsim.sweep.series import Resuming, read_seeds, run_series
     from clsim.utils.errors import UserError
 
     if int(os.environ.get("RANK", "0")):  # torchrun has started several, of which the first one speaks
@@ -153,17 +153,15 @@ def run(
     if force and not resume:
         raise UserError("--force belongs to --resume")
     numbers = read_seeds(seeds.split(",")) if seeds is not None else []
-    # Loaded here too, so that a mistake shows before torch is imported.
+    # Loaded before torch is imported, so that mistakes show at once.
     loaded = load_scenario(scenario, set_, strategy=strategy, seed=seed)
     run_series(
         loaded,
-        strategy=strategy,
-        overrides=set_,
         seeds=numbers or [loaded.seed],
         device=device,
         out=out,
         strict=strict,
-        going_on=GoingOn(resume, force),
+        resuming=Resuming(resume, force),
         mode="json" if json else "quiet" if quiet else "auto",
         track=track,
     )
@@ -232,7 +230,7 @@ def pretrain(
     from clsim.config import load_scenario
 
     loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
-    from clsim.experiment.build import resolve_device
+    from clsim.experiment.device import resolve_device
     from clsim.pretraining.store import resolve_model
 
     place = resolve_device(device)
@@ -268,9 +266,9 @@ def _verified(path: Path, *, json: bool) -> int:
 
         typer.echo(dumps(verification.to_dict()))
     else:
-        from clsim.report.verification import print_verification
+        from clsim.report.verification import show
 
-        print_verification(verification)
+        show(verification)
     return FAILED if verification.differs else DONE
 
 
@@ -294,10 +292,10 @@ def compare(
     if json and format_ != "text":
         raise UserError("--json and --format exclude each other")
     from clsim.report.compare import compare as compare_runs
-    from clsim.report.compare.printing import print_comparison
+    from clsim.report.compare.show import show
 
     compared = compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete, latest=latest)
-    print_comparison(compared, "json" if json else format_)
+    show(compared, "json" if json else format_)
 
 
 @app.command()
@@ -314,10 +312,10 @@ def report(
     ] = None,
 ) -> None:
     """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
-    from clsim.report.html.write import page_of, write_report
+    from clsim.report.html.command import page_of, report_on
 
     page = out or page_of(runs) if out or show or not (pictures or tables) else None
-    for path in write_report(runs, page=page, pictures=pictures, tables=tables, kind=kind):
+    for path in report_on(runs, page=page, pictures=pictures, tables=tables, kind=kind):
         typer.echo(clean(path))
     if show and page is not None:
         typer.launch(page.absolute().as_uri())
@@ -348,7 +346,7 @@ def bench(
     """Measure loop, clip, matrix, stream or retrieval, beside the limits of this machine."""
     from clsim.cli.benchmarks import run_benchmark
     from clsim.cli.benchmarks.table import show_benchmark
-    from clsim.experiment.build import resolve_device
+    from clsim.experiment.device import resolve_device
     from clsim.report.console.choose import make_console
 
     place = resolve_device(device)

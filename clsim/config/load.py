@@ -1,4 +1,4 @@
-"""Loading a scenario: read, change, check everything, report all of it at once."""
+"""Loading of scenarios: read, override, check everything, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from clsim.utils.schema_errors import findings, unknown_keys
 from clsim.utils.text import describe
 
 SWEEP = frozenset(("scenario", "scenarios", "grid", "choose"))
-"""Keys by which a sweep is told from a scenario that lacks its stream."""
+"""Keys that distinguish a sweep from a scenario without a stream."""
 
 
 def load_scenario(
@@ -34,18 +34,18 @@ def load_scenario(
     strategy: str | None = None,
     seed: int | None = None,
 ) -> Scenario:
-    """The scenario of a name or a file, every default filled in.
+    """Load a scenario by name or path, with all defaults filled in.
 
     Args:
-        name_or_path: as ``clsim run`` takes it.
-        overrides: ``{"stream.shots": 1}`` or ``["stream.shots=1"]``; ``strategy.KEY`` is a setting of the
-            strategy that runs.
-        strategy: another strategy than the scenario's own, by name or path.
-        seed: another seed.
+        name_or_path: Name or path, as for ``clsim run``.
+        overrides: Values by dotted key, as ``{"stream.shots": 1}`` or ``["stream.shots=1"]``. ``strategy.KEY`` is a
+            setting of the strategy that runs.
+        strategy: Name or path of the strategy that runs. ``None`` takes the scenario's.
+        seed: Seed of the run. ``None`` takes the scenario's.
 
     Raises:
-        UserError: there is no such scenario.
-        UserErrors: it says something wrong; all of it, each with file and line (or its option).
+        UserError: There is no such scenario.
+        UserErrors: The scenario is invalid. Every problem has its file and line, or its option.
     """
     path = find_scenario(name_or_path)
     document = read(path)
@@ -58,7 +58,8 @@ def load_scenario(
         fix = f"run it by: clsim sweep {path}"
         raise UserErrors([UserError("this is a sweep, not a scenario", where=document.place(()), fix=fix)])
     written = copy.deepcopy(document.value)
-    overridden = apply(document, overrides, {"strategy": strategy, "seed": seed})
+    applied = apply(document, overrides, {"strategy": strategy, "seed": seed})
+    overridden = applied.paths
     strategies = _Strategies(document)
     scenario, found = _validated(document.value)
     other_protocol: tuple[str, ...] = ()
@@ -75,15 +76,16 @@ def load_scenario(
     rows = rows_of_form(scenario.published, strategies.resolved)
     scenario = scenario.model_copy(update={"strategies": strategies.resolved, "published": rows})
     scenario._path, scenario._files = path, strategies.files
-    scenario._overridden, scenario._other_protocol = overridden, other_protocol
+    scenario._overrides, scenario._overridden = applied.values, overridden
+    scenario._other_protocol = other_protocol
     return scenario
 
 
 def read_resolved(path: Path) -> Scenario:
-    """The scenario that a run left, every value checked; strategies are neither looked for nor read.
+    """Read the scenario of a run directory and check its values. Strategy files are not read.
 
     Raises:
-        UserErrors: it cannot be read or says something wrong.
+        UserErrors: The file cannot be read or is invalid.
     """
     document = read(path)
     if not isinstance(document.value, dict):
@@ -100,7 +102,7 @@ def read_resolved(path: Path) -> Scenario:
 
 def _validated(raw: Mapping[str, Any]) -> tuple[Scenario | None, list[Finding]]:
     try:
-        # By way of JSON, where a strict tuple is a list; strict for the recipes too, whose models coerce.
+        # JSON has no tuples, so a list passes as a strict tuple. Strictness extends to the recipes, which coerce.
         return Scenario.model_validate_json(json.dumps(raw), strict=True), []
     except ValidationError as error:
         return None, list(findings(error, raw))
@@ -112,13 +114,13 @@ def _order(problem: UserError) -> tuple[str, int]:
 
 
 class _Strategies:
-    """The strategies a scenario names: their files, and their settings checked and filled in."""
+    """Strategies that a scenario names: their files, and their settings with the defaults filled in."""
 
     def __init__(self, document: Document) -> None:
         self.files: dict[str, Path] = {}
         self.resolved: dict[str, dict[str, Any]] = {}
         self.findings: list[Finding] = []
-        self.broken: list[UserError] = []  # in the strategy files themselves
+        self.broken: list[UserError] = []  # problems in the strategy files
         raw = document.value
         blocks = raw.get("strategies")
         blocks = blocks if isinstance(blocks, dict) else {}
@@ -137,14 +139,14 @@ class _Strategies:
                 what = f"{error.where}: {error.what}" if error.where else error.what
                 self.findings.append(Finding(path, what, error.fix))
             else:
-                if path[0] != "strategies":  # a block by itself is settings in waiting, nothing runs
+                if path[0] != "strategies":  # a block of settings alone runs nothing
                     self.findings += check_runs_on(path, name, signature, kind)
                 settings = blocks.get(name)
                 if settings is None or isinstance(settings, dict):
                     self._check(signature, name, settings or {}, path)
 
     def _named(self, raw: Mapping[str, Any], blocks: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-        """Every mention of a strategy; the selected one first, because its path also serves its block."""
+        """Yield every mention of a strategy, the selected one first, because its path also serves its block."""
         if isinstance(raw.get("strategy"), str):
             yield ("strategy",), raw["strategy"]
         listed = raw.get("references")

@@ -1,9 +1,9 @@
-"""Changes to a scenario from the command line: ``--set stream.shots=1``."""
+"""Overrides of a scenario's values, as in ``--set stream.shots=1``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from clsim.config.scenario import strategy_name
 from clsim.config.yaml import Document, parse
@@ -15,31 +15,45 @@ from clsim.utils.text import describe
 Overrides = Mapping[str, object] | Sequence[str] | None  # {"stream.shots": 1} or ["stream.shots=1"]
 
 
-def apply(document: Document, overrides: Overrides, options: Mapping[str, object]) -> frozenset[KeyPath]:
-    """Write the overrides into the document; a changed value is placed at its option from then on.
+class Applied(NamedTuple):
+    """Overrides that were written into a document.
 
-    ``strategy.NAME`` addresses a setting of the strategy that runs, whatever the order of the overrides.
+    Attributes:
+        values: Overrides by dotted key, in their order, without options.
+        paths: Paths of all values that overrides and options have written.
+
+    """
+
+    values: dict[str, Any]
+    paths: frozenset[KeyPath]
+
+
+def apply(document: Document, overrides: Overrides, options: Mapping[str, object]) -> Applied:
+    """Write overrides into a document. Problems with an overridden value are then located at its option.
+
+    ``strategy.NAME`` is a setting of the strategy that runs, in any order of the overrides.
 
     Args:
-        document: of the scenario; changed.
-        overrides: changes by dotted key.
-        options: values of command-line options of the same names as the keys; None where not given.
+        document: Document of the scenario. It is modified.
+        overrides: Values by dotted key.
+        options: Values of command-line options that are named like their keys; ``None`` if not given.
 
-    Returns:
-        The paths of the values that were written.
     """
+    values: dict[str, Any] = {}
     changes: list[tuple[tuple[str, ...], Any, str]] = []
     for keys, value, place in _read(overrides, document.problems):
         path = tuple(keys.split("."))
         if all(path):
             changes.append((path, value, place))
+            values.pop(keys, None)  # of a repeated key the last one counts, also in its position
+            values[keys] = value
         else:
             document.problems.append(UserError(f"'{keys}' is not a key", where=place, fix="write key.sub=value"))
     given = {name: value for name, value in options.items() if value is not None}
     changes += [((name,), _plain(value), f"--{name} {value}") for name, value in given.items()]
     ordered = sorted(changes, key=lambda change: change[0] != ("strategy",))
     written = [_write(document, *change) for change in ordered]
-    return frozenset(path for path in written if path)
+    return Applied(values, frozenset(path for path in written if path))
 
 
 def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, Any, str]]:
@@ -57,7 +71,6 @@ def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, An
             problems.append(UserError("has no value", where=place, fix="write key.sub=value"))
             continue
         try:
-            # In a list, so that a text like ``a: b`` is no block and ``---`` no document.
             document = parse(value, place)
         except UserErrors as errors:
             reason = errors.errors[-1].what
@@ -69,7 +82,7 @@ def _read(overrides: Overrides, problems: list[UserError]) -> list[tuple[str, An
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists and anything that is no plain value as its text, as a YAML file would have it."""
+    """Return a value as a YAML file would hold it: tuples as lists, objects as their text."""
     value = plain(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}

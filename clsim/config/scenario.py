@@ -1,4 +1,4 @@
-"""The schema of a scenario: what a YAML file may say. Imports no torch."""
+"""Schema of a scenario. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from clsim.config.signatures import read_signature
 from clsim.config.trackers import Trackers
 from clsim.config.validation import Validation
 from clsim.config.yaml import dump
+from clsim.streams.kinds import UPGRADE_KINDS
+from clsim.streams.rules import session_count
 from clsim.streams.settings import Stream
 from clsim.utils.block import Block, Seed
 from clsim.utils.errors import ArgumentError, UserError
+from clsim.utils.issues import KeyPath
 from clsim.utils.plain import plain
 from clsim.utils.text import describe
-
-UPGRADES = ("upgrade", "text_upgrade")
-"""Kinds of stream that bring a new model in every session."""
 
 
 @dataclass(frozen=True)
@@ -39,100 +39,113 @@ class ChosenStrategy:
 
 
 class CheckpointSettings(Block):
-    """When a run saves where it is; between two sessions it always does."""
+    """Times of checkpoints within a session; a run always saves between two sessions."""
 
-    minutes: float | None = Field(default=10.0, gt=0, description="of training between two checkpoints; null: no limit")
-    iterations: int | None = Field(default=None, ge=1, description="between two checkpoints; null: no limit")
+    minutes: float | None = Field(default=10.0, gt=0, description="minutes of training between two; null: no limit")
+    iterations: int | None = Field(default=None, ge=1, description="iterations between two; null: no limit")
 
 
 class Scenario(Block):
-    """One experiment, whole and reproducible: data, stream, strategy, evaluation, seed."""
+    """One complete, reproducible experiment: data, stream, strategy, evaluation, seed."""
 
-    description: str = Field(default="", description="what the experiment is, in a sentence")
-    stream: Stream = Field(description="what arrives over time")
+    description: str = Field(default="", description="the experiment in one sentence")
+    stream: Stream = Field(description="data and models over time")
     strategy: str = Field(description="name or path of the strategy that runs by default")
     strategies: dict[str, dict[str, Any]] = Field(default={}, description="settings by strategy")
-    models: dict[str, ModelRecipe] = Field(default={}, description="models that must exist first, by recipe")
-    evaluation: Evaluation = Field(default=Evaluation(), description="what is measured")
+    models: dict[str, ModelRecipe] = Field(default={}, description="models by name: recipes, files and libraries")
+    evaluation: Evaluation = Field(default=Evaluation(), description="figures to measure")
     validation: Validation | None = Field(
-        default=None, description="measure on held-out training images in place of the test images"
+        default=None, description="evaluate on held-out training images instead of the test images"
     )
     published: dict[str, Published] = Field(default={}, description="published figures by method")
     references: list[str] = Field(default=[], description="strategies that run after the main one on the same stream")
-    seed: Seed = Field(default=0, description="of everything that is random in a run")
-    checkpoints: CheckpointSettings = Field(default=CheckpointSettings(), description="when a run saves where it is")
+    seed: Seed = Field(default=0, description="seed of everything random in a run")
+    checkpoints: CheckpointSettings = Field(default=CheckpointSettings(), description="times of checkpoints")
     on_nan: Literal["stop", "skip", "rewind"] = Field(
-        default="stop", description="a loss that is no number: end the run, leave the step out, or go back"
+        default="stop", description="after a loss that is NaN or infinite: end the run, skip the step, or rewind"
     )
-    seeds: Seeds = Field(default=Seeds(), description="of parts of it, where they are not to follow from seed")
-    trackers: Trackers = Field(default=[], description="where the figures go besides the run directory")
-    otherwise: str | None = Field(default=None, description="runs instead where data or weights are missing")
+    seeds: Seeds = Field(default=Seeds(), description="seeds of parts of a run that do not follow from seed")
+    trackers: Trackers = Field(default=[], description="destinations of the figures besides the run directory")
+    otherwise: str | None = Field(default=None, description="scenario that runs if data or weights are missing")
 
     _path: Path = PrivateAttr(Path("scenario.yaml"))
     _files: dict[str, Path] = PrivateAttr({})
-    _overridden: frozenset[tuple[str | int, ...]] = PrivateAttr(frozenset())
+    _overrides: dict[str, Any] = PrivateAttr({})
+    _overridden: frozenset[KeyPath] = PrivateAttr(frozenset())
     _other_protocol: tuple[str, ...] = PrivateAttr(())
 
     @property
     def path(self) -> Path:
-        """The file it was read from."""
+        """File that the scenario was read from."""
         return self._path
 
     @property
     def name(self) -> str:
-        """The stem of its file."""
+        """Stem of the file."""
         return self._path.stem
 
     @property
+    def overrides(self) -> Mapping[str, Any]:
+        """Overrides of the file's values on loading, by dotted key."""
+        return self._overrides
+
+    @property
     def other_protocol(self) -> tuple[str, ...]:
-        """Keys changed on loading that make published figures those of another protocol; these are left out."""
+        """Overridden keys that change the protocol of the published figures, which are therefore left out."""
         return self._other_protocol
 
-    def sets_by_hand(self, setting: str) -> bool:
-        """Return whether an override on loading gave this setting of the selected strategy, whatever its value."""
-        return ("strategies", strategy_name(self.strategy), setting) in self._overridden
+    def has_override(self, *path: str) -> bool:
+        """Return whether an override or an option set the value at a path, ``("strategy",)`` for instance."""
+        return path in self._overridden
+
+    def overrides_setting(self, setting: str) -> bool:
+        """Return whether an override set this setting of the selected strategy, even to its default."""
+        return self.has_override("strategies", strategy_name(self.strategy), setting)
 
     @property
     def sessions(self) -> int | None:
-        """Sessions, the base session included; None where only the loaded data can tell."""
-        from clsim.streams.rules import session_count
-
+        """Number of sessions with the base session, ``None`` if it depends on data that is not loaded."""
         return session_count(self.stream.model_dump())
 
     @property
     def upgrades_by(self) -> str | None:
-        """The criterion of the compatibility matrix, where the stream brings a new model in every session."""
+        """Criterion of the compatibility matrix, if the stream brings a new model in every session."""
         compatibility = self.evaluation.compatibility
-        return compatibility.criterion if compatibility and self.stream.kind in UPGRADES else None
+        return compatibility.criterion if compatibility and self.stream.kind in UPGRADE_KINDS else None
 
     @property
     def effective_seeds(self) -> EffectiveSeeds:
-        """The seed of each part of a run."""
+        """Seed of each part of a run."""
         return EffectiveSeeds.of(self.seed, self.seeds)
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings of the strategy that runs, with the defaults filled in."""
+        return self.strategies[strategy_name(self.strategy)]
+
+    @property
     def selected_strategy(self) -> ChosenStrategy:
-        """The strategy that runs."""
+        """Strategy that runs."""
         return self.chosen(strategy_name(self.strategy))
 
     @property
     def reference_strategies(self) -> list[ChosenStrategy]:
-        """The strategies of ``references``, in their order."""
+        """Strategies of ``references``, in their order."""
         return [self.chosen(strategy_name(reference)) for reference in self.references]
 
     def chosen(self, name: str) -> ChosenStrategy:
-        """The strategy `name`, one of those the scenario names.
+        """Return a strategy that the scenario names.
 
         Raises:
-            KeyError: the scenario does not name it.
+            KeyError: The scenario does not name it.
         """
         return ChosenStrategy(name, self._files[name], copy.deepcopy(self.strategies[name]))
 
     def with_strategy(self, name_or_path: str | Path) -> Scenario:
-        """The same scenario with another strategy selected; one it has no settings for runs with its defaults.
+        """Return the scenario with another strategy selected, with its defaults if the scenario has no settings.
 
         Raises:
-            UserError: there is no such strategy, it does not run on this kind of stream, or a setting of it has no
+            UserError: There is no such strategy, it does not run on this kind of stream, or a setting of it has no
                 default.
         """
         name_or_path = str(name_or_path)
@@ -150,10 +163,10 @@ class Scenario(Block):
         return other
 
     def with_seed(self, seed: int) -> Scenario:
-        """Return the same scenario with another seed; what ``seeds`` says stays.
+        """Return the scenario with another seed. The block ``seeds`` does not change.
 
         Raises:
-            ArgumentError: it is no seed.
+            ArgumentError: The seed is out of range.
         """
         found = plain(seed)
         if type(found) is not int or not 0 <= found < 2**32:
@@ -161,19 +174,19 @@ class Scenario(Block):
         return self.model_copy(update={"seed": found})
 
     def seeds_for(self, other: Scenario) -> dict[str, int | None]:
-        """Overrides that give `other` these ``seeds``, as far as they mean something in its stream."""
+        """Return the overrides that give another scenario these ``seeds``, as far as its stream draws by them."""
         return fitting_seeds(self.seeds, other.seeds, other.stream)
 
     def to_yaml(self) -> str:
-        """The scenario with every default written out; loading it gives the same scenario."""
+        """Return the scenario with all defaults written out. Loading the text gives the same scenario."""
         content = self.model_dump(mode="json")
         compatibility = content["evaluation"]["compatibility"]
-        if self.stream.kind == "text_upgrade" and compatibility:
+        if compatibility and not self.stream.has_classes:
             for key in OF_CLASSES:
                 del compatibility[key]
         return dump(content)
 
 
 def strategy_name(text: str) -> str:
-    """The name under which a strategy has its settings: the stem of its file."""
+    """Return the name under which a strategy has its settings: the stem of its file."""
     return Path(text).stem if text.endswith(".py") else text

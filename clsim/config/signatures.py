@@ -24,14 +24,14 @@ from typing import Any
 from clsim.config.annotations import type_of
 from clsim.config.setting import REQUIRED, Setting
 from clsim.config.source import Source, parse
-from clsim.streams.kinds import CLASS_KINDS, EXAMPLE, check_kinds
+from clsim.streams.kinds import CLASS_KINDS, EXAMPLE, UPGRADE_KINDS, check_kinds
 from clsim.utils.errors import UserError, UserErrors
 
 __all__ = ["REQUIRED", "RESERVED", "Setting", "Signature", "read_signature"]
 
 RESERVED = ("device",)
 """Arguments that the engine fills in; they are no settings."""
-INCOMING = ("replacement", "upgrade", "text_upgrade")
+INCOMING = ("replacement", *UPGRADE_KINDS)
 """Kinds of stream that bring models from elsewhere."""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from clsim.config.checks.strategy import check_runs_on, check_settings
 from clsim.config.local_imports import make_importable, note_loaded
 from clsim.config.signatures import RESERVED, Signature, read_signature
-from clsim.streams.kinds import kinds_of
+from clsim.streams.protocols import StreamLike
 from clsim.utils.arguments import refuse
 from clsim.utils.errors import UserError
 from clsim.utils.plain import plain
@@ -32,13 +32,12 @@ def load_strategy(path: Path) -> Callable[..., Any]:
     build, place = _load(path, "strategy"), path.absolute()
 
     @wraps(build)
-    def checked(stream: Any, **settings: Any) -> Any:
+    def checked(stream: StreamLike, **settings: Any) -> Any:
         signature = read_signature(place)
         given = {key: _written(value) for key, value in settings.items() if key not in RESERVED}
         found, resolved = check_settings(signature, path.stem, given)
-        kinds = kinds_of(stream)
-        if not set(kinds) & set(signature.streams):
-            found += check_runs_on((), path.stem, signature, kinds[0])
+        if not set(stream.kinds) & set(signature.streams):
+            found += check_runs_on((), path.stem, signature, stream.kinds[0])
         refuse(found)
         reserved = {key: value for key, value in settings.items() if key in RESERVED}
         return build(stream, **_grouped(build, signature, resolved), **reserved)

@@ -7,9 +7,11 @@ mappings, and depth is bounded before anything recurses. Scalars follow the YAML
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,13 @@ def read(path: Path) -> Document:
         line = raw.count(b"\n", 0, error.start) + 1
         what = f"is not UTF-8 text (byte 0x{raw[error.start]:02x})"
         raise UserErrors([UserError(what, where=f"{path}:{line}", fix="save the file as UTF-8")]) from error
-    return parse(text, str(path))
+    return copy.deepcopy(_parsed(text, str(path)))
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, source: str) -> Document:
+    """Return the document in a file's text. A scenario and its stand-in are parsed once for all runs of a command."""
+    return parse(text, source)
 
 
 def parse(text: str, source: str) -> Document:

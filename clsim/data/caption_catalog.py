@@ -12,6 +12,7 @@ from clsim.data.datasets import caption_file, coco_captions, flickr8k, flickr30k
 from clsim.data.facts import CAPTIONED, CAPTIONS
 from clsim.data.io.cache import cache_folders
 from clsim.utils.errors import UserError
+from clsim.utils.files import from_home
 
 
 def _draw_shapes(root: Path, image_size: int | None) -> CaptionDataSet:
@@ -41,7 +42,7 @@ def _load(name: str, image_size: int | None, root: Path) -> CaptionDataSet:
     if name.startswith(CAPTIONS):
         if not name.removeprefix(CAPTIONS).strip():
             raise UserError(f"no path after {CAPTIONS!r}", fix=f"write {CAPTIONS}PATH")
-        path = Path(name.removeprefix(CAPTIONS)).expanduser()
+        path = from_home(name.removeprefix(CAPTIONS), name)
         return caption_file.load(path, image_size, cache_folders(root), name)
     if name not in LOADERS:
         near = get_close_matches(name, LOADERS, n=1)

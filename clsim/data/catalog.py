@@ -26,6 +26,7 @@ from clsim.data.io.cache import cache_folders
 from clsim.data.root import data_root
 from clsim.utils.arguments import Side, checked
 from clsim.utils.errors import DataMissing, UserError
+from clsim.utils.files import from_home
 
 
 def _draw_shapes(root: Path, image_size: int | None) -> DataSet:
@@ -95,7 +96,7 @@ def _load(name: str, image_size: int | None, root: Path, download: bool) -> Data
     if name.startswith("folder:"):
         if not name.removeprefix("folder:").strip():
             raise UserError("no path after 'folder:'", fix="write folder:PATH")
-        path = Path(name.removeprefix("folder:")).expanduser()
+        path = from_home(name.removeprefix("folder:"), name)
         return folder.load(path, image_size, cache_folders(root), name)
     entry = _entry(name)
     if entry.load is None:

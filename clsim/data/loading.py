@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clsim.data.root import data_root
 from clsim.utils.errors import ArgumentError
+from clsim.utils.files import from_home
 from clsim.utils.text import describe
 
 if TYPE_CHECKING:
@@ -93,4 +94,4 @@ def _python_int(number: object) -> int | None:
 
 
 def _root(root: Path | str | None) -> Path:
-    return Path(root).expanduser() if root else data_root()
+    return from_home(root, "root") if root else data_root()

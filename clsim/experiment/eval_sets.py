@@ -1,4 +1,4 @@
-"""The query and gallery images on which versions of a model are compared."""
+"""Query and gallery images on which versions of a model are compared."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from clsim.utils.errors import UserError
 def compared_images(
     given: CompatibilityEvaluation, stream: Stream, validation: Validation | None = None
 ) -> tuple[Images, Images]:
-    """Query and gallery, of the side of the stream's images.
+    """Return the query and gallery images, in the size of the stream's images.
 
     Args:
-        given: which images: of the stream's classes, of the classes of its data set that never come, or of all
-            classes of another data set.
-        stream: of the scenario.
-        validation: that the stream is measured on held-out training images; so are versions then, of whatever data
-            set, and of the classes that have such images.
+        given: Block ``evaluation.compatibility``. Its images are of the stream's classes, of the other classes of the
+            data set, or of all classes of another data set.
+        stream: Stream of the scenario.
+        validation: Block ``validation``. If given, versions are compared on held-out training images of any data set,
+            and only on classes that have them.
 
     Returns:
-        Query and gallery; one object if both are the same part of the data set.
+        Query and gallery, one object if both are the same part of the data set.
 
     Raises:
-        DataMissing: the data set is not here.
-        UserError: every class comes in the stream, or a class has too few images.
+        DataMissing: The data set is not here.
+        UserError: No class is held out of the stream, or a class has too few images.
 
     """
     dataset, classes = stream.dataset, {label for block in stream.class_blocks for label in block}
@@ -38,7 +38,7 @@ def compared_images(
         classes = set(range(len(dataset.class_names))) - classes
         if not classes:
             raise UserError(
-                f"all {len(dataset.class_names)} classes of {dataset.name} come in the stream: none is held out",
+                f"all {len(dataset.class_names)} classes of {dataset.name} are in the stream: none is held out",
                 where="evaluation.compatibility.images",
                 fix="set stream.sessions to leave some out, or name another data set",
             )
@@ -58,12 +58,12 @@ def compared_images(
 
 
 def _chosen(images: Images, classes: set[int], per_class: int | None) -> Images:
-    """The first ``per_class`` images of each of the classes, or all, in the order in which they stand."""
+    """Return the first ``per_class`` images of each class, or all, in their order in the set."""
     found = images.first_of_each(sorted(classes), per_class)
     fewest = min(map(len, found))
     if fewest < (per_class or 1):
         raise UserError(
-            f"a class of {images.name} has {fewest} images to compare, {per_class or 1} are asked for",
+            f"a class of {images.name} has {fewest} images to compare, not {per_class or 1}",
             where="evaluation.compatibility",
         )
     chosen = torch.cat(found)

@@ -16,11 +16,11 @@ from clsim.config.user_code import load_metric
 from clsim.experiment.build import Experiment
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
-from clsim.metrics.confusion_record import confusion_record
+from clsim.metrics.confusion_record import confused_classes
 from clsim.metrics.cross_test import CrossTests
-from clsim.metrics.custom import custom_figures
+from clsim.metrics.custom import own_figures
 from clsim.metrics.pair_tests import PairTests
-from clsim.metrics.search_service import SearchService
+from clsim.metrics.search_service import ServiceView
 from clsim.metrics.training_curve import TrainingCurve
 from clsim.metrics.version_tests import VersionTests
 from clsim.plugins import ModelReplacement
@@ -80,7 +80,7 @@ class SessionEvaluator:
 
         """
         stream, asked = prepared.stream, _asked(prepared)
-        if isinstance(stream, TextStream):
+        if stream.task == "image_text":
             measured = cls(None, None, _pair_tests(prepared, stream, path), asked)
         else:
             accuracy = ClassAccuracy(len(stream.class_names))
@@ -106,7 +106,7 @@ class SessionEvaluator:
     def own_record(self, strategy: Strategy) -> dict[str, float | None]:
         """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
         ours = self._ours()
-        return custom_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
+        return own_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
 
     def training_record(self) -> dict[str, list[float | None]] | None:
         """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
@@ -116,17 +116,17 @@ class SessionEvaluator:
 
     def confusion_record(self, stream: Stream | TextStream, session: int) -> dict[str, Any] | None:
         """The content of ``confusion.json`` after a session; ``None`` where nothing is classified."""
-        if self.accuracy is None or isinstance(stream, TextStream):
+        if self.accuracy is None or stream.task == "image_text":
             return None
         views = [test.resident for test in stream.test_stream[: session + 1]]
         return {
             "session": session,
-            "classes": confusion_record(self.accuracy.labels, self.accuracy.predictions, stream.class_names, views),
+            "classes": confused_classes(self.accuracy.labels, self.accuracy.answers, stream.class_names, views),
         }
 
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
         """Accuracy after a session; of image-text models, what they find in their own index."""
-        if isinstance(stream, TextStream):
+        if stream.task == "image_text":
             assert self.versions is not None
             found = self.versions.matrix[-1][-1]
             figures = {"accuracy": found, "base_accuracy": found, "novel_accuracy": None, "harmonic_mean": None}
@@ -172,7 +172,7 @@ def forgetting_record(matrix: list[list[float | None]]) -> dict[str, float | Non
 
 def replacement_records(strategy: Strategy, stream: Stream | TextStream, session: int) -> list[dict[str, Any]]:
     """The models that took over in the session just trained, as that took place."""
-    if isinstance(stream, TextStream):
+    if stream.task == "image_text":
         return [{"model": stream.models[session].name, "after_iterations": 0, "seconds": 0.0}] if session else []
     return [
         performed.record()
@@ -246,11 +246,11 @@ def _brought(prepared: Experiment) -> VersionTests | None:
     return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, VersionTests)), None)
 
 
-def _service(prepared: Experiment, asked: Evaluation, given: CompatibilityEvaluation) -> SearchService | None:
+def _service(prepared: Experiment, asked: Evaluation, given: CompatibilityEvaluation) -> ServiceView | None:
     service = asked.service
     if service is None:
         return None
-    return SearchService(
+    return ServiceView(
         len(prepared.stream),
         steps=service.steps,
         criterion=service.criterion,

@@ -1,4 +1,4 @@
-"""The models that arrive in a scenario's stream: when each comes, and where it is had."""
+"""Models that arrive in a scenario's stream: their moments, and how they are loaded or made."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from clsim.pretraining import ClassifierRecipe, ClipRecipe, ModelRecipe, resolve
 from clsim.streams import Replacement, poisson_arrivals
 from clsim.streams.settings import DrawnReplacements, ReplacementStream, UpgradeStream
 from clsim.utils.errors import UserError, WeightsMissing
+from clsim.utils.files import from_home
 
 Made = TypeVar("Made")
 
 
 class Moment(NamedTuple):
-    """When a model arrives, by its name in the scenario; the rest as in :class:`~clsim.streams.Replacement`."""
+    """Moment when a model arrives, as in :class:`~clsim.streams.Replacement`, with the model's name in the scenario."""
 
     model: str
     session: int
@@ -41,9 +42,14 @@ class Moment(NamedTuple):
 
 
 def moments(described: ReplacementStream | UpgradeStream, sessions: int) -> list[Moment]:
-    """What the scenario lists, or what its process draws: models come in their order until they run out.
+    """Return the moments that a scenario lists or that its Poisson process draws.
 
-    Models that an upgrade stream loads come before their sessions.
+    Drawn models arrive in their order until there are no more. Models that an upgrade stream loads arrive before their
+    sessions.
+
+    Args:
+        described: Block ``stream``.
+        sessions: Number of sessions of the stream.
 
     Example:
         >>> text = "{kind: replacement, dataset: shapes, base_classes: 10, ways: 15, replacements: "
@@ -59,7 +65,7 @@ def moments(described: ReplacementStream | UpgradeStream, sessions: int) -> list
     if isinstance(given, DrawnReplacements):
         first = [] if given.initial is None else [Moment(given.initial, 0)]
         drawn = poisson_arrivals(given.poisson.rate, sessions, given.poisson.seed, len(given.models))
-        # A share: how many iterations a session has is known only when it is trained.
+        # As a share, since the number of iterations of a session is known only in training.
         return first + [Moment(name, int(time), 0, time % 1) for name, time in zip(given.models, drawn, strict=False)]
     return [
         Moment(item.model, item.during or 0, item.after_iterations or 0)
@@ -72,19 +78,19 @@ def moments(described: ReplacementStream | UpgradeStream, sessions: int) -> list
 def load_replacements(
     due: Iterable[Moment], recipes: Mapping[str, ModelRecipe], *, head: Head, seed: int, device: str
 ) -> list[Replacement]:
-    """The models, each loaded or made once, at their moments; the generator of the CPU is left as it was.
+    """Return replacements with their models, each loaded or made once. torch's CPU generator does not change.
 
     Args:
-        due: when each arrives.
-        recipes: the scenario's ``models:``.
-        head: with which a classifier recipe that leaves it open was trained.
-        seed: of random weights, together with the model's name.
-        device: where a missing model is trained.
+        due: Moments of all replacements.
+        recipes: Block ``models`` of the scenario.
+        head: Head of a classifier whose recipe leaves it open.
+        seed: Seed of random weights, combined with the model's name.
+        device: Device on which a missing model is trained.
 
     Raises:
-        UserError: a file is missing or damaged, or there is no such architecture.
-        DataMissing: a model must be made, and what it learns from is not here.
-        WeightsMissing: weights are not here and could not be fetched.
+        UserError: A file is missing or damaged, or an architecture is unknown.
+        DataMissing: A model must be made, and its training data is not here.
+        WeightsMissing: Weights are not here and cannot be fetched.
 
     """
     due = list(due)
@@ -94,7 +100,7 @@ def load_replacements(
 
 
 def _each_once(names: Iterable[str], load: Callable[[str], Made], seed: int) -> dict[str, Made]:
-    """Every named model, loaded once; random weights go by seed and name, and the global generator stays as it was."""
+    """Load every named model once, with random weights by seed and name, and restore the global generator."""
     found: dict[str, Made] = {}
     with torch.random.fork_rng(devices=[]):
         for name in dict.fromkeys(names):
@@ -104,7 +110,7 @@ def _each_once(names: Iterable[str], load: Callable[[str], Made], seed: int) -> 
 
 
 def load_replacement(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> ReplacementModel:
-    """A model of the scenario's ``models:``; see :func:`load_replacements`."""
+    """Return a model of the block ``models``; see :func:`load_replacements`."""
     if isinstance(recipe, TimmModel):
         return load_timm_model(name, recipe.model, pretrained=recipe.pretrained)
     if isinstance(recipe, (ClipRecipe, ClassifierRecipe, CheckpointModel)):
@@ -116,7 +122,7 @@ def load_replacement(name: str, recipe: ModelRecipe, *, head: Head, device: str)
 def load_clips(
     names: Iterable[str], recipes: Mapping[str, ModelRecipe], *, seed: int, device: str
 ) -> list[ReplacementClip]:
-    """The image-text models of a stream, each loaded or made once; see :func:`load_replacements`."""
+    """Return the image-text models of a stream, each loaded or made once; see :func:`load_replacements`."""
     names = list(names)
     found = _each_once(names, lambda name: ReplacementClip(name, _load_clip(name, recipes[name], device)), seed)
     return [found[name] for name in names]
@@ -128,41 +134,41 @@ def _load_clip(name: str, recipe: ModelRecipe, device: str) -> LoadedClip:
             return load_clip(
                 recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=False)
             )
-        except WeightsMissing as error:  # whose advice is for the settings of a strategy
+        except WeightsMissing as error:  # its fix names settings of a strategy
             fix = f"Run once with a network, or name a file: models.{name}: "
             fix += f"{{kind: checkpoint, path: ..., backbone: {recipe.model}}}."
             raise WeightsMissing(error.what, where=error.where, fix=fix) from error
     if isinstance(recipe, ClipRecipe):
         return load_clip(name, weights_file(name, recipe, head="learnable", device=device))
     if isinstance(recipe, CheckpointModel):
-        path = Path(recipe.path).expanduser()
+        path = from_home(recipe.path, f"models.{name}.path")
         made_as = read_weights(path, f"models.{name}.path")[1].get("format")
         if made_as == CLASSIFIER_FORMAT:
-            raise UserError(f"{name} is a classifier, which knows no texts", where=str(path), fix="name a CLIP")
+            raise UserError(f"{name} is a classifier and has no text tower", where=str(path), fix="name a CLIP")
         if recipe.backbone is None and made_as != CLIP_FORMAT:
             fix = f"set models.{name}.backbone to open_clip's name of the architecture"
-            raise UserError(f"the checkpoint of {name} does not say what CLIP it is", where=str(path), fix=fix)
+            raise UserError(f"the checkpoint of {name} does not name its CLIP architecture", where=str(path), fix=fix)
         return load_clip(
             recipe.backbone or name, path, quick_gelu=recipe.quick_gelu, keys=Keys.of_model(name, in_file=True)
         )
-    raise UserError(f"{name} is a model of kind {recipe.kind}, which knows no texts", where="stream.load")
+    raise UserError(f"{name} is a model of kind {recipe.kind} and has no text tower", where="stream.load")
 
 
 def weights_file(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> Path:
-    """The file of a model of the scenario's ``models:``, made first if need be.
+    """Return the weights file of a model of the block ``models``, made first if it is missing.
 
     Raises:
-        UserError: it has no file of its own, its library keeps it; see also :func:`load_replacements`.
+        UserError: The model has no file, since a library loads it; see also :func:`load_replacements`.
 
     """
     if isinstance(recipe, CheckpointModel):
-        return Path(recipe.path).expanduser()
+        return from_home(recipe.path, f"models.{name}.path")
     if isinstance(recipe, ClassifierRecipe):
         return resolve_model(name, recipe.with_head(head), device=device)
     if isinstance(recipe, ClipRecipe):
         return resolve_model(name, recipe, device=device)
     raise UserError(
-        f"{name} is a model of {recipe.kind}: it arrives as a replacement, but is no file of weights to begin with",
+        f"{name} is a model of {recipe.kind} without a weights file: it can arrive, but no strategy can start with it",
         where=f"models.{name}",
-        fix="name its architecture and its weights in the settings of the strategy, as backbone and pretrained",
+        fix="set backbone and pretrained of the strategy to its architecture and weights",
     )

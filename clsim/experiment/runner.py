@@ -31,7 +31,6 @@ from clsim.plugins import LossGuard, Progress
 from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
 from clsim.results.run_directory import Onlooker, Results, RunDirectory
 from clsim.results.run_figures import published_of_versions
-from clsim.streams import TextStream
 from clsim.utils import distributed
 from clsim.utils.device import device_time, peak_memory
 from clsim.utils.hints import batch_settings, explained
@@ -129,8 +128,7 @@ def _no_results(experiment: Experiment, path: Path) -> Results:
     results.validation = experiment.validation
     if experiment.scenario is not None:
         results.measures_forgetting = experiment.scenario.evaluation.forgetting
-    if isinstance(experiment.stream, TextStream):
-        results.measures_forgetting = False  # every session is tested on the same pairs: it would be a gain
+    results.measures_forgetting = results.measures_forgetting and experiment.stream.measures_forgetting
     return results
 
 

@@ -28,7 +28,7 @@ from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.models.towers import read_text
 from clsim.utils.errors import UserError, WeightsMissing
-from clsim.utils.files import save_tensors
+from clsim.utils.files import from_home, save_tensors
 
 FORMAT = "clsim-clip/1"
 
@@ -130,7 +130,7 @@ def load_clip(
 
     """
     if pretrained is not None and _is_path(str(pretrained)):
-        path = Path(pretrained).expanduser()
+        path = from_home(pretrained, keys.weights)
         state, metadata = read_weights(path, keys.weights)
         if metadata.get("format") == FORMAT:
             return _own(path, state, metadata, device)

@@ -25,7 +25,6 @@ from clsim.results.provenance import (
     source_sha256,
     standard_lists,
     stream_split_sha256,
-    test_images,
     weights_files,
 )
 from clsim.utils.errors import UserError, UserErrors
@@ -165,7 +164,7 @@ def describe(prepared: Experiment) -> dict[str, Any]:
             "determinism": _determinism(),
             "batch_sizes": _batch_sizes(strategy),
             "split_lists": {} if scenario is None else standard_lists(scenario),
-            "test_images": test_images(prepared.stream),
+            "test_images": prepared.stream.tested_images,
             "stands_in_for": prepared.stands_in_for,
             "other_protocol": [] if scenario is None else list(scenario.other_protocol),
             "validation": prepared.validation,
@@ -279,16 +278,10 @@ def _short(value: Any) -> str:
 
 
 def _hashes(prepared: Experiment) -> dict[str, str]:
-    from clsim.streams import TextStream
-
     stream, scenario = prepared.stream, prepared.scenario
     hashes = data_hashes(stream.dataset, prepared.compared) | {"split lists": stream_split_sha256(stream)}
-    if isinstance(stream, TextStream):
-        arriving = {model.name: model.sha256 for model in stream.models}
-        hashes |= {f"model {name}": sha for name, sha in arriving.items()}
-    else:
-        arriving = {arrival.model.name: arrival.model.sha256 for arrival in stream.replacements}
-        hashes |= {f"replacement {name}": sha for name, sha in arriving.items()}
+    role = "replacement" if stream.task == "classification" else "model"
+    hashes |= {f"{role} {name}": model.sha256 for name, model in stream.incoming.items()}
     for module in prepared.strategy.model.modules():
         if isinstance(weights := getattr(module, "weights_sha256", None), str):
             hashes["pre-trained weights"] = weights
@@ -299,17 +292,15 @@ def _hashes(prepared: Experiment) -> dict[str, str]:
         for name in scenario.evaluation.metrics:
             hashes[f"metric {name}"] = sha256_of(find_metric(name))
             hashes |= import_hashes(find_metric(name), metric_import(name))
-        hashes |= {key: sha256_of(path) for key, path in weights_files(scenario, arriving).items()}
+        hashes |= {key: sha256_of(path) for key, path in weights_files(scenario, stream.incoming).items()}
     return hashes | {"clsim source": source_sha256()}
 
 
 def _clips(prepared: Experiment) -> list[dict[str, Any]]:
     """Properties of every CLIP of the run that its weights do not show, such as the activation, with its warnings."""
-    from clsim.streams import TextStream
-
     stream = prepared.stream
     found = [getattr(module, "clip_facts", None) for module in prepared.strategy.model.modules()]
-    if isinstance(stream, TextStream):
+    if stream.task == "image_text":
         found += [model.clip.facts() for model in stream.models]
     else:
         backbones = [arrival.model.backbone for arrival in stream.replacements]

@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clsim.config.models.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe
-from clsim.config.scenario import Scenario, strategy_name
+from clsim.config.scenario import Scenario
 from clsim.data.datasets.split_hashes import SHA256
 from clsim.streams.settings import FscilStream
+from clsim.utils.files import from_home
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from clsim.data import CaptionDataSet, DataSet, Images
-    from clsim.streams import Stream, TextStream
+    from clsim.streams.protocols import StreamLike
 
 CLSIM = Path(__file__).resolve().parents[1]
 WEIGHTS_FILE, PRETRAINED_FILE = "weights file ", "weights file of the strategy"
@@ -74,17 +74,10 @@ def split_sha256(class_blocks: Sequence[Sequence[int]], sessions: Iterable[Tenso
     return digest.hexdigest()
 
 
-def stream_split_sha256(stream: Stream | TextStream) -> str:
-    """:func:`split_sha256` of a stream of classes or of images with captions."""
+def stream_split_sha256(stream: StreamLike) -> str:
+    """Return :func:`split_sha256` of a stream."""
     views = [session.resident for session in stream.train_stream]
-    return split_sha256(getattr(stream, "class_blocks", ()), [view.indices for view in views])
-
-
-def test_images(stream: Stream | TextStream) -> list[int]:
-    """Test images behind the accuracy after every session: those of all classes seen, or all that have captions."""
-    if not hasattr(stream, "class_blocks"):
-        return [len(stream.dataset.test)] * len(stream)
-    return list(accumulate(len(session.resident) for session in stream.test_stream))
+    return split_sha256(stream.class_blocks, [view.indices for view in views])
 
 
 def standard_lists(scenario: Scenario) -> dict[str, str]:
@@ -101,14 +94,14 @@ def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
 
     Those that a library keeps in a cache of its own are left out; they are told by the hash of their weights.
     """
-    settings = scenario.strategies[strategy_name(scenario.strategy)]
+    settings = scenario.settings
     pretrained = settings.get("pretrained")
     files = {f"{WEIGHTS_FILE}{name}": weights_file(scenario, name) for name in names}
     if isinstance(pretrained, str):
         if pretrained in scenario.models:
             files[f"{WEIGHTS_FILE}{pretrained}"] = weights_file(scenario, pretrained)
         else:
-            files[PRETRAINED_FILE] = Path(pretrained).expanduser()
+            files[PRETRAINED_FILE] = from_home(pretrained, "strategy.pretrained")
     return {key: path for key, path in files.items() if path is not None and path.is_file()}
 
 
@@ -120,11 +113,11 @@ def weights_file(scenario: Scenario, name: str) -> Path | None:
     """
     recipe = scenario.models.get(name)
     if isinstance(recipe, CheckpointModel):
-        return Path(recipe.path).expanduser()
+        return from_home(recipe.path, f"models.{name}.path")
     from clsim.pretraining.store import find_model
 
     if isinstance(recipe, ClassifierRecipe):
-        settings = scenario.strategies[strategy_name(scenario.strategy)]
+        settings = scenario.settings
         recipe = recipe.with_head("simplex" if settings.get("head") == "simplex" else "learnable")
     if not isinstance(recipe, ClassifierRecipe | ClipRecipe):
         return None

@@ -1,27 +1,28 @@
-"""The kinds of stream, and what a strategy file's ``STREAMS`` may say of them. Imports no torch."""
+"""Kinds of stream, as a scenario and a strategy file's ``STREAMS`` name them. Imports no torch."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from clsim.utils.text import describe, suggestion
 
 CLASS_KINDS = ("fscil", "incremental", "replacement", "upgrade")
-"""Kinds whose items have class ids: what a strategy runs on that says nothing."""
-KINDS = (*CLASS_KINDS, "text_upgrade")
-"""Every kind. Those without class ids (image-caption pairs) are only for strategies that name them."""
+"""Kinds whose images have class ids. A strategy file without ``STREAMS`` runs on these."""
+CAPTION_KINDS = ("text_upgrade",)
+"""Kinds whose images have captions instead of class ids. A strategy must name them to run on them."""
+KINDS = (*CLASS_KINDS, *CAPTION_KINDS)
+UPGRADE_KINDS = ("upgrade", "text_upgrade")
+"""Kinds that bring a new model in every session."""
 EXAMPLE = 'write for instance STREAMS = ("upgrade",)'
 
 
 def check_kinds(value: object) -> tuple[str, ...]:
-    """The kinds that ``STREAMS`` names.
+    """Return the kinds of stream that ``STREAMS`` names.
 
     Args:
-        value: of the constant.
+        value: Value of the constant.
 
     Raises:
-        ValueError: it is no tuple or list of known kinds, or names none; the message says so, a second argument
-            what to do.
+        ValueError: The value is no tuple or list of known kinds, or is empty. The second argument of the error is
+            the fix.
 
     Example:
         >>> check_kinds(("upgrade", "text_upgrade"))
@@ -36,15 +37,3 @@ def check_kinds(value: object) -> tuple[str, ...]:
         if kind not in KINDS:
             raise ValueError(f"STREAMS: there is no kind of stream '{kind}'", suggestion(kind, KINDS))
     return tuple(value)
-
-
-def kinds_of(stream: Any) -> tuple[str, ...]:
-    """Return the kinds that a stream may be of, as far as that can be seen when it was built in Python.
-
-    One into which models may arrive need not have any.
-    """
-    if hasattr(stream, "pairs"):
-        return ("text_upgrade",)
-    if getattr(stream, "few_shot", False):
-        return ("fscil",)
-    return ("upgrade",) if getattr(stream, "cumulative", False) else ("incremental", "replacement")

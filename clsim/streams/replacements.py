@@ -1,4 +1,4 @@
-"""Models that arrive from elsewhere while a stream runs, at a given moment or at a drawn one."""
+"""Replacement of the model in training by a model from elsewhere, at a given moment."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A model, and the moment when it takes the place of the one in training.
+    """A replacement model, and the moment when it replaces the model in training.
 
     Args:
-        model: the one that arrives.
-        session: during which it arrives, 0 the base session.
-        after_iterations: training iterations of the session that come first; 0: it arrives before the session.
-        after_share: the same as a share of all iterations of the session, in [0, 1); used instead if given.
+        model: Replacement model.
+        session: Session in which it arrives; 0 is the base session.
+        after_iterations: Number of training iterations of the session before it arrives; 0 is before the session.
+        after_share: The same as a share of all iterations of the session, in [0, 1). ``None`` uses
+            ``after_iterations``.
 
     Raises:
-        ArgumentError: a negative session or number, a share outside [0, 1), or both ways of saying when.
+        ArgumentError: A number is negative, the share is outside [0, 1), or both ways of giving the moment are used.
+
+    Example:
+        >>> from torch import nn
+        >>> from clsim.models.replacement_model import ReplacementModel
+        >>> half = Replacement(ReplacementModel("better", nn.Identity()), session=2, after_share=0.5)
+        >>> half.before_session, half.iteration(10)
+        (False, 5)
 
     """
 
@@ -37,14 +45,16 @@ class Replacement:
 
     def __post_init__(self) -> None:
         checked_fields(self)
-        if not hasattr(self.model, "backbone"):
-            raise ArgumentError(f"Replacement: model: expected an ReplacementModel, got {describe(self.model)}")
+        from clsim.models.replacement_model import ReplacementModel
+
+        if not isinstance(self.model, ReplacementModel):
+            raise ArgumentError(f"Replacement: model: expected a ReplacementModel, got {describe(self.model)}")
         if self.after_share is not None and self.after_iterations:
             raise ArgumentError("Replacement: after_share and after_iterations exclude each other")
 
     @property
     def moment(self) -> tuple[int, float, int]:
-        """Session, share and iterations: sorts the replacements of a stream by time."""
+        """Session, share and iterations, by which replacements are ordered in time."""
         return self.session, self.after_share or 0.0, self.after_iterations
 
     @property
@@ -53,9 +63,9 @@ class Replacement:
         return not self.after_iterations and not self.after_share
 
     def iteration(self, iterations: int) -> int:
-        """How many of the session's ``iterations`` come before it; at least 1 unless it comes before the session.
+        """Return the number of the session's ``iterations`` before it; at least 1 unless it comes before the session.
 
-        A share leaves at least one iteration to learn in, where there is more than one.
+        A share leaves at least one iteration to learn in, if the session has more than one.
         """
         if self.after_share:
             return max(1, min(iterations - 1, round(self.after_share * iterations)))

@@ -1,4 +1,4 @@
-"""What must hold in any ``stream:``: the classes divide up, the images are there, the order is one."""
+"""Rules of any ``stream:``: classes divide up, every class has enough images, the order lists every class once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clsim.data.facts import FACTS, FOLDER, Facts, facts_of
+from clsim.streams.kinds import CAPTION_KINDS, UPGRADE_KINDS
 from clsim.utils.issues import Finding, KeyPath, whole
 from clsim.utils.text import suggestion
 
 
 def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every finding of the raw block."""
-    if stream.get("kind") == "text_upgrade":
+    """Yield the findings of the raw block; captioned data sets have checks of their own."""
+    if stream.get("kind") in CAPTION_KINDS:
         return
     yield from check_dataset(("stream", "dataset"), stream.get("dataset"))
     facts = facts_of(stream.get("dataset"))
@@ -21,7 +22,7 @@ def check_stream(stream: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_classes(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
-    """Every finding of a block whose data set has these classes and images."""
+    """Yield the findings of a block, given the classes and images of its data set."""
     yield from _class_range(stream, facts)
     yield from _images(stream, facts)
     yield from _order(stream, facts)
@@ -29,14 +30,16 @@ def check_classes(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
         yield from _standard_lists(stream, facts)
 
 
+def too_few_pairs(asked: int, name: str, found: int) -> str:
+    """Return the message for a data set with too few captioned training images."""
+    return f"{asked} captioned training images are asked for, {name} has {found}"
+
+
 def session_count(stream: Mapping[str, Any]) -> int | None:
-    """Sessions of a stream, the base session included; None where only the loaded data can tell."""
-    if stream.get("kind") == "upgrade":
-        classes = stream.get("classes")
-        return len(classes) if isinstance(classes, list) and classes else None
-    if stream.get("kind") == "text_upgrade":
-        models = stream.get("load")
-        return len(models) if isinstance(models, list) and models else None
+    """Return the number of sessions with the base session, ``None`` if it depends on data that is not loaded."""
+    if stream.get("kind") in UPGRADE_KINDS:
+        listed = stream.get("load" if stream["kind"] in CAPTION_KINDS else "classes")
+        return len(listed) if isinstance(listed, list) and listed else None
     base, ways, facts = whole(stream, "base_classes"), whole(stream, "ways"), facts_of(stream.get("dataset"))
     if stream.get("sessions") is not None:
         sessions = whole(stream, "sessions", least=0)
@@ -47,7 +50,7 @@ def session_count(stream: Mapping[str, Any]) -> int | None:
 
 
 def class_count(stream: Mapping[str, Any]) -> int | None:
-    """Classes that come in a stream; None where only the loaded data can tell."""
+    """Return the number of classes of all sessions, ``None`` if it depends on data that is not loaded."""
     if stream.get("kind") == "upgrade":
         counts = stream.get("classes")
         known = [count for count in counts if type(count) is int] if isinstance(counts, list) else []
@@ -57,7 +60,7 @@ def class_count(stream: Mapping[str, Any]) -> int | None:
 
 
 def check_dataset(path: KeyPath, name: object, others: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """A finding at `path` unless `name` is a known data set, a folder or one of `others`."""
+    """Yield a finding at ``path`` unless ``name`` is a known data set, a folder or one of ``others``."""
     if not isinstance(name, str) or name in FACTS or name in others:
         return
     if name.startswith(FOLDER):
@@ -84,7 +87,7 @@ def _class_range(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding]:
         over = f"leave {left} of {facts.classes} classes over"
         what = f"stream.ways: after {base} base classes sessions of {ways} {over}"
         fit = [str(n) for n in range(1, facts.classes - base + 1) if (facts.classes - base) % n == 0]
-        fix = f"no class is dropped in silence: set sessions, or ways to one of {', '.join(fit[:12])}"
+        fix = f"set sessions, or set ways to one of {', '.join(fit[:12])}"
         yield Finding(("stream", "ways"), what, fix)
 
 
@@ -136,7 +139,13 @@ def _standard_lists(stream: Mapping[str, Any], facts: Facts) -> Iterator[Finding
 
 
 def check_sessions(stream: Mapping[str, Any], facts: Facts | None) -> Iterator[Finding]:
-    """Every finding of the classes and images of the sessions, as far as the data set is known."""
+    """Yield the findings of the sessions' classes and images in a stream of upgrades.
+
+    Args:
+        stream: Raw block.
+        facts: Classes and images of its data set; ``None`` if unknown.
+
+    """
     name = stream.get("dataset")
     classes, images = _counts(stream.get("classes")), _counts(stream.get("images_per_class"))
     for session, count in enumerate(classes):

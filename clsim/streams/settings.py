@@ -1,45 +1,49 @@
-"""The schema of ``stream:``, one model for every kind. Imports no torch."""
+"""Schema of the block ``stream:``, one model for each kind. Imports no torch."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
 from clsim.utils.block import Block, Seed
 
 DRAWN = "drawn"
-"""What a stream says of that which the scenario's seeds are to draw."""
+"""Value of a key that the scenario's seeds draw."""
 
 
 class DrawnSplits(Block):
-    """Few-shot images drawn anew instead of the standard lists, by a seed that no other seed of the scenario moves."""
+    """Few-shot images drawn by a seed of their own, instead of the standard lists."""
 
     draw: Seed = Field(description="seed of the draw")
 
 
 class DrawnOrder(Block):
-    """Classes that arrive in a drawn order, likewise."""
+    """Order of classes drawn by a seed of its own."""
 
     seed: Seed = Field(description="seed of the order")
 
 
 class AnyStreamBlock(Block):
-    """What every stream says: what arrives."""
+    """Keys of every stream."""
+
+    has_classes: ClassVar[bool] = False
 
     kind: str
     dataset: str
     image_size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; null: the data set's own")
 
     def summary(self, sessions: int | None) -> list[str]:
-        """What comes, in a few words each; `sessions` is None where only the loaded data can tell."""
+        """Return the stream in short phrases; ``sessions`` is ``None`` if it depends on data that is not loaded."""
         if sessions is None:
             return ["sessions as the data allow"]
         return [f"{sessions} session{'' if sessions == 1 else 's'}"]
 
 
 class StreamBlock(AnyStreamBlock):
-    """What a stream of classes says: whose classes arrive, and in which order."""
+    """Keys of every stream of classes."""
+
+    has_classes: ClassVar[bool] = True
 
     dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
     class_order: Literal["natural", "drawn"] | DrawnOrder | list[int] = Field(
@@ -49,7 +53,7 @@ class StreamBlock(AnyStreamBlock):
 
 
 class SessionsBlock(StreamBlock):
-    """Sessions that bring new classes, as many in each but the first."""
+    """Sessions that bring new classes, the same number in each but the first."""
 
     base_classes: int = Field(ge=1, description="classes of the base session")
     ways: int = Field(ge=1, description="new classes in every later session")
@@ -71,7 +75,7 @@ class FscilStream(SessionsBlock):
 
 
 class FullSessionsBlock(SessionsBlock):
-    """Sessions that bring all images of their classes, or the first so many."""
+    """Sessions with all training images of their classes, or the first ones."""
 
     images_per_class: int | None = Field(
         default=None, ge=1, description="the first so many training images of every class; null: all"
@@ -85,7 +89,7 @@ class IncrementalStream(FullSessionsBlock):
 
 
 class ListedReplacement(Block):
-    """A model that arrives at a given moment, either before a session or during one."""
+    """Replacement model with a given moment, either before a session or during one."""
 
     model: str = Field(description="its name in models")
     before: int | None = Field(default=None, ge=0, description="session before which it arrives, 0 the base session")
@@ -96,14 +100,14 @@ class ListedReplacement(Block):
 
 
 class PoissonProcess(Block):
-    """Moments that are independent of each other."""
+    """Poisson process that draws moments."""
 
     rate: float = Field(gt=0, description="arrivals a session, on average")
     seed: Seed = Field(description="of the moments")
 
 
 class DrawnReplacements(Block):
-    """Models that arrive one after the other at drawn moments, until they run out or the stream ends."""
+    """Replacement models at drawn moments, one after the other, until there are no more or the stream ends."""
 
     poisson: PoissonProcess = Field(description="the process that draws the moments")
     models: list[str] = Field(min_length=1, description="their names in models, in order of arrival")
@@ -111,7 +115,7 @@ class DrawnReplacements(Block):
 
 
 class ReplacementStream(FullSessionsBlock):
-    """Class-incremental learning, into which better models arrive from elsewhere."""
+    """Class-incremental learning into which replacement models arrive."""
 
     kind: Literal["replacement"]
     replacements: list[ListedReplacement] | DrawnReplacements = Field(
@@ -119,7 +123,7 @@ class ReplacementStream(FullSessionsBlock):
     )
 
     def summary(self, sessions: int | None) -> list[str]:
-        """The sessions and what arrives in them."""
+        """Return the sessions and the replacements."""
         given = self.replacements
         if isinstance(given, DrawnReplacements):
             arriving = f"up to {len(given.models) + (given.initial is not None)} replacements at drawn moments"
@@ -129,7 +133,7 @@ class ReplacementStream(FullSessionsBlock):
 
 
 class UpgradeStream(StreamBlock):
-    """Every session trains a new model on more classes or images than the one before; queries meet its index."""
+    """Every session trains a new model on more classes or images, which queries the index of the one before."""
 
     kind: Literal["upgrade"]
     classes: list[PositiveInt] = Field(min_length=1, description="of every session, the first so many; rising")
@@ -142,12 +146,12 @@ class UpgradeStream(StreamBlock):
     )
 
     def summary(self, sessions: int | None) -> list[str]:
-        """The sessions and their classes."""
+        """Return the sessions and their classes."""
         return [*super().summary(sessions), " -> ".join(map(str, self.classes)) + " classes"]
 
 
 class TextUpgradeStream(AnyStreamBlock):
-    """Every session brings an image-text model, whose queries meet the index of the one before."""
+    """Every session brings an image-text model, which queries the index of the one before."""
 
     kind: Literal["text_upgrade"]
     dataset: str = Field(description="a known set of images with captions, or captions:PATH for a table of them")

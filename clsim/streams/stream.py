@@ -1,10 +1,10 @@
-"""What every stream is: sessions that bring classes, and the test images of those classes."""
+"""Streams of classes: sessions that bring new classes, and the test images of those classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
-from typing import TYPE_CHECKING
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -15,22 +15,31 @@ from clsim.streams.session import ResidentView, Session, sessions_from_views
 from clsim.utils.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from clsim.models.replacement_model import ReplacementModel
     from clsim.streams.replacements import Replacement
 
 
 class Stream(CLScenario[EagerCLStream[Session]]):
-    """An Avalanche scenario with ``train_stream`` and ``test_stream``, and what strategies ask of a stream.
+    """Avalanche scenario with a ``train_stream`` and a ``test_stream`` of images with class ids.
 
     Attributes:
-        dataset: the data set it was cut from; labels are that data set's own ids, never renumbered.
-        class_blocks: the classes new in every session.
-        test_stream: session ``t`` holds the test images of the classes new in session ``t``, so that
-            ``test_stream[: t + 1]`` are those of all classes seen by then.
-        replacements: every model that arrives from elsewhere, by time; also in the sessions of ``train_stream``.
-        few_shot: whether the sessions after the base session bring only a few images of each class.
-        cumulative: whether a session holds the classes of those before as well, as in a stream of upgrades.
+        dataset: Data set that the sessions were cut from. Labels are its own ids, never renumbered.
+        class_blocks: Classes new in every session.
+        train_stream: Training images of every session.
+        test_stream: Test images of the classes new in every session, so that ``test_stream[: t + 1]`` covers all
+            classes seen after session ``t``.
+        replacements: Models that arrive from elsewhere, ordered by time. Each session carries its own as well.
+        few_shot: Whether sessions after the base session bring only a few images of each class.
+        cumulative: Whether a session also holds the classes of all earlier ones, as in a stream of upgrades.
+        task: Task of the sessions.
+        measures_forgetting: Whether a loss of accuracy on earlier test images is forgetting; it is.
 
     """
+
+    task: Literal["classification"] = "classification"
+    measures_forgetting = True
+    train_stream: EagerCLStream[Session]
+    test_stream: EagerCLStream[Session]
 
     def __init__(
         self,
@@ -60,29 +69,48 @@ class Stream(CLScenario[EagerCLStream[Session]]):
             ]
         )
 
-    train_stream: EagerCLStream[Session]
-    test_stream: EagerCLStream[Session]
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that the stream may be of. One into which models may arrive need not have any."""
+        if self.few_shot:
+            return ("fscil",)
+        return ("upgrade",) if self.cumulative else ("incremental", "replacement")
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One name for every class id of the data set."""
+        """Name of every class id of the data set."""
         return self.dataset.train.class_names
 
     @property
     def image_size(self) -> int:
-        """Side of the resident images, in pixels."""
+        """Side of the resident images in pixels."""
         return int(self.dataset.train.pixels.shape[-1])
 
+    @property
+    def incoming(self) -> dict[str, ReplacementModel]:
+        """Models that arrive from elsewhere, by name."""
+        return {replacement.model.name: replacement.model for replacement in self.replacements}
+
+    @property
+    def tested_images(self) -> list[int]:
+        """Number of test images of all classes seen after every session."""
+        return list(accumulate(len(session.resident) for session in self.test_stream))
+
     def __len__(self) -> int:
-        """Number of sessions."""
+        """Return the number of sessions."""
         return len(self.class_blocks)
 
 
 def check_blocks(dataset: DataSet, blocks: Sequence[Sequence[int]], views: int) -> None:
-    """Make sure that the classes of a stream's sessions are classes of its data set, each new only once.
+    """Check that the classes of all sessions are classes of the data set, each new only once.
+
+    Args:
+        dataset: Data set with the classes.
+        blocks: Classes new in every session.
+        views: Number of views of training images.
 
     Raises:
-        ArgumentError: one is not, or there are not as many sessions as views of images.
+        ArgumentError: A class is unknown or new twice, or there are not as many sessions as views.
 
     """
     if len(blocks) != views:

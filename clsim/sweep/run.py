@@ -11,11 +11,12 @@ from clsim.report.console.choose import Mode, make_console
 from clsim.sweep.job import Job, State
 from clsim.sweep.load import Plan, load_sweep
 from clsim.sweep.selection import choose, chosen_jobs
+from clsim.sweep.show import make_watcher, tally
 from clsim.sweep.state import Board, Watcher
-from clsim.sweep.watch import make_watcher, tally
 from clsim.utils.arguments import Count, checked
 from clsim.utils.errors import UserError
 from clsim.utils.exit_codes import DONE, FAILED
+from clsim.utils.files import from_home
 from clsim.utils.signals import Interrupted, Interruption
 
 EngineName = Literal["local", "ray"]
@@ -63,7 +64,7 @@ def run_sweep(
     made = _engine(plan, engine, address, jobs)
     interruption = Interruption()
     with closing(made), closing(make_watcher(mode)) as watcher:
-        board = Board(Path(out).expanduser() if out else Path("sweeps") / plan.name, plan.sweep, watcher)
+        board = Board(from_home(out, "--out") if out else Path("sweeps") / plan.name, plan.sweep, watcher)
         with closing(board), interruption.listening():
             interruption.waits = True
             # Where a point is to be chosen, it is known only then which runs come after.
@@ -110,7 +111,7 @@ def _stop_if_asked(interruption: Interruption, board: Board) -> None:
 
 def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -> int:
     """The comparison, which runs are missing in it, and pages of them."""
-    from clsim.sweep.conclude import conclude, write_pages
+    from clsim.sweep.conclude import conclude, leave_pages
 
     chosen = bool(board.chosen)
     if mode != "json":
@@ -119,7 +120,7 @@ def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -
     for state in missing:
         because = f": {state.why}" if state.why else ""
         watcher.note(f"{state.job.name}: {state.standing}{because}; see {board.log(state.job)}")
-    write_pages(jobs, board, watcher.note, chosen=chosen)
+    leave_pages(jobs, board, watcher.note, chosen=chosen)
     unchosen = any(entry["changes"] is None for entry in board.chosen)
     watcher.ended(board)
     return FAILED if missing or unchosen else DONE

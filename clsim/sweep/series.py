@@ -1,4 +1,4 @@
-"""Several runs of one scenario: every seed and every reference, side by side at the end."""
+"""Runs of one scenario: every seed, then every reference strategy, and their comparison."""
 
 from __future__ import annotations
 
@@ -22,29 +22,34 @@ if TYPE_CHECKING:
     from clsim.results.run_directory import Results
 
 
-class GoingOn(NamedTuple):
-    """Whether runs that were not completed are resumed, and whether even if they are not the same any more."""
+class Resuming(NamedTuple):
+    """Whether incomplete runs are resumed, and whether even if their inputs have changed."""
 
     resume: bool = False
     force: bool = False
 
 
-AFRESH = GoingOn()
+FRESH = Resuming()
 
 
 class Reporting(NamedTuple):
-    """Who is told of the runs: the console, in one of its modes, and trackers."""
+    """Console mode and trackers of all runs."""
 
     mode: Mode
     trackers: Sequence[TrackerBlock]
 
 
 class Entry(NamedTuple):
-    """One strategy of a series, to run with every seed."""
+    """One strategy of a series, which runs with every seed.
 
-    scenario: str
-    strategy: str | None
-    overrides: Sequence[str]
+    Attributes:
+        scenario: Scenario with the strategy selected.
+        out: Directory of its runs; ``None`` for the default.
+        strict: Whether missing data or weights are an error, rather than replaced by a stand-in.
+
+    """
+
+    scenario: Scenario
     out: Path | None
     strict: bool
 
@@ -53,100 +58,106 @@ def run_series(
     scenario: Scenario,
     *,
     seeds: Sequence[int],
-    strategy: str | None = None,
-    overrides: Sequence[str] = (),
     device: str = "auto",
     out: Path | None = None,
     strict: bool = False,
-    going_on: GoingOn = AFRESH,
+    resuming: Resuming = FRESH,
     mode: Mode = "auto",
     track: Sequence[str] = (),
 ) -> list[list[Results]]:
     """Run a scenario's strategy with every seed, then its references, then print the comparison.
 
-    References run only where no other strategy was asked for, or they were too: they belong to the scenario's own
-    experiment. One whose weights are missing is left out, aloud.
+    References belong to the scenario's own experiment. They do not run if an option or override selects another
+    strategy, unless the references are overridden too. A reference whose weights are missing is skipped with a
+    message.
 
     Args:
-        scenario: loaded with these same changes, so that mistakes show before torch is imported.
-        seeds: of the runs, in their order.
-        strategy: another strategy than the scenario's own.
-        overrides: ``key.sub=value``.
+        scenario: Scenario with all overrides.
+        seeds: Seeds of the runs, in their order.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
-        out: directory of a single run; of several, ``out/seed<seed>``, and ``out/<reference>`` for references.
-        strict: refuse rather than run a stand-in.
-        going_on: whether runs are resumed; those that are complete are left as they are.
-        mode: how to report.
-        track: names of trackers besides the scenario's own; they track references and a stand-in too.
+        out: Directory of a single run. Several runs use ``out/seed<seed>``, and references ``out/<reference>``.
+        strict: Whether missing data or weights are an error, rather than replaced by a stand-in.
+        resuming: Whether incomplete runs are resumed. Complete ones do not change.
+        mode: Mode of the console.
+        track: Names of trackers besides the scenario's. They track references and a stand-in too.
 
     Returns:
-        The results by strategy, then by seed.
+        Results by strategy, then by seed.
     """
     trackers = chosen_trackers(scenario.trackers, track)
     check_trackers(trackers)
-    changed = {_key(change) for change in overrides}
-    by_hand = (strategy is not None or "strategy" in changed) and "references" not in changed
+    has_references = scenario.has_override("references") or not scenario.has_override("strategy")
     if out is not None:
-        for folder in _folders(scenario, seeds, out, references=not by_hand):
-            check_usable(folder, resume=going_on.resume)
+        for folder in _folders(scenario, seeds, out, references=has_references):
+            check_usable(folder, resume=resuming.resume)
+    how = Reporting(mode, trackers)
 
     def every_seed(entry: Entry) -> list[Results]:
         several = len(seeds) > 1
-        how = Reporting(mode, trackers)
-        return [_run(entry, seed, several=several, device=device, how=how, going_on=going_on) for seed in seeds]
+        return [_run(entry, seed, several=several, device=device, how=how, resuming=resuming) for seed in seeds]
 
-    finished = [every_seed(Entry(str(scenario.path), strategy, overrides, out, strict))]
-    for entry in () if by_hand else reference_entries(scenario, finished[0][0], overrides, out):
-        try:
-            finished.append(every_seed(entry))
-        except (DataMissing, WeightsMissing) as missing:
-            print(clean(f"the reference {entry.strategy} is left out: {missing.what}"), file=sys.stderr)
+    finished = [every_seed(Entry(scenario, out, strict))]
+    ran, stands_in = scenario, bool(finished[0][0].stands_in_for)
+    if stands_in and scenario.otherwise is not None:
+        ran = load_scenario(scenario.otherwise)
+    if has_references:
+        for entry in reference_entries(scenario, ran, finished[0][0].strategy, out):
+            try:
+                finished.append(every_seed(entry))
+            except (DataMissing, WeightsMissing) as missing:
+                name = strategy_name(entry.scenario.strategy)
+                print(clean(f"the reference {name} is skipped: {missing.what}"), file=sys.stderr)
     if mode != "json" and sum(map(len, finished)) > 1:
-        stand_in = scenario.otherwise if finished[0][0].stands_in_for else None
-        _compare(finished, load_scenario(stand_in) if stand_in else scenario)
+        _compare(finished, ran)
     return finished
 
 
-def reference_entries(
-    scenario: Scenario, first: Results, overrides: Sequence[str], out: Path | None
-) -> Iterator[Entry]:
-    """The references to run after `first`, on the stream that `first` had: the stand-in's where one ran.
+def reference_entries(scenario: Scenario, ran: Scenario, strategy: str, out: Path | None) -> Iterator[Entry]:
+    """Yield the references to run after the main strategy, on the stream that it had.
 
-    They take over the settings changed by hand that they have too (weights, for instance), and the seeds; so all
-    learn alike.
+    A reference takes over overridden settings that it has too, weights for instance, and all overrides of other
+    blocks. On a stand-in it takes over its own settings, the seeds and the validation images.
+
+    Args:
+        scenario: Scenario of the series.
+        ran: The same, or the stand-in that ran for it.
+        strategy: Name of the strategy that ran.
+        out: Directory of the series.
+
     """
-    stand_in = scenario.otherwise if first.stands_in_for else None
-    ran = load_scenario(stand_in) if stand_in else scenario
+    prefix, stands_in = "strategy.", ran is not scenario
     for reference in ran.references:
-        if strategy_name(reference) == first.strategy:
+        if strategy_name(reference) == strategy:
             continue
         settings = read_signature(find_strategy(reference)).settings
-        shared = [
-            change
-            for change in overrides
-            if (_key(change).startswith("strategy.") and _key(change).removeprefix("strategy.") in settings)
-            or not (stand_in or _key(change).startswith("strategy."))
-        ]
-        if stand_in:
-            seeds = scenario.seeds_for(ran).items()
-            shared += [f"{key}={'null' if seed is None else seed}" for key, seed in seeds]
+        shared = {
+            key: value
+            for key, value in scenario.overrides.items()
+            if (key.removeprefix(prefix) in settings if key.startswith(prefix) else not stands_in)
+        }
+        if stands_in:
+            shared |= scenario.seeds_for(ran)
             if scenario.validation is not None:
-                held = scenario.validation.model_dump().items()
-                shared += [f"validation.{key}={value}" for key, value in held]
+                shared["validation"] = scenario.validation.model_dump()
         folder = out / strategy_name(reference) if out else None
-        yield Entry(stand_in or str(scenario.path), reference, shared, folder, strict=True)
+        yield Entry(load_scenario(ran.path, shared, strategy=reference), folder, strict=True)
 
 
 def read_seeds(texts: Sequence[str]) -> list[int]:
-    """Seeds from the command line.
+    """Return the seeds of a command line.
 
     Raises:
-        UserError: one is no whole number in range, or appears twice.
+        UserError: A seed is no whole number in range, or appears twice.
+
+    Example:
+        >>> read_seeds(["42", " 13"])
+        [42, 13]
+
     """
     seeds: list[int] = []
     for text in map(str.strip, texts):
         if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 2**32):
-            raise UserError(f"'{text}' is not a seed", where="--seeds", fix="whole numbers from 0 to 4294967295")
+            raise UserError(f"'{text}' is not a seed", where="--seeds", fix="use whole numbers from 0 to 4294967295")
         if int(text) in seeds:
             raise UserError(f"the seed {text} appears twice", where="--seeds")
         seeds.append(int(text))
@@ -154,7 +165,7 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
 
 
 def _folders(scenario: Scenario, seeds: Sequence[int], out: Path, *, references: bool) -> list[Path]:
-    """Every directory that the series may write to, looked at before the first run rather than after it."""
+    """Return all directories that the series may write to, which are checked before the first run."""
     named = scenario.references if references else []
     if references and scenario.otherwise:
         named = [*named, *load_scenario(scenario.otherwise).references]
@@ -163,36 +174,29 @@ def _folders(scenario: Scenario, seeds: Sequence[int], out: Path, *, references:
 
 
 def _folder(out: Path, seed: int, *, several: bool) -> Path:
-    """Where the run of one seed goes."""
+    """Return the directory of one seed's run."""
     return out / f"seed{seed}" if several else out
 
 
-def _run(entry: Entry, seed: int, *, several: bool, device: str, how: Reporting, going_on: GoingOn) -> Results:
+def _run(entry: Entry, seed: int, *, several: bool, device: str, how: Reporting, resuming: Resuming) -> Results:
     from clsim.api import run
 
     return run(
-        entry.scenario,
-        entry.strategy,
-        overrides=list(entry.overrides),
-        seed=seed,
+        entry.scenario.with_seed(seed),
         device=device,
         out=_folder(entry.out, seed, several=several) if entry.out else None,
         strict=entry.strict,
-        **going_on._asdict(),
+        **resuming._asdict(),
         listeners=[make_reporter(how.mode)],
         trackers=how.trackers,
     )
 
 
-def _key(change: str) -> str:
-    return change.partition("=")[0].strip()
-
-
 def _compare(finished: list[list[Results]], ran: Scenario) -> None:
-    """Print what `finished` says side by side; what kind of stream it was only the scenario that `ran` knows."""
-    from clsim.report.console.series_table import print_series
+    """Print the results side by side, as the kind of stream of the scenario that ran requires."""
+    from clsim.report.console.series_table import series_table
 
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    print_series(make_console(), rows, upgrades_by=ran.upgrades_by)
+    series_table(make_console(), rows, upgrades_by=ran.upgrades_by)

@@ -1,11 +1,11 @@
-"""Several processes for one run, as started by ``torchrun``.
+"""One run in several processes, as ``torchrun`` starts them: each computes a part of every batch.
 
-All processes draw the same random numbers, so they have the same batches, augmentations and losses. Only the forward
-and backward pass of the model is divided: each process computes a part of the batch, the outputs are gathered, and the
-gradients are averaged. Losses, plugins and metrics therefore see the whole batch. A batch size is that of the whole
-batch, and results do not depend on the number of processes, up to rounding. Batch normalization is the exception: it
-sees the part of one process, as it sees the part of one worker of
-:class:`~clsim.models.cpu_parallel.CpuDataParallel`. With as many workers as processes, both give the same results.
+All of them do the same with the same random numbers: they draw the same batches, augment them alike and come to the
+same loss. Only the model's forward and backward pass is divided. Each process takes a stretch of the batch through the
+model; outputs are gathered, so that losses, plugins and metrics see the whole batch wherever they run, and gradients
+are averaged. So a batch size is that of the whole, and a figure does not depend on the number of processes, but for
+rounding, and for batch normalisation: it sees a process's part of the batch, as it sees a lane's in one process (see
+:class:`~clsim.models.cpu_parallel.CpuDataParallel`). With as many lanes as processes both are the same.
 """
 
 from __future__ import annotations
@@ -21,67 +21,61 @@ from torch import distributed as dist
 
 from clsim.utils.errors import UserError
 
-T = TypeVar("T")
+Made = TypeVar("Made")
 
-TIMEOUT = timedelta(days=2)
-"""Time to wait for the main process, which may have models to pre-train."""
+PATIENCE = timedelta(days=2)
+"""Others wait that long for the first process, which may have models to train."""
 
 
 def is_distributed() -> bool:
-    """Return whether the run has more than one process."""
+    """Whether this is one of several processes of a run."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def count() -> int:
-    """Return the number of processes of the run."""
+    """Processes of this run."""
     return dist.get_world_size() if is_distributed() else 1
 
 
 def is_main() -> bool:
-    """Return whether this is the main process (rank 0), which writes and reports."""
+    """Whether this process is the one that writes and reports."""
     return not is_distributed() or dist.get_rank() == 0
 
 
 def join(device: str) -> str:
-    """Join the process group if ``torchrun`` started several processes, and return the device of this process.
+    """Joins the others where ``torchrun`` has started several; gives the device of this process.
 
     Args:
-        device: ``cpu``, or ``cuda`` for one GPU per process.
+        device: ``cpu``, or ``cuda`` for one GPU a process.
 
-    Raises:
-        UserError: The machine has fewer GPUs than processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or not dist.is_available():
         return device
     gpu = device.startswith("cuda")
-    target = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else device
+    place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else device
     if gpu:
         _check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count())
-        torch.cuda.set_device(target)
+        torch.cuda.set_device(place)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=TIMEOUT)
-    return target
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=PATIENCE)
+    return place
 
 
-def _check_gpus(processes: int, gpus: int) -> None:
-    """Raise in every process, before any waits for another, if there are more processes than GPUs."""
-    if processes > gpus:
-        what = f"{processes} processes need one GPU each, but this machine has {gpus}"
+def _check_gpus(here: int, gpus: int) -> None:
+    """Refuse more processes than GPUs on this machine, in all of them, before any waits for the others."""
+    if here > gpus:
+        what = f"{here} processes on this machine, which has {gpus} GPU{'' if gpus == 1 else 's'}: each needs one"
         raise UserError(what, where="--device", fix=f"--nproc-per-node {max(1, gpus)}, or --device cpu")
 
 
 def leave() -> None:
-    """Leave the process group."""
+    """Lets go of the others."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
 
-def main_first(make: Callable[[], T]) -> T:
-    """Call a function on rank 0 first, then in all other processes, which find the files it wrote.
-
-    Args:
-        make: Function to call.
-    """
+def main_first(make: Callable[[], Made]) -> Made:
+    """What `make` gives in each process; the first one goes ahead, so that the others find what it has made."""
     if not is_distributed():
         return make()
     if not is_main():
@@ -92,18 +86,18 @@ def main_first(make: Callable[[], T]) -> T:
     return made
 
 
-def broadcast(fn: Callable[[], T]) -> T:
-    """Call ``fn`` on rank 0 and broadcast its result."""
+def broadcast(say: Callable[[], Made]) -> Made:
+    """What `say` gives in the first process, in all of them; it is not called in the others."""
     if not is_distributed():
-        return fn()
-    results: list[Any] = [fn() if is_main() else None]
-    dist.broadcast_object_list(results, src=0)
-    result: T = results[0]
-    return result
+        return say()
+    said: list[Any] = [say() if is_main() else None]
+    dist.broadcast_object_list(said, src=0)
+    told: Made = said[0]
+    return told
 
 
 def any_rank(mine: bool) -> bool:
-    """Return whether ``mine`` is true in any process."""
+    """Whether any process says yes."""
     if not is_distributed():
         return mine
     votes = torch.tensor([int(mine)])
@@ -112,19 +106,15 @@ def any_rank(mine: bool) -> bool:
 
 
 def barrier() -> None:
-    """Wait for all processes."""
+    """For the others."""
     if is_distributed():
         dist.barrier()
 
 
 def own_part(images: Tensor) -> Tensor | None:
-    """Return the part of a batch that this process computes.
+    """The stretch of a batch that this process computes; ``None`` where all compute the whole.
 
-    Args:
-        images: Whole batch.
-
-    Returns:
-        The part, or None if every process computes the whole batch, as with fewer than two images per process.
+    That is so for a batch of less than two images a process.
     """
     if not is_distributed() or len(images) < 2 * count():
         return None
@@ -132,13 +122,15 @@ def own_part(images: Tensor) -> Tensor | None:
 
 
 def gathered(part: Tensor, total: int) -> Tensor:
-    """Gather the rows of all processes in the order of the batch.
+    """The rows of all processes, in the order of the batch.
 
-    The gradient is that of this process's rows times the number of processes; :func:`average_gradients` divides by it.
+    Its gradient is the own rows' gradient of the whole, which is the same in every process, times the number of
+    processes: :func:`average_gradients` divides by it.
 
     Args:
-        part: Rows of :func:`own_part`.
-        total: Number of rows of the whole batch.
+        part: rows that belong to :func:`own_part`.
+        total: rows of all.
+
     """
     rows: Tensor = _Gather.apply(part, total)
     return rows
@@ -150,7 +142,7 @@ class _Gather(torch.autograd.Function):
         sizes = [len(each) for each in torch.empty(total).tensor_split(count())]
         rank, largest = dist.get_rank(), sizes[0]
         ctx.start, ctx.stop = sum(sizes[:rank]), sum(sizes[: rank + 1])
-        # all_gather needs parts of equal size.
+        # Rows of all have to be as many.
         padded = part.contiguous() if len(part) == largest else torch.cat([part, part[: largest - len(part)]])
         parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded)
@@ -162,44 +154,36 @@ class _Gather(torch.autograd.Function):
 
 
 def average_gradients(model: nn.Module) -> None:
-    """Average the gradients over all processes, and copy the running statistics of rank 0.
+    """Makes the gradients of all processes their mean, and their running averages those of the first.
 
-    A gradient computed from the whole batch, such as that of a loss on replayed features, is equal in all processes and
-    stays the same. Gradients of a process's own rows add up; see :func:`gathered`.
-
-    Args:
-        model: Model with the same parameters in all processes.
+    What was computed from the whole batch in every process alike, such as a loss on drawn features, has the same
+    gradient in all; what each computed for its own rows is added up, see :func:`gathered`.
     """
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    for group in _by_type(gradients):
-        flat = torch.cat([gradient.flatten() for gradient in group])
+    for together in _by_type(gradients):
+        flat = torch.cat([gradient.flatten() for gradient in together])
         dist.all_reduce(flat)
         flat /= count()
-        _unflatten_into(group, flat)
-    running = [
-        buffer
-        for module in model.modules()
-        if _has_running_statistics(module)
-        for buffer in module.buffers(recurse=False)
-    ]
-    for group in _by_type(running):
-        flat = torch.cat([buffer.flatten() for buffer in group])
+        _give_back(together, flat)
+    running = [buffer for module in model.modules() if _averages(module) for buffer in module.buffers(recurse=False)]
+    for together in _by_type(running):
+        flat = torch.cat([buffer.flatten() for buffer in together])
         dist.broadcast(flat, src=0)
-        _unflatten_into(group, flat)
+        _give_back(together, flat)
 
 
-def _has_running_statistics(module: nn.Module) -> bool:
+def _averages(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.batchnorm._NormBase) and module.training
 
 
 def _by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
-    groups: dict[torch.dtype, list[Tensor]] = {}
+    kinds: dict[torch.dtype, list[Tensor]] = {}
     for tensor in tensors:
-        groups.setdefault(tensor.dtype, []).append(tensor)
-    return list(groups.values())
+        kinds.setdefault(tensor.dtype, []).append(tensor)
+    return list(kinds.values())
 
 
-def _unflatten_into(tensors: list[Tensor], flat: Tensor) -> None:
+def _give_back(tensors: list[Tensor], flat: Tensor) -> None:
     with torch.no_grad():
         for tensor, part in zip(tensors, flat.split([each.numel() for each in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))

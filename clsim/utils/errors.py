@@ -1,4 +1,4 @@
-"""Errors that a user can fix: what is wrong, where, and how to fix it."""
+"""Errors a user can mend: what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from clsim.utils.text import clean
 
 LONGEST = 2000
-"""Characters shown of each part of a message, since a value from a file may be a megabyte long."""
+"""Characters of each part of a message; what a file says may be a megabyte long."""
 SHOWN = 200
-"""Problems shown in one message."""
+"""Problems written out in one message."""
 
 
 def _part(text: str) -> str:
-    """Escape a part of a message for a terminal, and cut out the middle of a long one."""
+    """Part of a message as it may reach a terminal; of a long one the middle is left out."""
     cut = clean(text)
     return cut if len(cut) <= LONGEST else f"{cut[: LONGEST // 2]} ... {cut[-LONGEST // 2 :]}"
 
 
 class UserError(Exception):
-    """Invalid input, shown without a traceback; exit code 2.
+    """The input is wrong, not the program: shown without a traceback, exit code 2.
 
     Args:
-        what: Problem, in one sentence.
-        where: Place of the problem, as ``file:line``, a path or a key.
-        fix: Instructions for fixing it.
+        what: what is wrong, in one sentence.
+        where: the place, as ``file:line`` or a path.
+        fix: what to do about it.
     """
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
@@ -40,15 +40,11 @@ class UserError(Exception):
 
 
 class ArgumentError(UserError, ValueError):
-    """Invalid argument of a Python function or class, by a rule that holds for the same key in a scenario."""
+    """An argument that a function or class of Python was called with, and a scenario could not have had either."""
 
 
 class UserErrors(UserError):
-    """Several problems found in one pass, so that they can be fixed together.
-
-    Args:
-        errors: Problems.
-    """
+    """Several problems found in one go, so that they can be mended in one go."""
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         super().__init__(f"{len(errors)} problem{'s' if len(errors) != 1 else ''}")
@@ -61,11 +57,11 @@ class UserErrors(UserError):
 
 
 class RunFailed(Exception):
-    """Failure of a run for a known reason, shown without a traceback; exit code 1.
+    """A run that cannot go on, for a reason that can be told: shown without a traceback, exit code 1.
 
     Args:
-        what: Failure, and where in the run.
-        fix: Instructions for avoiding it.
+        what: happened, and where in the run.
+        fix: what to do about it.
     """
 
     def __init__(self, what: str, *, fix: str | None = None) -> None:
@@ -78,24 +74,24 @@ class RunFailed(Exception):
 
 
 class DataWarning(UserWarning):
-    """Property of usable data that changes results, shown once on one line."""
+    """Data is usable, but something about it changes the figures: shown as one line, once."""
 
 
 class NotFinite(RunFailed):
-    """NaN or infinite outputs of a model, from which no metric can be computed.
+    """Outputs or features of a model that are NaN or infinite, so that no figure can be computed from them.
 
     Args:
-        what: Which outputs are not finite, and how many.
+        what: Outputs that are not finite, and how many of them.
     """
 
     def __init__(self, what: str) -> None:
-        remedy = "check the initial weights, or train with a lower learning rate or in fp32"
+        remedy = "check the weights that the model starts from, or train with a lower learning rate or in fp32"
         super().__init__(what, fix=remedy)
 
 
 class DataMissing(UserError):
-    """Data set that is neither on this machine nor could be downloaded."""
+    """A data set is not on this machine and could not be fetched."""
 
 
 class WeightsMissing(UserError):
-    """Model weights that are neither on this machine nor could be downloaded."""
+    """Model weights are not on this machine and could not be fetched."""

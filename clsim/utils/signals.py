@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first one saves after the current iteration, the second one stops at once."""
+"""Ctrl-C and a scheduler's SIGTERM: the first lets the iteration end and saves, the second leaves at once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """Interruption of a run that saved a checkpoint; the message says how to resume."""
+    """A run that was asked to stop has saved where it was; the message says how it goes on."""
 
 
 class Interruption:
-    """Request to stop a run.
+    """Whether the run was asked to stop.
 
     Attributes:
-        requested: Whether a signal was received.
-        waits: Whether a first signal waits for the end of the iteration. Otherwise, and from the second signal on, it
-            raises :class:`KeyboardInterrupt` in the run. Files are complete at any moment.
+        requested: a signal came.
+        waits: whether a signal waits for the end of the iteration; else, and from the second signal on, it raises
+            :class:`KeyboardInterrupt` where the run is. Files are whole at any moment.
+
     """
 
     def __init__(self) -> None:
@@ -31,19 +32,19 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle the signals inside the block; in other threads than the main one, do nothing."""
+        """Takes the signals over; only the main thread of a process may, in another they stay as they are."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        before = {number: signal.signal(number, self._hear) for number in SIGNALS}
         try:
             yield
         finally:
-            for number, handler in previous.items():
+            for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _hear(self, number: int, frame: FrameType | None) -> None:
         again, self.requested = self.requested, True
         if again or not self.waits:
             raise KeyboardInterrupt
-        sys.stderr.write("\nclsim: stopping after this iteration; interrupt again to stop at once\n")
+        sys.stderr.write("\nclsim: stopping after this iteration; once more to leave at once\n")

@@ -1,4 +1,4 @@
-"""Checks of scenario, code, data, split lists and weights on this machine against the hashes of the manifest."""
+"""Scenario, code, data, split lists and weights, as they are on this machine, beside the hashes of the manifest."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from clsim.results.provenance import (
     split_sha256,
     standard_lists,
     stream_split_sha256,
-    test_images,
     weights_file,
 )
 from clsim.results.reader import RunFiles
 from clsim.streams.settings import TextUpgradeStream
 from clsim.utils.errors import DataMissing, UserError
-from clsim.utils.files import sha256_of
+from clsim.utils.files import from_home, sha256_of
 from clsim.verify.check import Check, agrees, compared, compared_hash, differs, not_checked
 
 FOLDER = "folder:"
@@ -42,19 +41,19 @@ DATA = (
     "gallery images",
     "split lists",
 )
-"""Hashes of the manifest that a newly built stream reproduces."""
+"""Keys of the manifest's hashes that a stream, cut anew from the data, tells."""
 COUNTS = "numbers of test images"
 
 
 def check_sources(run: RunFiles) -> Iterator[Check]:
-    """Check the inputs of a run; nothing is downloaded, created or executed."""
+    """What the run was made of; nothing is fetched, made or executed."""
     hashes = run.manifest["hashes"]
     if (run.path / "scenario.yaml").is_file():
         yield compared_hash("scenario.yaml", hashes.get("scenario file"), sha256_of(run.path / "scenario.yaml"))
         if run.scenario_problem is not None:
             yield differs("scenario.yaml", run.scenario_problem)
     elif "scenario file" in hashes:
-        yield differs("scenario.yaml", "missing")
+        yield differs("scenario.yaml", "it is not there")
     yield _source(run)
     if run.scenario is None:
         yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
@@ -76,7 +75,7 @@ def check_sources(run: RunFiles) -> Iterator[Check]:
 def _source(run: RunFiles) -> Check:
     made_by, here = run.manifest["clsim"], metadata.version("clsim")
     if made_by != here:
-        return not_checked("clsim source", f"the run is of clsim {made_by}, this is {here}")
+        return not_checked("clsim source", f"clsim {made_by} made the run, and this is {here}")
     return compared_hash("clsim source", run.manifest["hashes"].get("clsim source"), source_sha256())
 
 
@@ -92,7 +91,7 @@ def _strategy(run: RunFiles, scenario: Scenario) -> Check:
 
 
 def _imports(run: RunFiles, prefix: str, find: Callable[[], Path]) -> Iterator[Check]:
-    """Check the user's modules that a strategy or metric imports."""
+    """The user's own modules that a strategy or metric imports, each against its hash in the manifest."""
     noted = {key: sha for key, sha in run.manifest["hashes"].items() if key.startswith(prefix)}
     try:
         here = import_hashes(find(), prefix)
@@ -104,11 +103,11 @@ def _imports(run: RunFiles, prefix: str, find: Callable[[], Path]) -> Iterator[C
         if key in here:
             yield compared_hash(key, noted.get(key), here[key])
         else:
-            yield differs(key, "the manifest holds a hash, but the module is missing or not imported")
+            yield differs(key, "the manifest has a hash of it, and nothing imports it, or it is not here")
 
 
 def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """Check the requested precision against the scenario, and the one in use, which may be fp32 instead."""
+    """The precision that was asked for, beside the scenario's; and the one in use, which may be fp32 in its place."""
     asked, used = run.manifest.get("precision_requested"), run.manifest.get("precision")
     wanted = scenario.strategies.get(run.manifest["strategy"], {}).get("precision")
     if asked is None or not isinstance(wanted, str):
@@ -116,9 +115,9 @@ def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
     if wanted != asked:
         yield differs("precision", f"{wanted} in scenario.yaml, {asked} in the manifest")
     elif used not in (asked, "fp32"):
-        yield differs("precision", f"{used} was used, {asked} requested")
+        yield differs("precision", f"{used} was used, and {asked} asked for")
     else:
-        yield agrees("precision", str(used) if used == asked else f"{used} instead of {asked}")
+        yield agrees("precision", str(used) if used == asked else f"{used} in place of {asked}")
 
 
 def _metric(run: RunFiles, name: str) -> Check:
@@ -134,11 +133,11 @@ def _file(what: str, noted: Any, path: Path) -> Check:
     try:
         return compared_hash(what, noted, sha256_of(path))
     except OSError as error:
-        return not_checked(what, f"cannot be read ({error.strerror})")
+        return not_checked(what, f"it cannot be read ({error.strerror})")
 
 
 def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """Check the standard few-shot lists, file by file."""
+    """The lists of the field, file by file, against what the run noted of them."""
     what, noted = "standard few-shot lists", run.manifest.get("split_lists", {})
     known = standard_lists(scenario)
     if not (noted or known):
@@ -159,7 +158,7 @@ def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
 
 
 def _data(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """Check the data of the stream, rebuilt without its replacement models."""
+    """The stream, cut anew from the data that is here, without the models that arrive in it."""
     noted = {key: sha for key, sha in run.manifest["hashes"].items() if key in DATA}
     try:
         found, images = _of_stream(scenario)
@@ -173,25 +172,25 @@ def _data(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
         if key in noted and key in found:
             yield compared_hash(key, noted[key], found[key])
         elif key in noted:
-            yield differs(key, "the manifest holds a hash, but the scenario names no such data")
+            yield differs(key, "the manifest has a hash of them, and the scenario names none")
         elif key in found:
-            yield not_checked(key, "the manifest holds no hash")
+            yield not_checked(key, "the manifest has no hash of it")
     if (said := run.manifest.get("test_images")) is not None:
         yield compared(COUNTS, {"after each session": said}, {"after each session": images})
 
 
 def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
-    """Return hashes of a scenario's data and splits, and the number of test images after every session.
+    """Hashes of a scenario's data and splits, and the test images behind the accuracy after every session.
 
     Raises:
-        DataMissing: A data set is missing.
-        UserError: A data set does not fit the scenario.
+        DataMissing: what they are cut from is not here.
+        UserError: it is not what the scenario asks for.
     """
     import torch
 
     from clsim.data import load_captions
-    from clsim.experiment.build import plain_stream
     from clsim.experiment.eval_sets import compared_images
+    from clsim.experiment.resolve import plain_stream
 
     described = scenario.stream
     _here(described.dataset)
@@ -205,23 +204,21 @@ def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
         _here(given.images)
     stream = plain_stream(scenario)
     images = None if given is None else compared_images(given, stream, scenario.validation)
-    return data_hashes(stream.dataset, images) | {"split lists": stream_split_sha256(stream)}, test_images(stream)
+    return data_hashes(stream.dataset, images) | {"split lists": stream_split_sha256(stream)}, stream.tested_images
 
 
 def _here(name: str) -> None:
-    """Raise an error if loading a data set would download anything.
+    """Makes sure that loading a data set would fetch nothing.
 
     Raises:
-        DataMissing: The data set is missing.
+        DataMissing: it is not here.
     """
-    from pathlib import Path
-
     from clsim.data import data_root
     from clsim.data.catalog import ENTRIES
 
     prefix = next((prefix for prefix in (FOLDER, CAPTIONS) if name.startswith(prefix)), None)
     if prefix is not None:
-        present = Path(name.removeprefix(prefix)).expanduser().exists()
+        present = from_home(name.removeprefix(prefix), name).exists()
     else:
         present = name not in ENTRIES or ENTRIES[name].is_here(data_root())
     if not present:
@@ -232,16 +229,14 @@ def _weights(run: RunFiles, scenario: Scenario, key: str) -> Check:
     noted = run.manifest["hashes"][key]
     try:
         if key == PRETRAINED_FILE:
-            from pathlib import Path
-
-            path = Path(str(scenario.strategies[strategy_name(scenario.strategy)].get("pretrained"))).expanduser()
+            path = from_home(str(scenario.settings.get("pretrained")), "strategy.pretrained")
         else:
             found = weights_file(scenario, key.removeprefix(WEIGHTS_FILE))
             if found is None:
-                return not_checked(key, "not on this machine")
+                return not_checked(key, "they are not here")
             path = found
-        return compared_hash(key, noted, sha256_of(path)) if path.is_file() else not_checked(key, "not on this machine")
+        return compared_hash(key, noted, sha256_of(path)) if path.is_file() else not_checked(key, "they are not here")
     except UserError as error:
         return differs(key, str(error).splitlines()[0])
     except OSError as error:
-        return not_checked(key, f"cannot be read ({error.strerror})")
+        return not_checked(key, f"they cannot be read ({error.strerror})")

@@ -5,7 +5,7 @@ import torch
 from helpers.seeded import SCENARIOS, World, alike, files, same_batches, untimed
 from helpers.tiny import tiny_dataset
 
-from clsim.experiment import build as preparing
+from clsim.experiment import resolve as resolving
 from clsim.utils.derived_seed import derived_seed
 
 SEED = 3
@@ -26,7 +26,7 @@ either_way = pytest.mark.parametrize("given", [SETTLED, DRAWN], ids=["settled", 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs a scenario of the tiny world by ``SEED``, with changes; order of classes and shots drawn, or settled."""
-    monkeypatch.setattr(preparing, "load_dataset", lambda name, *, image_size: tiny_dataset())
+    monkeypatch.setattr(resolving, "load_dataset", lambda name, *, image_size: tiny_dataset())
     world = World(tmp_path)
     return lambda kind, given=DRAWN, **changes: world.run(
         kind, {"seed": SEED, **given[kind], **{key.replace("seeds_", "seeds."): seed for key, seed in changes.items()}}

@@ -239,7 +239,7 @@ def test_strategies_of_image_text_models_are_refused_on_classes(command, scenari
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("stream.pairs=13", "13 images with captions of captions:"),
+        ("stream.pairs=13", "13 captioned training images are asked for, captions:"),
         ("stream.load=[small, timm]", "--set stream.load=[small, timm]: stream.load.1: timm is a model of kind timm"),
         ("models.large.path=/no/such.safetensors", "/no/such.safetensors"),
         ("evaluation.compatibility.criterion=cmc@1", "expected recall@K"),

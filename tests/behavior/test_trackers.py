@@ -79,7 +79,7 @@ def world(tmp_path_factory):
     """A folder with one run that was tracked, and one that was not."""
     folder = tmp_path_factory.mktemp("tracked")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clsim.experiment.build.load_dataset", lambda name, *, image_size: tiny_dataset())
+        patch.setattr("clsim.experiment.resolve.load_dataset", lambda name, *, image_size: tiny_dataset())
         go(folder, [], out="alone")
         go(folder, KINDS)
     return folder
@@ -87,7 +87,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setattr("clsim.experiment.build.load_dataset", lambda name, *, image_size: tiny_dataset())
+    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, *, image_size: tiny_dataset())
 
 
 def has(folder, kind, out="run"):

@@ -15,9 +15,11 @@ from rich.console import Console
 
 from clsim.config import load_scenario
 from clsim.data.core.images import DataSet
-from clsim.experiment.build import make_stream, prepare, stand_in_for
+from clsim.experiment.build import make_stream, prepare
+from clsim.experiment.resolve import resolve
 from clsim.experiment.runner import simulate
-from clsim.report.console.series_table import print_series
+from clsim.experiment.stand_in import stand_in_for
+from clsim.report.console.series_table import series_table
 from clsim.report.console.terminal import RichReporter
 from clsim.utils.errors import UserErrors
 
@@ -29,7 +31,7 @@ def write(tmp_path, monkeypatch):
     """Writes a scenario of a kind; its data has test images that must not be looked at."""
     whole = tiny_dataset()
     data = DataSet("cifar10", whole.train, Untouchable(whole.train.class_names))
-    monkeypatch.setattr("clsim.experiment.build.load_dataset", lambda name, **size: data)
+    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, **size: data)
     monkeypatch.setattr("clsim.experiment.eval_sets.load_dataset", lambda name, **size: data)
 
     def write(kind, sessions=None, **changes):
@@ -89,10 +91,10 @@ def rows(pixels):
 
 def test_few_shots_stay_and_the_base_session_is_split(write, monkeypatch):
     path = write("fscil")
-    held = make_stream(load_scenario(path, HELD))
+    held = make_stream(resolve(load_scenario(path, HELD)))
     whole = tiny_dataset()
-    monkeypatch.setattr("clsim.experiment.build.load_dataset", lambda name, **size: whole)
-    usual = make_stream(load_scenario(path))
+    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, **size: whole)
+    usual = make_stream(resolve(load_scenario(path)))
     before, after = images_of(usual.train_stream), images_of(held.train_stream)
     assert all(torch.equal(one, other) for one, other in zip(before[1:], after[1:], strict=True))
     measured = images_of(held.test_stream)
@@ -105,7 +107,8 @@ def test_few_shots_stay_and_the_base_session_is_split(write, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["replacement", "upgrade"])
 def test_where_all_images_are_there_every_session_is_split(write, kind):
-    held = make_stream(load_scenario(write(kind), {**HELD, "strategy": "replay" if kind == "replacement" else "oca"}))
+    strategy = "replay" if kind == "replacement" else "oca"
+    held = make_stream(resolve(load_scenario(write(kind), HELD, strategy=strategy)))
     blocks = [len(block) for block in held.class_blocks]
     assert [len(part) for part in images_of(held.test_stream)] == [4 * classes for classes in blocks]
     trained = set().union(*map(rows, images_of(held.train_stream)))
@@ -209,5 +212,5 @@ def test_a_terminal_says_so_too():
     assert lines[0] == lines[-1] == f"VALIDATION  {SENTENCE}"
     out.truncate(0)
     seeds = [{"scenario": "s", "summary": {"final_accuracy": 0.5}, "validation": info.validation}]
-    print_series(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
+    series_table(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
     assert SENTENCE in out.getvalue()

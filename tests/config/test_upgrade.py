@@ -204,7 +204,7 @@ def test_models_that_are_there_already_are_named(upgrade: Path) -> None:
 @pytest.mark.parametrize(
     ("load", "what"),
     [
-        ("[old, null]", "stream.load: 2 given for 3 sessions"),
+        ("[old, null]", "stream.load: 2 models for 3 sessions"),
         ("[old, null, odl]", "stream.load.2: there is no 'odl' in models"),
         ("old", "stream.load: expected"),
         ("[1, null, old]", "stream.load.0: expected"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.desk import make_desk
@@ -26,7 +27,8 @@ def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
     for folder in "ab":
         Path(folder, "same.py").write_text(f"WHO = {folder!r}\ndef build(stream, *, x: int = 1): return WHO")
     one, other = load_strategy(Path("a/same.py")), load_strategy(Path("b/same.py"))
-    assert (one(None), other(None)) == ("a", "b")
+    stream = SimpleNamespace(kinds=("incremental",))
+    assert (one(stream), other(stream)) == ("a", "b")
     assert one.__module__ != other.__module__
     assert sys.modules[one.__module__].build is one.__wrapped__
 

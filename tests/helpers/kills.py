@@ -114,16 +114,16 @@ def main(scenario: str, seed: str, kills: str, *overrides: str) -> dict[str, Any
     """Kills as often as it is told to, half of the times at a call and half at a moment."""
     import torch
 
-    import clsim.experiment.build
+    import clsim.experiment.resolve
     import clsim.experiment.runner
     from clsim import load_scenario
 
     torch.set_num_threads(1)  # with threads a process must not be forked
-    clsim.experiment.build.load_dataset = functools.cache(clsim.experiment.build.load_dataset)
-    clsim.experiment.build.load_captions = functools.cache(
-        functools.partial(few_captions, clsim.experiment.build.load_captions)
+    clsim.experiment.resolve.load_dataset = functools.cache(clsim.experiment.resolve.load_dataset)
+    clsim.experiment.resolve.load_captions = functools.cache(
+        functools.partial(few_captions, clsim.experiment.resolve.load_captions)
     )
-    clsim.experiment.build.make_stream(load_scenario(scenario, overrides))  # its data is there for every child
+    clsim.experiment.resolve.resolve(load_scenario(scenario, overrides))  # loads the data for every child
     draw, given = random.Random(int(seed)), list(overrides)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -148,8 +148,8 @@ class Silent:
 @contextmanager
 def tiny_data() -> Iterator[None]:
     """A region in which every data set is a tiny one."""
-    load = mock.patch("clsim.experiment.build.load_dataset", lambda name, **size: tiny_dataset())
-    with load, mock.patch("clsim.experiment.build.load_captions", lambda name, **size: tiny_captions()):
+    load = mock.patch("clsim.experiment.resolve.load_dataset", lambda name, **size: tiny_dataset())
+    with load, mock.patch("clsim.experiment.resolve.load_captions", lambda name, **size: tiny_captions()):
         yield
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from clsim.config import load_scenario
 from clsim.config.discovery import find_scenario
-from clsim.experiment.build import make_stream
+from clsim.experiment.resolve import plain_stream
 from clsim.models.replacement_model import ReplacementModel
 from clsim.streams import Replacement, incremental, poisson_arrivals, replacement
 from clsim.utils.errors import UserError
@@ -66,15 +66,18 @@ def test_without_replacements_it_is_the_class_incremental_stream():
 @pytest.mark.parametrize(
     ("arriving", "said"),
     [
-        ([Replacement(model("v2"), 4)], "v2 comes in session 4, but the sessions are 0 to 3"),
-        ([Replacement(model("v1"), 1), Replacement(model("v2"), 1)], "v1 and v2 of session 1 come at the same moment"),
+        ([Replacement(model("v2"), 4)], "v2 arrives in session 4, but the sessions are 0 to 3"),
+        (
+            [Replacement(model("v1"), 1), Replacement(model("v2"), 1)],
+            "v1 and v2 of session 1 arrive at the same moment",
+        ),
         (
             [Replacement(model("v1"), 1, after_share=0.5), Replacement(model("v2"), 1, after_share=0.5)],
             "at the same moment",
         ),
         (
             [Replacement(model("v1"), 1, after_share=0.5), Replacement(model("v2"), 1, after_iterations=5)],
-            "by iterations and by shares",
+            "both after_iterations and after_share",
         ),
     ],
 )
@@ -129,7 +132,7 @@ def test_counts_are_poisson_and_do_not_depend_on_where_they_are_counted():
 @pytest.mark.parametrize(("overrides", "per_class"), [([], 500), (["stream.images_per_class=300"], 300)])
 def test_the_published_stream_has_the_images_of_the_notebooks_or_of_the_package(overrides, per_class):
     scenario = load_scenario(find_scenario("cifar_replacement_7"), ["stream.replacements=[]", *overrides])
-    stream = make_stream(scenario)
+    stream = plain_stream(scenario)
     first = {label: [] for label in range(100)}  # a plain loop over the data set
     for index, label in enumerate(stream.dataset.train.labels.tolist()):
         if len(first[label]) < per_class:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from helpers.desk import make_desk
+from helpers.errors import refused
 
-from clsim.config import load_scenario
+from clsim.config import Scenario, load_scenario, yaml
+from clsim.config.scenario import strategy_name
 from clsim.results.run_directory import Results
 from clsim.sweep.series import read_seeds, run_series
 from clsim.utils.errors import UserError, WeightsMissing
@@ -25,17 +27,21 @@ class Runner(ModuleType):
         self.stands_in_for: dict[str, str] | None = None
         self.missing: str | None = None
 
-    def run(self, scenario: str, strategy: str | None, **options: Any) -> Results:
-        if strategy is not None and strategy == self.missing:
+    def run(self, scenario: Scenario, **options: Any) -> Results:
+        if strategy_name(scenario.strategy) == self.missing:
             raise WeightsMissing("no weights here")
-        self.asked.append(
-            (scenario, strategy, options["seed"], options["out"], options["overrides"], options["strict"])
-        )
-        results = Results("test", strategy or "toy", options["seed"], Path("out"), stands_in_for=self.stands_in_for)
+        self.asked.append((scenario, options["out"], options["strict"]))
+        name = scenario.selected_strategy.name
+        results = Results("test", name, scenario.seed, Path("out"), stands_in_for=self.stands_in_for)
         results.sessions.append({"accuracy": 0.5})
         results.accuracy_matrix.append([0.5])
         results.test_images.append(1)
         return results
+
+    @property
+    def runs(self) -> list[tuple[str, str, int]]:
+        """Scenario, strategy and seed of every run."""
+        return [(scenario.name, scenario.selected_strategy.name, scenario.seed) for scenario, *_ in self.asked]
 
 
 @pytest.fixture
@@ -47,19 +53,13 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     return fake
 
 
-TEST, STAND_IN = "scenarios/test.yaml", "stand_in"
-
-
 def test_every_seed_and_every_reference_runs_and_has_a_place(
     runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_series(load_scenario("test"), seeds=[1, 2], out=Path("out"))
-    assert [asked[:4] for asked in runner.asked] == [
-        (TEST, None, 1, Path("out/seed1")),
-        (TEST, None, 2, Path("out/seed2")),
-        (TEST, "floor", 1, Path("out/floor/seed1")),
-        (TEST, "floor", 2, Path("out/floor/seed2")),
-    ]
+    assert runner.runs == [("test", "toy", 1), ("test", "toy", 2), ("test", "floor", 1), ("test", "floor", 2)]
+    folders = ["out/seed1", "out/seed2", "out/floor/seed1", "out/floor/seed2"]
+    assert [asked[1] for asked in runner.asked] == [Path(folder) for folder in folders]
     printed = capsys.readouterr().out
     assert "toy" in printed
     assert "floor" in printed
@@ -67,32 +67,34 @@ def test_every_seed_and_every_reference_runs_and_has_a_place(
 
 @pytest.mark.parametrize("change", [{"strategy": "floor"}, {"overrides": ["strategy=floor"]}])
 def test_another_strategy_runs_alone(runner: Runner, change: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run_series(load_scenario("test"), seeds=[1], out=Path("out"), **change)
-    assert [(asked[0], asked[3]) for asked in runner.asked] == [(TEST, Path("out"))]
+    run_series(load_scenario("test", **change), seeds=[1], out=Path("out"))
+    assert runner.runs == [("test", "floor", 1)]
+    assert runner.asked[0][1] == Path("out")
     assert not capsys.readouterr().out  # nothing to compare
 
 
 def test_references_that_are_asked_for_run_beside_another_strategy_too(runner: Runner) -> None:
-    changes = ["references=[toy]"]
-    run_series(load_scenario("test", changes, strategy="floor"), seeds=[1], strategy="floor", overrides=changes)
-    assert [asked[1] for asked in runner.asked] == ["floor", "toy"]
+    run_series(load_scenario("test", ["references=[toy]"], strategy="floor"), seeds=[1])
+    assert [strategy for _, strategy, _ in runner.runs] == ["floor", "toy"]
 
 
 def test_references_take_over_the_changes_that_concern_them_and_never_stand_in(runner: Runner) -> None:
     changes = ["stream.shots=1", "strategy.lr=2", "strategy.epochs=3"]
-    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
-    assert [asked[4] for asked in runner.asked] == [changes, ["stream.shots=1", "strategy.lr=2"]]
-    assert [asked[5] for asked in runner.asked] == [False, True]
+    run_series(load_scenario("test", changes), seeds=[1])
+    main, reference = (asked[0] for asked in runner.asked)
+    assert main.model_dump() == load_scenario("test", changes, seed=1).model_dump()
+    shared = load_scenario("test", ["stream.shots=1", "strategy.lr=2"], strategy="floor", seed=1)
+    assert reference.model_dump() == shared.model_dump()
+    assert reference.settings["lr"] == 2
+    assert [asked[2] for asked in runner.asked] == [False, True]
 
 
 def test_after_a_stand_in_its_own_references_run_on_it(runner: Runner) -> None:
     runner.stands_in_for = {"scenario": "test", "because": "no data"}
-    changes = ["stream.shots=1", "strategy.lr=2"]
-    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
-    assert [(asked[0], asked[1], asked[4]) for asked in runner.asked] == [
-        (TEST, None, changes),
-        (STAND_IN, "floor", ["strategy.lr=2"]),
-    ]
+    run_series(load_scenario("test", ["stream.shots=1", "strategy.lr=2"]), seeds=[1])
+    assert runner.runs == [("test", "toy", 1), ("stand_in", "floor", 1)]
+    shared = load_scenario("stand_in", ["strategy.lr=2"], strategy="floor", seed=1)
+    assert runner.asked[1][0].model_dump() == shared.model_dump()
 
 
 def test_references_of_a_stand_in_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:
@@ -100,23 +102,40 @@ def test_references_of_a_stand_in_have_the_seeds_of_the_run_before_them(runner: 
     path.write_text(path.read_text().replace("natural", "drawn") + "seeds: {initialisation: 8}\n")
     runner.stands_in_for = {"scenario": "test", "because": "no data"}
     changes = ["seeds.order=1", "seeds.classes=2", "seeds.shots=3", "stream.splits=drawn", "stream.class_order=drawn"]
-    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
-    assert runner.asked[1][4] == ["seeds.initialisation=null", "seeds.order=1", "seeds.classes=2"]
-    loaded = load_scenario("stand_in", runner.asked[1][4])
-    assert loaded.seeds.model_dump() == {"initialisation": None, "order": 1, "classes": 2, "shots": None}
+    run_series(load_scenario("test", changes), seeds=[1])
+    seeds = runner.asked[1][0].seeds
+    assert seeds.model_dump() == {"initialisation": None, "order": 1, "classes": 2, "shots": None}
 
 
 def test_references_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:
-    changes = ["seeds.order=1"]
-    run_series(load_scenario("test", changes), seeds=[1], overrides=changes)
-    assert [asked[4] for asked in runner.asked] == [changes, changes]
+    run_series(load_scenario("test", ["seeds.order=1"]), seeds=[1])
+    assert [asked[0].seeds.order for asked in runner.asked] == [1, 1]
+
+
+def test_every_file_is_parsed_once_whatever_the_seeds_and_references(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    def counted(text: str, source: str) -> yaml.Document:
+        parsed.append(Path(source).stem)
+        return parse(text, source)
+
+    parse = yaml.parse
+    monkeypatch.setattr(yaml, "parse", counted)
+    yaml._parsed.cache_clear()
+    run_series(load_scenario("test"), seeds=[1, 2, 3])
+    assert (len(runner.asked), parsed) == (6, ["test"])
+    runner.stands_in_for = {"scenario": "test", "because": "no data"}
+    run_series(load_scenario("test"), seeds=[1, 2, 3], out=Path("out"))
+    assert (len(runner.asked), parsed) == (12, ["test", "stand_in"])
 
 
 def test_a_reference_without_weights_is_left_out_aloud(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     runner.missing = "floor"
     finished = run_series(load_scenario("test"), seeds=[1])
     assert [[results.strategy for results in seeds] for seeds in finished] == [["toy"]]
-    assert "the reference floor is left out: no weights here" in capsys.readouterr().err
+    assert "the reference floor is skipped: no weights here" in capsys.readouterr().err
 
 
 def test_json_output_has_no_table(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +149,9 @@ def test_seeds_are_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "4294967296", "1.0", "٣", "9" * 5000])
 def test_wrong_seeds_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is not a seed"):
+    with refused(UserError, where="--seeds"):
         read_seeds(["1", text])
-    with pytest.raises(UserError, match="appears twice"):
+    with refused(UserError, where="--seeds", names=("1", "twice")):
         read_seeds(["1", "1"])
 
 

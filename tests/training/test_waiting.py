@@ -61,7 +61,7 @@ class Watch(SupervisedPlugin):
 
 @pytest.mark.parametrize(("scenario", "strategy"), STRATEGIES)
 def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path, monkeypatch):
-    monkeypatch.setattr("clsim.experiment.build.load_captions", partial(few_captions, load_captions))
+    monkeypatch.setattr("clsim.experiment.resolve.load_captions", partial(few_captions, load_captions))
     overrides = {} if scenario != "shapes_text_upgrade" else {"strategy.text_steps": 2}
     if scenario == "shapes_replacement":
         overrides = {"stream.replacements": []}

@@ -9,11 +9,11 @@ from helpers.listening import Heard
 
 import clsim
 from clsim.config import load_scenario
-from clsim.experiment.build import stand_in_for
+from clsim.experiment.stand_in import stand_in_for
 from clsim.report.compare.agreement import circumstances
 from clsim.report.compare.runs import read_runs
 from clsim.utils import precision
-from clsim.utils.precision import INSISTED, KEPT, REPLACED, Processor, is_emulated, this_processor, usable
+from clsim.utils.precision import INSISTED, REPLACED, Processor, is_emulated, this_processor, usable
 from clsim.verify import verify
 
 EPYC = Processor("x86_64", avx512_bf16=True, library=True)
@@ -146,10 +146,10 @@ def test_a_run_is_resumed_in_the_precision_that_it_began_in(small, tmp_path, mon
     (tmp_path / "run" / "results.json").write_text(json.dumps({**results, "status": "interrupted"}))
     found, said = ran(small, tmp_path / "run", monkeypatch, EPYC, resume=True)
     assert found == ("fp32", "bf16")
-    assert said[0] == KEPT.format(used="fp32", requested="bf16")
+    assert said[0] == "precision: fp32, with which this run began; bf16 is asked for"
 
 
-def test_runs_of_one_strategy_in_two_precisions_differ(small, tmp_path, monkeypatch):
+def test_runs_of_one_strategy_in_two_precisions_are_told_apart(small, tmp_path, monkeypatch):
     ran(small, tmp_path / "a", monkeypatch, LAPTOP)
     ran(small, tmp_path / "b", monkeypatch, EPYC, seed=1)
     runs = read_runs([tmp_path / "a", tmp_path / "b"])
@@ -164,12 +164,12 @@ def test_a_stand_in_keeps_the_precision_that_was_asked_for_by_hand(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     for changes, by_hand in (((), False), (("strategy.precision=bf16",), True)):
         stand_in, dropped = stand_in_for(load_scenario(tmp_path / "far.yaml", changes))
-        assert stand_in.sets_by_hand("precision") is by_hand
+        assert stand_in.overrides_setting("precision") is by_hand
         assert dropped == []
 
 
 def test_an_override_is_by_hand_even_if_it_changes_nothing(small):
-    assert not load_scenario(small).sets_by_hand("precision")
-    assert load_scenario(small, ["strategy.precision=bf16"]).sets_by_hand("precision")
-    assert load_scenario(small, {"strategies.fine_tune.precision": "bf16"}).sets_by_hand("precision")
-    assert not load_scenario(small, ["strategy.epochs=2"], seed=3).with_seed(4).sets_by_hand("precision")
+    assert not load_scenario(small).overrides_setting("precision")
+    assert load_scenario(small, ["strategy.precision=bf16"]).overrides_setting("precision")
+    assert load_scenario(small, {"strategies.fine_tune.precision": "bf16"}).overrides_setting("precision")
+    assert not load_scenario(small, ["strategy.epochs=2"], seed=3).with_seed(4).overrides_setting("precision")

@@ -16,6 +16,7 @@ from clsim.config.evaluation import (
     STREAM,
 )
 from clsim.data.facts import facts_of
+from clsim.streams.kinds import CAPTION_KINDS
 from clsim.streams.rules import check_dataset, class_count
 from clsim.utils.errors import UserError
 from clsim.utils.issues import Finding, KeyPath, whole
@@ -28,7 +29,7 @@ def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -
     """Every finding of the raw blocks."""
     given, service = evaluation.get("compatibility"), evaluation.get("service")
     yield from _metrics(evaluation.get("metrics"))
-    if stream.get("kind") == "text_upgrade":
+    if stream.get("kind") in CAPTION_KINDS:
         yield from _of_pairs(given if isinstance(given, Mapping) else {}, service)
         return
     if isinstance(given, Mapping):

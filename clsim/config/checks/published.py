@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clsim.config.evaluation import Published
+from clsim.streams.kinds import CAPTION_KINDS, UPGRADE_KINDS
 from clsim.utils.issues import Finding
 from clsim.utils.text import suggestion
 
@@ -44,7 +45,7 @@ def check_published(
 
 
 def _upgrade(name: str, upgrade: Mapping[str, Any], kind: object, evaluation: Mapping[str, Any]) -> Iterator[Finding]:
-    if kind not in ("upgrade", "text_upgrade"):
+    if kind not in UPGRADE_KINDS:
         what = f"published.{name}.upgrade: has a meaning only on streams of kind upgrade and text_upgrade"
         yield Finding(("published", name, "upgrade"), what, "remove it")
         return
@@ -52,7 +53,7 @@ def _upgrade(name: str, upgrade: Mapping[str, Any], kind: object, evaluation: Ma
     compatibility = compatibility if isinstance(compatibility, Mapping) else {}
     also = compatibility.get("also")
     named = [compatibility.get("criterion", "nearest_class_mean"), *(also if isinstance(also, list) else [])]
-    directions = DIRECTIONS if kind == "text_upgrade" else DIRECTIONS[:1]
+    directions = DIRECTIONS if kind in CAPTION_KINDS else DIRECTIONS[:1]
     known = [f"{criterion}{direction}" for criterion in named for direction in directions]
     for criterion in upgrade:
         if criterion not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from clsim.config.discovery import list_strategies
@@ -64,15 +64,19 @@ def check_settings(
     return found, resolved
 
 
+def strategies_with_service(kind: str) -> list[str]:
+    """Return the available strategies that declare to put the models of a kind of stream into service."""
+    return [name for name, signature in _available() if kind in (signature.requires or ())]
+
+
 def _able(kind: str) -> str:
-    """The strategies at hand that run on a kind of stream."""
-    able = [name for name, path in list_strategies().items() if kind in _streams(path)]
+    """Return the available strategies that run on a kind of stream, as the fix of a message."""
+    able = [name for name, signature in _available() if kind in signature.streams]
     return f"strategies that run on {kind}: {', '.join(able) or 'none here'}"
 
 
-def _streams(path: Path) -> tuple[str, ...]:
-    """What a file says it runs on; nothing where it cannot be read, which is told only of those a scenario names."""
-    try:
-        return read_signature(path).streams
-    except UserErrors:
-        return ()
+def _available() -> Iterator[tuple[str, Signature]]:
+    """Yield the available strategies, without files that cannot be read."""
+    for name, path in list_strategies().items():
+        with suppress(UserErrors):  # reported only for strategies that a scenario names
+            yield name, read_signature(path)

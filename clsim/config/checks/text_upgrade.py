@@ -7,6 +7,7 @@ from typing import Any
 
 from clsim.config.checks.models import check_model
 from clsim.data.facts import CAPTIONED, CAPTIONS, FACTS
+from clsim.streams.rules import too_few_pairs
 from clsim.utils.issues import Finding, whole
 from clsim.utils.text import suggestion
 
@@ -26,8 +27,7 @@ def check_text_upgrades(stream: Mapping[str, Any], models: Mapping[str, Any]) ->
     yield from _dataset(name)
     facts, pairs = CAPTIONED.get(name) if isinstance(name, str) else None, whole(stream, "pairs")
     if facts and pairs and pairs > facts.train:
-        what = f"stream.pairs: {pairs} images with captions of {name}, which has {facts.train} to train on"
-        yield Finding(("stream", "pairs"), what)
+        yield Finding(("stream", "pairs"), f"stream.pairs: {too_few_pairs(pairs, str(name), facts.train)}")
     given = stream.get("load")
     for session, model in enumerate(given if isinstance(given, list) else []):
         path = ("stream", "load", session)

@@ -29,7 +29,7 @@ def _load(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Findin
     if not isinstance(given, list):
         return
     if isinstance(classes, list) and len(given) != len(classes):
-        what = f"stream.load: {len(given)} given for {len(classes)} sessions"
-        yield Finding(LOAD, what, "write one for each session, null for a model that is to be trained")
+        what = f"stream.load: {len(given)} models for {len(classes)} sessions"
+        yield Finding(LOAD, what, "write one model for each session, null where one is trained")
     for session, name in enumerate(given):
         yield from check_model((*LOAD, session), name, models)

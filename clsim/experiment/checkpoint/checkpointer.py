@@ -14,7 +14,7 @@ from clsim.experiment.checkpoint.codec import NotStorable, State
 from clsim.experiment.checkpoint.files import Checkpoints, Damaged, Moment
 from clsim.experiment.checkpoint.snapshots import Snapshots
 from clsim.results.run_directory import Results
-from clsim.streams import Stream, TextStream
+from clsim.streams.protocols import StreamLike
 from clsim.training import Strategy
 from clsim.training.strategy import GoingOn
 from clsim.utils import distributed
@@ -66,7 +66,7 @@ class Checkpointer:
     def __init__(
         self,
         strategy: Strategy,
-        stream: Stream | TextStream,
+        stream: StreamLike,
         results: Results,
         checkpoints: Checkpoints,
         *,

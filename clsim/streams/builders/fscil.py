@@ -1,4 +1,4 @@
-"""Few-shot class-incremental learning: one large base session, then N new classes of K images each."""
+"""Builder of few-shot class-incremental streams: a large base session, then N new classes of K images each."""
 
 from __future__ import annotations
 
@@ -27,26 +27,32 @@ def fscil(
     class_order: ClassOrder = None,
     tested: bool = True,
 ) -> Stream:
-    """Builds an FSCIL stream.
+    """Build a stream of few-shot class-incremental learning (FSCIL).
 
     Args:
-        dataset: train and test images.
-        base_classes: classes of session 0, which brings all their images.
-        ways: new classes a session.
-        shots: images of each new class.
-        sessions: sessions after the base session; without it as many as use up every class.
-        splits: ``standard`` reads the lists of the field (TOPIC, CEC), in their class order; ``{"draw": seed}``
-            draws the shots with a generator of its own. (``drawn`` is for scenarios, which have seeds to draw by.)
-        class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
-        tested: whether every session must have test images; a stream that is then measured on held-out training
-            images needs none, see :func:`~clsim.streams.builders.validation.on_held_out`.
+        dataset: Training and test images.
+        base_classes: Number of classes in session 0, which brings all their images.
+        ways: Number of new classes in each later session.
+        shots: Number of training images of each new class.
+        sessions: Number of sessions after the base session. ``None`` uses all classes.
+        splits: ``standard`` for the lists of the field (TOPIC, CEC) in their class order, or ``{"draw": seed}`` to
+            draw the shots with a generator of their own. Only scenarios may say ``drawn``.
+        class_order: Order of the classes: ``natural`` (or ``None``), ``{"seed": n}`` to draw it, or a list of ids.
+        tested: Whether every session must have test images. A stream that is tested on held-out training images
+            needs none, see :func:`~clsim.streams.builders.validation.on_held_out`.
 
     Returns:
-        The stream; session 0 has ``base_classes`` classes, the others ``ways`` each.
+        Stream with ``base_classes`` classes in session 0 and ``ways`` in each later one.
 
     Raises:
-        UserError: an argument is none, the classes do not divide up, a class has too few training images or a session
-            no test image, the standard lists do not fit, or nobody says by what seed to draw.
+        UserError: An argument has a wrong type or value, the classes do not divide up, a class has too few training
+            images, a session has no test image, the standard lists do not fit, or a draw has no seed.
+
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> stream = fscil(shapes(6, 4, 1), base_classes=2, ways=2, shots=1, splits={"draw": 0})
+        >>> [len(session.resident) for session in stream.train_stream], stream.few_shot
+        ([8, 2, 2], True)
 
     """
     given = described(
@@ -76,18 +82,18 @@ def fscil(
 def _check_lists(
     dataset: DataSet, indices: Sequence[torch.Tensor], blocks: Sequence[Sequence[int]], shots: int
 ) -> None:
-    """The lists of the field fix their classes and shots; a scenario that says otherwise is wrong."""
-    remedy = "use `splits: {draw: SEED}` for other settings than the published protocol"
+    """Check that the standard lists have the sessions, classes and shots that are asked for."""
+    remedy = "write splits: {draw: SEED} for a protocol other than the published one"
     if len(indices) != len(blocks):
         raise UserError(
-            f"the standard lists of {dataset.name} have {len(indices)} sessions, the scenario {len(blocks)}",
+            f"the standard lists of {dataset.name} have {len(indices)} sessions, not {len(blocks)}",
             fix=remedy,
         )
     for session, (index, block) in enumerate(zip(indices, blocks, strict=True)):
         found, counts = dataset.train.labels[index].unique(return_counts=True)
         if set(found.tolist()) != set(block):
             raise UserError(
-                f"session {session} of the standard lists of {dataset.name} has other classes than the scenario",
+                f"session {session} of the standard lists of {dataset.name} has other classes than the stream",
                 fix=remedy,
             )
         if session and bool((counts != shots).any()):

@@ -1,4 +1,4 @@
-"""Class-incremental learning: every session brings new classes with all their images, or the first so many."""
+"""Builder of class-incremental streams: every session brings new classes with many images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,31 @@ def incremental(
     images_per_class: int | None = None,
     class_order: ClassOrder = None,
 ) -> Stream:
-    """Builds a class-incremental stream.
+    """Build a class-incremental stream.
 
     Args:
-        dataset: train and test images.
-        base_classes: classes of session 0.
-        ways: new classes in each later session.
-        sessions: sessions after the base session; without it as many as use up every class.
-        images_per_class: the first so many training images of every class, in the order of the data set; without
-            it all of them. 300 of CIFAR-100 are the CIFAR100R of arXiv 2405.02581.
-        class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
+        dataset: Training and test images.
+        base_classes: Number of classes in session 0.
+        ways: Number of new classes in each later session.
+        sessions: Number of sessions after the base session. ``None`` uses all classes.
+        images_per_class: Number of training images of every class, the first ones of the data set. ``None`` takes
+            all. 300 of CIFAR-100 are the CIFAR100R of arXiv 2405.02581.
+        class_order: Order of the classes: ``natural`` (or ``None``), ``{"seed": n}`` to draw it, or a list of ids.
 
     Returns:
-        The stream; its test images are all those of the data set.
+        Stream whose test images are all those of the data set.
 
     Raises:
-        ArgumentError: an argument is none, the classes do not divide up, a class has too few training images, or a
-            session no test image.
+        ArgumentError: An argument has a wrong type or value, the classes do not divide up, a class has too few
+            training images, or a session has no test image.
+
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> stream = incremental(shapes(6, 2, 1), base_classes=2, ways=2)
+        >>> stream.class_blocks
+        ((0, 1), (2, 3), (4, 5))
+        >>> [len(session.resident) for session in stream.train_stream], stream.tested_images
+        ([4, 4, 4], [2, 4, 6])
 
     """
     given = described(

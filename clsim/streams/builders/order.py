@@ -1,4 +1,4 @@
-"""Which classes arrive in which session."""
+"""Division of a data set's classes into sessions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from clsim.streams.settings import DRAWN, DrawnOrder, SessionsBlock
 from clsim.utils.errors import ArgumentError
 
 ClassOrder = str | Mapping[str, int] | Sequence[int] | None
-"""``natural`` (or ``None``), ``{"seed": n}`` for a drawn order, or the ids in order of arrival."""
+"""Order of classes: ``natural`` (or ``None``), ``{"seed": n}`` to draw it, or a list of ids."""
 
 
 def arriving_classes(count: int, given: SessionsBlock) -> list[list[int]]:
     """Return the class ids new in every session: ``base_classes`` in the first, ``ways`` in each later one.
 
     Args:
-        count: classes of the data set.
-        given: numbers that were checked to fit it; without ``sessions`` as many as use up every class.
+        count: Number of classes of the data set.
+        given: Block of the stream, checked to fit the data set. Without ``sessions`` all classes are used.
 
     Raises:
-        ArgumentError: the order has no seed to draw by.
+        ArgumentError: The order is ``drawn`` but has no seed.
 
     """
     base, ways = given.base_classes, given.ways
@@ -32,14 +32,15 @@ def arriving_classes(count: int, given: SessionsBlock) -> list[list[int]]:
 
 
 def arrival_order(count: int, class_order: str | DrawnOrder | list[int]) -> list[int]:
-    """Return class ids in order of arrival; a drawn order comes from a generator of its own.
+    """Return class ids in the order in which a stream brings them.
 
     Args:
-        count: classes of the data set.
-        class_order: checked to be an order of them, if it is a list.
+        count: Number of classes of the data set.
+        class_order: ``natural``, a seed, or a list already checked. A seed has a generator of its own, so the draw
+            leaves the global generators alone.
 
     Raises:
-        ArgumentError: it is ``drawn``, which is for scenarios: these have seeds to draw by.
+        ArgumentError: The order is ``drawn``. Only scenarios may say so, since they have seeds to draw by.
 
     """
     if isinstance(class_order, list):

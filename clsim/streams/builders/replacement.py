@@ -1,4 +1,4 @@
-"""Class-incremental streams into which models arrive from elsewhere."""
+"""Builder of class-incremental streams into which replacement models arrive."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from clsim.utils.text import describe
 
 @checked
 def poisson_arrivals(rate: Positive, sessions: Whole, seed: Seed, count: Whole) -> list[float]:
-    """Moments of a Poisson process, rising, in units of sessions from the start of the first one.
+    """Return the moments of a Poisson process in ascending order, in sessions since the start of the first one.
 
-    Waiting times are independent and exponential with mean ``1 / rate``, from a generator of their own: the
-    global ones are left alone, and a smaller ``count`` gives the first moments of a greater one.
+    Waiting times are independent and exponential with mean ``1 / rate``. They come from a generator of their own, so
+    the global generators do not change, and a smaller ``count`` gives the first moments of a greater one.
 
     Args:
-        rate: arrivals a session, on average; more than 0.
-        sessions: length of the stream.
-        seed: of the draw.
-        count: at most so many; the process ends when there is nothing left to arrive.
+        rate: Average number of arrivals in a session, above 0.
+        sessions: Number of sessions of the stream.
+        seed: Seed of the draw.
+        count: Maximum number of moments.
 
     Returns:
-        At most ``count`` moments in (0, sessions); 3.42 is when 42 % of session 3 is over.
+        At most ``count`` moments in (0, sessions). 3.42 is when 42 % of session 3 is over.
 
     Raises:
-        ArgumentError: a rate that is not positive, or a number that is none.
+        ArgumentError: The rate is not positive, or an argument has a wrong type.
 
     Example:
         >>> [round(moment, 2) for moment in poisson_arrivals(0.5, 7, seed=7, count=2)]
@@ -44,7 +44,7 @@ def poisson_arrivals(rate: Positive, sessions: Whole, seed: Seed, count: Whole) 
     moments: list[float] = []
     now = generator.expovariate(rate)
     while len(moments) < count and now < sessions:
-        if now > 0:  # a waiting time of exactly 0 has no share of the probability, but can be drawn
+        if now > 0:  # a waiting time of exactly 0 has probability 0, but floats can draw it
             moments.append(now)
         now += generator.expovariate(rate)
     return moments
@@ -60,23 +60,33 @@ def replacement(
     class_order: ClassOrder = None,
     replacements: Sequence[Replacement],
 ) -> Stream:
-    """A class-incremental stream into which models arrive (arXiv 2405.02581); the sessions carry them.
+    """Build a class-incremental stream into which replacement models arrive (arXiv 2405.02581).
 
     Args:
-        dataset: train and test images.
-        base_classes: classes of session 0.
-        ways: new classes in each later session.
-        sessions: sessions after the base session; without it as many as use up every class.
-        images_per_class: see :func:`~clsim.streams.incremental`.
-        class_order: likewise.
-        replacements: in any order; within one session their moments are all iterations or all shares.
+        dataset: Training and test images.
+        base_classes: Number of classes in session 0.
+        ways: Number of new classes in each later session.
+        sessions: Number of sessions after the base session. ``None`` uses all classes.
+        images_per_class: Number of training images of every class, see :func:`~clsim.streams.incremental`.
+        class_order: Order of the classes, see :func:`~clsim.streams.incremental`.
+        replacements: Replacements in any order. Those of one session give all their moments in iterations, or all
+            in shares.
 
     Returns:
-        The stream; ``train_stream[t].replacements`` are those of session ``t``, by time.
+        Stream whose ``train_stream[t].replacements`` are those of session ``t``, ordered by time.
 
     Raises:
-        UserError: see :func:`~clsim.streams.incremental`; a replacement lies beyond the last session, two
-            come at the same moment, or two of a session cannot be ordered.
+        UserError: See :func:`~clsim.streams.incremental`; or a replacement lies beyond the last session, two arrive
+            at the same moment, or two of a session cannot be ordered.
+
+    Example:
+        >>> from torch import nn
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.models.replacement_model import ReplacementModel
+        >>> better = Replacement(ReplacementModel("better", nn.Identity()), session=1)
+        >>> stream = replacement(shapes(4, 2, 1), base_classes=2, ways=2, replacements=[better])
+        >>> [[each.model.name for each in session.replacements] for session in stream.train_stream]
+        [[], ['better']]
 
     """
     plain = incremental(
@@ -87,6 +97,21 @@ def replacement(
         images_per_class=images_per_class,
         class_order=class_order,
     )
+    return with_replacements(plain, replacements)
+
+
+def with_replacements(plain: Stream, replacements: Sequence[Replacement]) -> Stream:
+    """Return a stream into which replacement models arrive.
+
+    Args:
+        plain: Stream without replacements.
+        replacements: Replacements in any order.
+
+    Raises:
+        UserError: A replacement is of another type, lies beyond the last session, arrives at the same moment as
+            another, or cannot be ordered with another of its session.
+
+    """
     for index, replacement in enumerate(replacements):
         if not isinstance(replacement, Replacement):
             what = f"stream.replacements.{index}: expected a Replacement, got {describe(replacement)}"
@@ -95,16 +120,18 @@ def replacement(
     for replacement in ordered:
         if replacement.session >= len(plain):
             raise UserError(
-                f"the replacement {replacement.model.name} comes in session {replacement.session}, "
+                f"the replacement {replacement.model.name} arrives in session {replacement.session}, "
                 f"but the sessions are 0 to {len(plain) - 1}"
             )
     for first, second in pairwise(ordered):
-        pair = f"the replacements {first.model.name} and {second.model.name} of session {second.session}"
         if first.moment == second.moment:
-            raise UserError(f"{pair} come at the same moment")
+            pair = f"{first.model.name} and {second.model.name} of session {second.session}"
+            raise UserError(f"the replacements {pair} arrive at the same moment")
     for session in range(len(plain)):
         inside = [replacement for replacement in ordered if replacement.session == session]
         if any(r.after_iterations for r in inside) and any(r.after_share for r in inside):
-            raise UserError(f"the replacements of session {session} come by iterations and by shares: choose one")
+            what = f"the replacements of session {session} use both after_iterations and after_share"
+            raise UserError(what, fix="use one of the two within a session")
     views = [session.resident for session in plain.train_stream]
-    return Stream(dataset, plain.class_blocks, views, replacements=ordered)
+    flags = {"few_shot": plain.few_shot, "cumulative": plain.cumulative}
+    return Stream(plain.dataset, plain.class_blocks, views, replacements=ordered, **flags)

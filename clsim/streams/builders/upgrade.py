@@ -1,4 +1,4 @@
-"""Upgrades: every session trains a new model, on more classes or more images than the one in service has seen."""
+"""Builder of upgrade streams: every session trains a new model on more classes or images than the one before."""
 
 from __future__ import annotations
 
@@ -27,25 +27,32 @@ def upgrade(
     class_order: ClassOrder = None,
     load: Sequence[ReplacementModel | None] = (),
 ) -> Stream:
-    """Builds an upgrade stream: session ``t`` holds the training images of the first ``classes[t]`` classes.
+    """Build an upgrade stream: session ``t`` holds the training images of the first ``classes[t]`` classes.
 
-    Unlike sessions of class-incremental learning each one holds what the session before had as well; what it trains
-    is to take the place of the model that session made. Two sessions are one upgrade, more are a chain of them.
+    Unlike a session of class-incremental learning, each one also holds the images of the session before. The model
+    trained in it replaces the model of that session. Two sessions are one upgrade; more are a chain of upgrades.
 
     Args:
-        dataset: train and test images.
-        classes: of every session, never fewer than before; 50, 100 of CIFAR-100 in BCT, BT2 and OCA.
-        images_per_class: the first so many training images of every class, one number for all sessions or one for
-            each, never fewer than before; without it all of them.
-        class_order: ``natural``, ``{"seed": n}`` for a drawn order, or the ids in order of arrival.
-        load: for each session the model that is there already and not trained, or ``None``; without it all are trained.
+        dataset: Training and test images.
+        classes: Number of classes of every session, never fewer than before; 50, 100 of CIFAR-100 in BCT, BT2, OCA.
+        images_per_class: Number of training images of every class, the first ones of the data set: one number for
+            all sessions, or one for each, never fewer than before. ``None`` takes all.
+        class_order: Order of the classes: ``natural`` (or ``None``), ``{"seed": n}`` to draw it, or a list of ids.
+        load: Model of each session that is loaded instead of trained, ``None`` for a session that trains. Empty
+            trains all.
 
     Returns:
-        The stream; a session's test images are those of the classes that it is the first to hold.
+        Stream whose test images in a session are those of the classes new in it.
 
     Raises:
-        ArgumentError: no session, classes or images that become fewer or that the data set does not have, an upgrade
-            that brings nothing, new classes without a test image, or something loaded that is no model.
+        ArgumentError: There is no session, the classes or images become fewer or exceed those of the data set, an
+            upgrade adds nothing, new classes have no test image, or a loaded object is no model.
+
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> stream = upgrade(shapes(4, 2, 1), classes=[2, 4])
+        >>> [len(session.resident) for session in stream.train_stream], stream.class_blocks
+        ([4, 8], ((0, 1), (2, 3)))
 
     """
     given = described(
@@ -64,10 +71,10 @@ def upgrade(
 
 
 def _models(load: Sequence[ReplacementModel | None], sessions: int) -> Sequence[ReplacementModel | None]:
-    """What is loaded for each session, if anything is."""
+    """Return the models to load, checked to be one for each session or none at all."""
     if not isinstance(load, Sequence) or isinstance(load, str):
         raise ArgumentError(f"stream.load: expected a list, got {describe(load)}")
     if load and len(load) != sessions:
-        fix = "give one for each session, None for a model that is to be trained"
-        raise ArgumentError(f"stream.load: {len(load)} given for {sessions} sessions", fix=fix)
+        fix = "pass one model for each session, None where one is trained"
+        raise ArgumentError(f"stream.load: {len(load)} models for {sessions} sessions", fix=fix)
     return load

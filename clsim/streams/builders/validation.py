@@ -1,4 +1,4 @@
-"""A few-shot stream that is measured on training images held out of its base session."""
+"""Few-shot streams that are tested on training images held out of their base session."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from clsim.utils.errors import ArgumentError
 
 @checked
 def on_held_out(stream: Stream, share: Between, seed: Seed) -> Stream:
-    """The stream with a share of the base session's training images as test images, of which it trains on the rest.
+    """Return the stream with a share of the base session's training images as test images.
 
-    The few shots of later sessions are too few to be split: these are trained as they were, and what is measured after
-    them is what the base classes kept. Classes that never come are split too, for versions compared on them.
+    Later sessions have too few images to split. They train on all of them, and the accuracy after them is that on
+    the base classes. Classes that never come are split too, since versions may be compared on them.
 
     Args:
-        stream: few-shot, without models that arrive.
-        share: of the images of every class.
-        seed: of the draw.
+        stream: Few-shot stream into which no models arrive.
+        share: Fraction of every class's training images to hold out.
+        seed: Seed of the draw.
 
     Raises:
-        ArgumentError: a share or seed that is none, or a stream of another kind.
+        ArgumentError: The share or the seed is out of range, or the stream is of another kind.
 
     """
     if not stream.few_shot or stream.replacements:
         fix = (
             "hold images out of its data set before it is cut: clsim.data.core.held_out.held_out(dataset, share, seed)"
         )
-        raise ArgumentError("on_held_out: stream: expected a few-shot one into which no models arrive", fix=fix)
+        raise ArgumentError("on_held_out: stream: expected a few-shot stream without replacements", fix=fix)
     dataset = stream.dataset
     few = {label for block in stream.class_blocks[1:] for label in block}
     classes = set(range(len(dataset.class_names))) - few
     kept = kept_images(dataset, share, seed, classes)
-    moved = kept.cumsum(0) - 1  # where an image that stays stands among those that do
+    moved = kept.cumsum(0) - 1  # position of a remaining image among the remaining ones
     split = held_out(dataset, share, seed, classes)
     views = []
     for session in stream.train_stream:

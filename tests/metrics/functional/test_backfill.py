@@ -1,6 +1,5 @@
 import pytest
 import torch
-from helpers.errors import refused
 from torch.nn.functional import normalize
 
 from clsim.metrics import (
@@ -85,11 +84,11 @@ def test_items_that_are_gallery_and_query_do_not_find_themselves():
     ]
     assert curve.accuracy == tuple(expected)
     assert backfill_curve(*sets, steps=2).accuracy[-1] == 1.0 > curve.accuracy[-1]
-    with refused(ValueError, names=("exclude_self", "0 to 52")):
+    with pytest.raises(ValueError, match="gallery items 0 to 52"):
         backfill_curve(*sets, exclude_self=own + 40)
-    with refused(ValueError, names=("exclude_self", 18, 53)):
+    with pytest.raises(ValueError, match="18 queries cannot be the 53"):
         backfill_curve(*sets, exclude_self=True)
-    with refused(ValueError, names=("nearest_class_mean", "cmc@1")):
+    with pytest.raises(ValueError, match="leave out the query"):
         backfill_curve(*sets, criterion="nearest_class_mean", exclude_self=own)
 
 
@@ -198,17 +197,17 @@ def test_wrong_input_is_refused():
         return backfill_curve(query, labels, stored, fresh, gallery_labels, order, **more)
 
     for order in (everything - 1, everything + 1, everything.clamp_min(1), everything[:0], everything[None]):
-        with refused(ValueError, names=("order",)):
+        with pytest.raises(ValueError, match="order of re-indexing"):
             curve(order=order)
-    with refused(ValueError, names=("stored", "fresh")):
+    with pytest.raises(ValueError, match="of other items"):
         curve(fresh=fresh[:, :5])
-    with refused(ValueError, names=("width", 6, 5)):
+    with pytest.raises(ValueError, match="6 and 5 numbers"):
         curve(stored=stored[:, :5], fresh=fresh[:, :5])
-    with refused(ValueError, names=("steps",)):
+    with pytest.raises(ValueError, match="at least 1 step"):
         curve(steps=0)
-    with refused(ValueError, names=("criterion",)):
+    with pytest.raises(ValueError, match="criterion"):
         curve(criterion="map")
-    with refused(ValueError, names=("width", 6, 5)):
+    with pytest.raises(ValueError, match="6 and 5 numbers"):
         best_first_order(stored, gallery_labels, (torch.arange(4), torch.randn(4, 5)))
 
 
@@ -245,7 +244,7 @@ def test_what_is_no_number_is_refused(name):
     sets = dict(zip(names, draw(), strict=True))
     sets[name] = sets[name].clone()
     sets[name][2, 1] = float("inf")
-    with refused(ValueError, names=(name if name == "query" else "gallery", "1 of")):
+    with pytest.raises(ValueError, match=f"{name if name == 'query' else 'gallery'}: 1 of .* NaN or infinite"):
         backfill_curve(*sets.values(), torch.arange(53))
-    with refused(ValueError, names=("order", "integer")):
+    with pytest.raises(ValueError, match="order: labels are integers"):
         backfill_curve(*draw(), torch.arange(53).float())

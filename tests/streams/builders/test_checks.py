@@ -153,7 +153,7 @@ def test_a_share_of_nothing_or_of_all_is_not_held_out(share, seed):
 
 
 def test_only_a_few_shot_stream_is_measured_on_its_base_session():
-    with pytest.raises(ArgumentError, match="expected a few-shot one"):
+    with pytest.raises(ArgumentError, match="expected a few-shot stream"):
         on_held_out(incremental(tiny_dataset(), base_classes=6, ways=2), 0.2, 0)
 
 
@@ -172,7 +172,7 @@ def test_what_arrives_is_a_replacement(given):
         ({"session": 0, "after_share": float("nan")}, "after_share: must be a finite number"),
         ({"session": 0, "after_share": 1.0}, "after_share: must be less than 1"),
         ({"session": 0, "after_share": "half"}, "after_share: expected a number"),
-        ({"session": 0, "model": "better"}, "model: expected an ReplacementModel, got the text 'better'"),
+        ({"session": 0, "model": "better"}, "model: expected a ReplacementModel, got the text 'better'"),
     ],
 )
 def test_a_replacement_has_a_model_and_a_moment(settings, said):

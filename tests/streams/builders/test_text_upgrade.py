@@ -51,8 +51,8 @@ def test_without_a_number_all_images_are_pairs():
 @pytest.mark.parametrize(
     ("settings", "what", "where"),
     [
-        ({"load": []}, "needs a model", "stream.load"),
-        ({"pairs": 13}, "13 images with captions asked of tiny, which has 12 to train on", "stream.pairs"),
+        ({"load": []}, "needs at least one model", "stream.load"),
+        ({"pairs": 13}, "13 captioned training images are asked for, tiny has 12", "stream.pairs"),
         ({"pairs": 0}, "pairs: must be at least 1, got 0", "text_upgrade"),
         ({"pairs": 2.0}, "pairs: expected a whole number, got 2.0", "text_upgrade"),
         ({"load": ["first"]}, "stream.load.0: expected a ReplacementClip, got the text 'first'", None),

@@ -1,4 +1,4 @@
-"""Progress of a sweep: a live table on a terminal, lines elsewhere, JSON objects for machines."""
+"""How a sweep is watched: a live table on a terminal, a line for what changes elsewhere, objects for machines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ORDER = ("running", "failed", "interrupted", "waiting", "complete")
-"""States in the order in which runs are shown if there are too many."""
+"""Which runs are shown first where there are too many."""
 STYLES = {"running": "bold", "complete": "green", "failed": "bold red", "interrupted": "yellow", "waiting": "dim"}
 MARGIN = 8
 
 
 def make_watcher(mode: Mode, stream: TextIO | None = None) -> Watcher:
-    """Return the watcher for `mode`, which :func:`~clsim.report.console.choose.make_reporter` explains."""
+    """The watcher for `mode`, as :func:`~clsim.report.console.choose.make_reporter` has it for a run."""
     out = stream if stream is not None else sys.stdout
     if mode == "json":
         return JsonWatcher(out, sys.stderr)
@@ -33,10 +33,10 @@ def make_watcher(mode: Mode, stream: TextIO | None = None) -> Watcher:
 
 
 class PlainWatcher:
-    """Prints one line for every change.
+    """One line for every change.
 
     Args:
-        stream: Stream to write to.
+        stream: where to.
 
     """
 
@@ -45,66 +45,66 @@ class PlainWatcher:
         self._board: Board | None = None
 
     def begun(self, board: Board, how: str) -> None:
-        """Print the number of runs and their directory."""
+        """What there is to do, and where it goes."""
         self._board = board
         write_line(self._stream, header(board, how))
         write_line(self._stream, f"files: {board.out}")
 
     def changed(self, state: State) -> None:
-        """Print one line."""
+        """One line."""
         if self._board is None or (state.standing == "running" and not state.session and state.attempts > 1):
             return
         done, every = self._board.count()["complete"], len(self._board.states)
         write_line(self._stream, f"[{done} of {every}] {state.job.name}: {sentence(state)}")
 
     def note(self, text: str) -> None:
-        """Print the lines of a text."""
+        """One line for each of the text's."""
         for line in text.splitlines():
             write_line(self._stream, line)
 
     def ended(self, board: Board) -> None:
-        """Print the number of runs by state."""
+        """How many runs ended how."""
         write_line(self._stream, f"{tally(board)}; files: {board.out}")
 
     def close(self) -> None:
-        """Do nothing."""
+        """Nothing is held."""
 
 
 class JsonWatcher:
-    """Prints one JSON object per line; notes go to `errors`."""
+    """One object a line; notes go to `errors`."""
 
     def __init__(self, stream: TextIO, errors: TextIO) -> None:
         self._stream, self._errors = stream, errors
 
     def begun(self, board: Board, how: str) -> None:
-        """Print ``{"event": "sweep_started", ...}``."""
+        """``{"event": "sweep_started", ...}``."""
         self._event("sweep_started", out=str(board.out), how=how, runs=len(board.states))
 
     def changed(self, state: State) -> None:
-        """Print ``{"event": "run_changed", ...}`` with the run's entry in ``runs.json``."""
+        """``{"event": "run_changed", ...}`` with the run's entry of ``runs.json``."""
         self._event("run_changed", **state.to_dict())
 
     def note(self, text: str) -> None:
-        """Print to the error stream."""
+        """To the other stream."""
         for line in text.splitlines():
             write_line(self._errors, line)
 
     def ended(self, board: Board) -> None:
-        """Print ``{"event": "sweep_ended", ...}`` with the content of ``runs.json``."""
+        """``{"event": "sweep_ended", ...}`` with what ``runs.json`` holds."""
         self._event("sweep_ended", **board.to_dict())
 
     def close(self) -> None:
-        """Do nothing."""
+        """Nothing is held."""
 
     def _event(self, name: str, **content: object) -> None:
         write_line(self._stream, json.dumps({"event": name, **content}))
 
 
 class LiveWatcher:
-    """Shows a table and updates it twice a second.
+    """A table that is brought up to date twice a second.
 
     Args:
-        stream: Terminal.
+        stream: a terminal.
 
     """
 
@@ -113,7 +113,7 @@ class LiveWatcher:
         self._stop: Callable[[], object] = _nothing
 
     def begun(self, board: Board, how: str) -> None:
-        """Start the display."""
+        """Begins the display."""
         from rich.live import Live
         from rich.text import Text
 
@@ -126,31 +126,31 @@ class LiveWatcher:
             refresh_per_second=2,
         )
         live.start()
-        # restores the cursor even if the sweep ends without close()
+        # should the sweep end without close(), the cursor comes back all the same
         self._stop = weakref.finalize(self, live.stop)
 
     def changed(self, state: State) -> None:
-        """Do nothing: the display refreshes itself."""
+        """The display refreshes itself."""
 
     def note(self, text: str) -> None:
-        """Print a line above the table."""
+        """A line above the table."""
         from rich.text import Text
 
         for line in text.splitlines():
             self._console.print(Text(clean(line), "italic", overflow="fold"))
 
     def ended(self, board: Board) -> None:
-        """Print the number of runs by state."""
+        """How many runs ended how."""
         self.note(f"{tally(board)}; files: {board.out}")
 
     def close(self) -> None:
-        """Stop updating the table."""
+        """Leaves the table as it is now."""
         self._stop()
         self._stop = _nothing
 
 
 def table(board: Board, most: int) -> Table:
-    """Return the states of the runs, running ones first if there are more than `most`."""
+    """The runs as they stand, those under way first if there are more than `most`."""
     from rich.table import Table
     from rich.text import Text
 
@@ -172,22 +172,22 @@ def table(board: Board, most: int) -> Table:
 
 
 def header(board: Board, how: str) -> str:
-    """Return what is about to run."""
+    """What is about to run."""
     done = board.count()["complete"]
-    already = f", {count(done)} of them already complete" if done else ""
+    already = f", {count(done)} of them complete already" if done else ""
     return f"clsim: {several(len(board.states), 'run')}{already}; {how}"
 
 
 def tally(board: Board) -> str:
-    """Return the number of runs by state."""
+    """How many runs stand how."""
     found = board.count()
     return ", ".join(f"{found[standing]} {standing}" for standing in ORDER if found[standing])  # type: ignore[index]
 
 
 def sentence(state: State) -> str:
-    """Return the state of a run in a line."""
+    """How a run stands, in a line."""
     if state.standing == "running":
-        return f"session {_sessions(state)}, accuracy {percent(state.accuracy)}" if state.session else "starts"
+        return f"session {_sessions(state)}, accuracy {percent(state.accuracy)}" if state.session else "begins"
     parts = [_standing(state)]
     if state.standing == "complete":
         parts.append(f"accuracy {percent(state.accuracy)}")
@@ -206,4 +206,4 @@ def _sessions(state: State) -> str:
 
 
 def _nothing() -> None:
-    """Do nothing: there is no live display."""
+    """No live display is on."""
