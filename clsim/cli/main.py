@@ -266,9 +266,9 @@ def _verified(path: Path, *, json: bool) -> int:
 
         typer.echo(dumps(verification.to_dict()))
     else:
-        from clsim.report.verification import show
+        from clsim.report.verification import print_verification
 
-        show(verification)
+        print_verification(verification)
     return FAILED if verification.differs else DONE
 
 
@@ -292,10 +292,10 @@ def compare(
     if json and format_ != "text":
         raise UserError("--json and --format exclude each other")
     from clsim.report.compare import compare as compare_runs
-    from clsim.report.compare.show import show
+    from clsim.report.compare.printing import print_comparison
 
     compared = compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete, latest=latest)
-    show(compared, "json" if json else format_)
+    print_comparison(compared, "json" if json else format_)
 
 
 @app.command()
@@ -312,10 +312,10 @@ def report(
     ] = None,
 ) -> None:
     """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
-    from clsim.report.html.command import page_of, report_on
+    from clsim.report.html.write import page_of, write_report
 
     page = out or page_of(runs) if out or show or not (pictures or tables) else None
-    for path in report_on(runs, page=page, pictures=pictures, tables=tables, kind=kind):
+    for path in write_report(runs, page=page, pictures=pictures, tables=tables, kind=kind):
         typer.echo(clean(path))
     if show and page is not None:
         typer.launch(page.absolute().as_uri())

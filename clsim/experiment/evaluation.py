@@ -16,11 +16,11 @@ from clsim.config.user_code import load_metric
 from clsim.experiment.build import Experiment
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
-from clsim.metrics.confusion_record import confused_classes
+from clsim.metrics.confusion_record import confusion_record
 from clsim.metrics.cross_test import CrossTests
-from clsim.metrics.custom import own_figures
+from clsim.metrics.custom import custom_figures
 from clsim.metrics.pair_tests import PairTests
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 from clsim.metrics.training_curve import TrainingCurve
 from clsim.metrics.version_tests import VersionTests
 from clsim.plugins import ModelReplacement
@@ -106,7 +106,7 @@ class SessionEvaluator:
     def own_record(self, strategy: Strategy) -> dict[str, float | None]:
         """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
         ours = self._ours()
-        return own_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
+        return custom_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
 
     def training_record(self) -> dict[str, list[float | None]] | None:
         """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
@@ -121,7 +121,7 @@ class SessionEvaluator:
         views = [test.resident for test in stream.test_stream[: session + 1]]
         return {
             "session": session,
-            "classes": confused_classes(self.accuracy.labels, self.accuracy.answers, stream.class_names, views),
+            "classes": confusion_record(self.accuracy.labels, self.accuracy.predictions, stream.class_names, views),
         }
 
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
@@ -246,11 +246,11 @@ def _brought(prepared: Experiment) -> VersionTests | None:
     return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, VersionTests)), None)
 
 
-def _service(prepared: Experiment, asked: Evaluation, given: CompatibilityEvaluation) -> ServiceView | None:
+def _service(prepared: Experiment, asked: Evaluation, given: CompatibilityEvaluation) -> SearchService | None:
     service = asked.service
     if service is None:
         return None
-    return ServiceView(
+    return SearchService(
         len(prepared.stream),
         steps=service.steps,
         criterion=service.criterion,

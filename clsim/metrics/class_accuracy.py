@@ -1,4 +1,4 @@
-"""Right and wrong, class by class, from one pass over the test images."""
+"""Accuracy by class from one pass over the test images."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
+from clsim.metrics.protocols import EvaluatingStrategy
 from clsim.utils.errors import NotFinite
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Test images and right answers of every class, ``(C,)`` each, on the CPU."""
+    """Correct predictions and test images of each class, on the CPU.
+
+    Attributes:
+        correct: Number of correct predictions, ``(C,)``.
+        total: Number of test images, ``(C,)``.
+
+    """
 
     correct: Tensor
     total: Tensor
 
     def accuracy(self, classes: Iterable[int] | None = None) -> float | None:
-        """Share of right answers among the images of some classes, or of all; ``None`` without images.
+        """Return the accuracy over some classes, or over all; ``None`` without test images.
+
+        Args:
+            classes: Class ids; ``None`` for all classes.
 
         Example:
             >>> ClassCounts(torch.tensor([3, 0]), torch.tensor([4, 4])).accuracy([0])
@@ -34,43 +44,58 @@ class ClassCounts:
         return int(self.correct[chosen].sum()) / total if total else None
 
     def accuracy_by_block(self, blocks: Sequence[Iterable[int]]) -> list[float | None]:
-        """:meth:`accuracy` of each block of classes; ``None`` for a block without test images."""
+        """Return :meth:`accuracy` of each block of classes; ``None`` for blocks without test images.
+
+        Example:
+            >>> ClassCounts(torch.tensor([3, 0]), torch.tensor([4, 4])).accuracy_by_block([[0], [0, 1]])
+            [0.75, 0.375]
+
+        """
         return [self.accuracy(block) for block in blocks]
 
 
-def count_correct(answers: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Right answers and images of every class, without waiting for the device.
+def count_correct(predictions: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Return the number of correct predictions and of images of each class, without synchronizing the device.
 
     Args:
-        answers: the class that each image was taken for, ``(B,)``.
-        labels: class ids ``(B,)``.
-        classes: length of the counts.
+        predictions: Predicted class ids, ``(B,)``.
+        labels: Class ids, ``(B,)``.
+        classes: Number of classes.
 
     Returns:
         ``correct`` and ``total``, ``(classes,)`` int64 each.
 
+    Example:
+        >>> count_correct(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), classes=3)
+        (tensor([1, 1, 0]), tensor([2, 1, 0]))
+
     """
     correct = torch.zeros(classes, dtype=torch.long, device=labels.device)
     total = torch.zeros_like(correct)
-    correct.index_add_(0, labels, (answers == labels).long())
+    correct.index_add_(0, labels, (predictions == labels).long())
     total.index_add_(0, labels, torch.ones_like(labels))
     return correct, total
 
 
 class ClassAccuracy(PluginMetric[ClassCounts]):
-    """Accumulates :func:`count_correct` on the device over one evaluation and reads it once at its end.
+    """Accuracy over the evaluated stream and counts by class, for any Avalanche strategy.
 
-    Works in any Avalanche strategy; emits the accuracy over the evaluated stream. An image whose greatest output is
-    NaN or infinite has no answer: the evaluation then ends in :class:`~clsim.utils.errors.NotFinite`. Outputs of minus
-    infinity are fine, as they exclude classes.
+    Accumulates :func:`count_correct` on the device and reads it once at the end of an evaluation. NaN or infinite
+    largest outputs raise :class:`~clsim.utils.errors.NotFinite` there. Minus infinity elsewhere excludes a class and
+    is valid.
 
     Args:
-        classes: number of class ids of the data set.
+        classes: Number of class ids of the data set.
 
     Attributes:
-        counts: of the last finished evaluation.
-        labels: class ids of its images in the order in which they were evaluated, on the CPU.
-        answers: what each of them was taken for.
+        counts: Counts of the last finished evaluation.
+        labels: Class ids of its images in evaluation order, on the CPU.
+        predictions: Predicted class ids of these images.
+
+    Example:
+        >>> metric = ClassAccuracy(classes=10)
+        >>> metric.result().accuracy() is None  # before the first evaluation
+        True
 
     """
 
@@ -78,36 +103,36 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
         super().__init__()
         self.classes = classes
         self.reset()
-        self.labels = self.answers = torch.zeros(0, dtype=torch.long)
+        self.labels = self.predictions = torch.zeros(0, dtype=torch.long)
         self.counts = ClassCounts(torch.zeros(classes, dtype=torch.long), torch.zeros(classes, dtype=torch.long))
 
     def result(self) -> ClassCounts:
-        """Counts of the last finished evaluation."""
+        """Return the counts of the last finished evaluation."""
         return self.counts
 
     def reset(self) -> None:
-        """Forgets the evaluation in progress."""
+        """Discard the evaluation in progress."""
         self._sums: tuple[Tensor, Tensor] | None = None
         self._broken: Tensor | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: every evaluation counts anew."""
+        """Return no state: counts start from zero at each evaluation."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing is stored."""
+        """Do nothing: there is no state."""
 
-    def before_eval(self, strategy: Any) -> None:
-        """Starts from nothing."""
+    def before_eval(self, strategy: EvaluatingStrategy) -> None:
+        """Start from zero."""
         self.reset()
 
-    def after_eval_iteration(self, strategy: Any) -> None:
-        """Adds a batch."""
+    def after_eval_iteration(self, strategy: EvaluatingStrategy) -> None:
+        """Add a batch."""
         labels = strategy.mb_y
-        greatest, answers = strategy.mb_output.max(dim=1)  # a NaN is the greatest
-        self._seen.append((labels, answers))
-        batch, broken = count_correct(answers, labels, self.classes), (~greatest.isfinite()).sum()
+        largest, predictions = strategy.mb_output.max(dim=1)  # NaN counts as the largest
+        self._seen.append((labels, predictions))
+        batch, broken = count_correct(predictions, labels, self.classes), (~largest.isfinite()).sum()
         if self._sums is None or self._broken is None:
             self._sums, self._broken = batch, broken
         else:
@@ -115,18 +140,18 @@ class ClassAccuracy(PluginMetric[ClassCounts]):
             for total, new in zip(self._sums, batch, strict=True):
                 total += new
 
-    def after_eval(self, strategy: Any) -> MetricValue | None:
-        """Reads counts and answers, the one time this metric waits for the device.
+    def after_eval(self, strategy: EvaluatingStrategy) -> MetricValue | None:
+        """Read the counts from the device and return the accuracy.
 
         Raises:
-            NotFinite: Images whose outputs are NaN or infinite.
+            NotFinite: Outputs of some images are NaN or infinite.
         """
         if self._sums is None or self._broken is None:
             return None
         if broken := int(self._broken):
             images = sum(len(labels) for labels, _ in self._seen)
             raise NotFinite(f"the model's outputs are NaN or infinite for {broken} of {images} test images")
-        self.labels, self.answers = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
+        self.labels, self.predictions = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
         self._seen = []
         self.counts = ClassCounts(*(total.cpu() for total in self._sums))
         return MetricValue(self, "clsim/accuracy", self.counts.accuracy(), strategy.clock.train_iterations)

@@ -1,4 +1,4 @@
-"""What the images of every class were taken for."""
+"""Confusions between classes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 
-class Confused(NamedTuple):
-    """Answers to the test images of one class.
+class ClassConfusion(NamedTuple):
+    """Predictions for the test images of one class.
 
     Attributes:
-        label: id of the class.
-        images: test images of it.
-        correct: of these named right.
-        mistaken_for: class id and number of images of every wrong answer, the most frequent first.
+        label: Class id.
+        images: Number of test images.
+        correct: Number of correct predictions.
+        mistaken_for: Class id and number of images of each wrong prediction, the most frequent first.
 
     """
 
@@ -26,28 +26,28 @@ class Confused(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Share of its images that are named right."""
+        """Fraction of correct predictions: the recall of the class."""
         return self.correct / self.images
 
 
-def confusion(labels: Tensor, answers: Tensor) -> list[Confused]:
-    """The answers counted, class by class; classes without images are left out.
+def confusion_by_class(labels: Tensor, predictions: Tensor) -> list[ClassConfusion]:
+    """Return the predictions counted by class, in order of class id. Classes without images are omitted.
 
     Args:
-        labels: class ids ``(N,)``.
-        answers: the class that each image was taken for, ``(N,)``.
+        labels: Class ids, ``(N,)``.
+        predictions: Predicted class ids, ``(N,)``.
 
     Example:
-        >>> confusion(torch.tensor([0, 0, 0, 2]), torch.tensor([0, 2, 2, 2]))[0]
-        Confused(label=0, images=3, correct=1, mistaken_for=[(2, 2)])
+        >>> confusion_by_class(torch.tensor([0, 0, 0, 2]), torch.tensor([0, 2, 2, 2]))[0]
+        ClassConfusion(label=0, images=3, correct=1, mistaken_for=[(2, 2)])
 
     """
-    pairs, counts = torch.stack([labels, answers]).unique(dim=1, return_counts=True)
+    pairs, counts = torch.stack([labels, predictions]).unique(dim=1, return_counts=True)
     found: dict[int, dict[int, int]] = {}
-    for (label, answer), number in zip(pairs.T.tolist(), counts.tolist(), strict=True):
-        found.setdefault(label, {})[answer] = number
+    for (label, prediction), number in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+        found.setdefault(label, {})[prediction] = number
     return [
-        Confused(
+        ClassConfusion(
             label,
             sum(given.values()),
             given.get(label, 0),
@@ -57,6 +57,13 @@ def confusion(labels: Tensor, answers: Tensor) -> list[Confused]:
     ]
 
 
-def worst_first(classes: list[Confused]) -> list[Confused]:
-    """The classes in the order of their accuracy; those that are alike by their ids."""
+def worst_first(classes: list[ClassConfusion]) -> list[ClassConfusion]:
+    """Return classes in ascending order of accuracy, then of class id.
+
+    Example:
+        >>> classes = confusion_by_class(torch.tensor([0, 0, 2]), torch.tensor([0, 0, 1]))
+        >>> [each.label for each in worst_first(classes)]
+        [2, 0]
+
+    """
     return sorted(classes, key=lambda each: (each.accuracy, each.label))

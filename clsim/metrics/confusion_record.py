@@ -1,4 +1,4 @@
-"""The record of which classes were taken for which others, with a few small images of the worst."""
+"""Record of confusions between classes, with small example images of the worst classes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clsim.metrics.confusion import confusion, worst_first
+from clsim.metrics.confusion import confusion_by_class, worst_first
 from clsim.streams.session import ResidentView
 
 SHOWN = 8
-"""Classes of which examples are kept."""
+"""Number of classes with example images."""
 EXAMPLES = 3
-"""Images of each, named wrongly."""
+"""Number of misclassified example images per class."""
 SIDE = 64
-"""Pixels of the longer side of an example at most: the record stays below some hundred kilobytes."""
+"""Maximal side of an example in pixels. Keeps the record below a few hundred kilobytes."""
 
 
-def confused_classes(
-    labels: Tensor, answers: Tensor, names: Sequence[str], views: Sequence[ResidentView]
+def confusion_record(
+    labels: Tensor, predictions: Tensor, names: Sequence[str], views: Sequence[ResidentView]
 ) -> list[dict[str, Any]]:
-    """One entry for every class that has test images.
+    """Return one entry for each class with test images.
 
     Args:
-        labels: class ids of the images in the order in which they were evaluated.
-        answers: what each was taken for.
-        names: of all classes.
-        views: the images themselves, in the same order; without examples where they do not fit the labels.
+        labels: Class ids of the images in evaluation order, ``(N,)``.
+        predictions: Predicted class ids, ``(N,)``.
+        names: Names of all classes.
+        views: Images in the same order. Entries have no examples if the images do not match the labels.
 
     """
-    found = confusion(labels, answers)
+    found = confusion_by_class(labels, predictions)
     shown = {each.label for each in worst_first(found)[:SHOWN] if each.correct < each.images}
-    here = bool(views) and torch.equal(torch.cat([view.labels.cpu() for view in views]), labels)
+    match = bool(views) and torch.equal(torch.cat([view.labels.cpu() for view in views]), labels)
     return [
         {
             "class": each.label,
@@ -43,28 +43,37 @@ def confused_classes(
             "images": each.images,
             "correct": each.correct,
             "mistaken_for": [list(wrong) for wrong in each.mistaken_for],
-            "examples": _examples(each.label, labels, answers, views) if here and each.label in shown else [],
+            "examples": _examples(each.label, labels, predictions, views) if match and each.label in shown else [],
         }
         for each in found
     ]
 
 
-def _examples(label: int, labels: Tensor, answers: Tensor, views: Sequence[ResidentView]) -> list[str]:
-    """The first images of a class that were named wrongly, as data URIs."""
-    places = ((labels == label) & (answers != label)).nonzero().flatten()[:EXAMPLES].tolist()
-    return [data_uri(_pixels(views, place)) for place in places]
+def _examples(label: int, labels: Tensor, predictions: Tensor, views: Sequence[ResidentView]) -> list[str]:
+    """Return the first misclassified images of a class as data URIs."""
+    wrong = ((labels == label) & (predictions != label)).nonzero().flatten()[:EXAMPLES].tolist()
+    return [data_uri(_pixels(views, position)) for position in wrong]
 
 
-def _pixels(views: Sequence[ResidentView], place: int) -> Tensor:
+def _pixels(views: Sequence[ResidentView], position: int) -> Tensor:
     for view in views:
-        if place < len(view):
-            return view.images.pixels[int(view.indices[place])]
-        place -= len(view)
+        if position < len(view):
+            return view.images.pixels[int(view.indices[position])]
+        position -= len(view)
     raise IndexError("there are fewer images than labels")
 
 
 def data_uri(pixels: Tensor) -> str:
-    """An image ``[3, H, W]``, small, as a PNG within a text."""
+    """Return an image as a small PNG in a data URI.
+
+    Args:
+        pixels: Image ``(3, H, W)``, uint8. Scaled down to a side of at most :data:`SIDE`.
+
+    Example:
+        >>> data_uri(torch.zeros(3, 4, 4, dtype=torch.uint8))[:22]
+        'data:image/png;base64,'
+
+    """
     from PIL import Image
 
     image = Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())

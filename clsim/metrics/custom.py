@@ -1,4 +1,4 @@
-"""Metrics of one's own: whatever gives a number once a session has been evaluated."""
+"""Figures of custom metrics."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from avalanche.evaluation import PluginMetric
 from torch import Tensor
 
 
-def own_figures(metrics: Iterable[PluginMetric[Any]]) -> dict[str, float | None]:
-    """What metrics give as ``result()``: a number by ``str(metric)``, or several by name below that.
+def custom_figures(metrics: Iterable[PluginMetric[Any]]) -> dict[str, float | None]:
+    """Return the numbers that metrics compute, by name.
 
-    Anything else, such as a matrix, is left out: a record holds figures. A number that is infinite or none is ``None``.
-    Where two metrics have one name, the later ones are told apart by a number.
+    The name is ``str(metric)``, with the keys below it if ``result()`` is a mapping. NaN and infinite numbers become
+    ``None``. Other results, such as matrices, are omitted. Duplicate names get a number.
 
     Args:
-        metrics: after an evaluation.
+        metrics: Metrics after an evaluation.
 
     Example:
         >>> from avalanche.evaluation.metrics import EpochTime
-        >>> own_figures([EpochTime()])
+        >>> custom_figures([EpochTime()])
         {'Time_Epoch': 0.0}
 
     """
     found: dict[str, float | None] = {}
     for metric in metrics:
         for name, value in _numbers(str(metric), metric.result()):
-            found[_free(name, found)] = value if isfinite(value) else None
+            found[_unique(name, found)] = value if isfinite(value) else None
     return found
 
 
@@ -44,9 +44,9 @@ def _numbers(name: str, result: Any) -> Iterator[tuple[str, float]]:
         yield name, float(result)
 
 
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    number, free = 1, name
-    while free in taken:
+def _unique(name: str, taken: Mapping[str, object]) -> str:
+    number, unique = 1, name
+    while unique in taken:
         number += 1
-        free = f"{name} {number}"
-    return free
+        unique = f"{name} {number}"
+    return unique

@@ -1,9 +1,8 @@
-"""Features to store: one pass over a set of images."""
+"""Extraction of features to store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,24 +23,30 @@ def extract_features(
     batch_size: int = 256,
     precision: str = "fp32",
 ) -> Tensor:
-    r"""Features of all images as an index stores them: :math:`f / \lVert f \rVert_2`, rounded to float16.
+    r"""Return the features of all images as an index stores them: :math:`f / \lVert f \rVert_2` in float16.
 
-    The images stay where they are and go to the device batch by batch. The device is waited for once, at the end, to
-    see whether all features are finite.
+    Images move to the device batch by batch. The device is synchronized once, at the end, to check that all features
+    are finite.
 
     Args:
-        embed: images in [0, 1], ``(B, 3, H, W)`` on the device, to ``(B, D)``; in evaluation mode already.
-        images: N of them.
-        device: where ``embed`` computes.
-        batch_size: images a batch.
-        precision: ``bf16`` runs ``embed`` under autocast.
+        embed: Map from images in [0, 1], ``(B, 3, H, W)`` on the device, to features ``(B, D)``, in evaluation mode.
+        images: N images.
+        device: Device on which ``embed`` computes.
+        batch_size: Images per batch.
+        precision: Precision of ``embed``: ``fp32``, or ``bf16`` or ``fp16`` under autocast.
 
     Returns:
-        ``(N, D)``, float16, on the device.
+        ``(N, D)`` float16 on the device.
 
     Raises:
-        ValueError: ``embed`` gives something else than one row for every image.
+        ValueError: ``embed`` does not return one row per image, or there are no images.
         NotFinite: Features are NaN or infinite.
+
+    Example:
+        >>> pixels = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+        >>> images = Images(pixels, torch.arange(4), ("a", "b", "c", "d"), "black")
+        >>> extract_features(lambda batch: batch.mean((2, 3)), images).shape
+        torch.Size([4, 3])
 
     """
     device = torch.device(device)
@@ -49,14 +54,14 @@ def extract_features(
     for start in range(0, len(images), batch_size):
         batch = images.pixels[start : start + batch_size].to(device, non_blocking=True)
         with autocast(device, precision):
-            features: Any = embed(batch.to(torch.float32).div_(255))
+            features = embed(batch.to(torch.float32).div_(255))
         if features.ndim != 2 or len(features) != len(batch):
-            raise ValueError(f"embed must give ({len(batch)}, D) for {len(batch)} images, not {tuple(features.shape)}")
+            raise ValueError(f"embed: expected features ({len(batch)}, D), got shape {tuple(features.shape)}")
         if stored is None:
             stored = torch.empty(len(images), features.shape[1], dtype=torch.float16, device=device)
         stored[start : start + len(batch)] = unit_rows(features)
     if stored is None:
-        raise ValueError("there are no images to extract features from")
+        raise ValueError("images: expected at least one image, got none")
     check_stored(stored, "images")
     return stored
 
@@ -65,11 +70,17 @@ def check_stored(features: Tensor, what: str) -> None:
     """Raise if rows of features hold a number that is not finite.
 
     Args:
-        features: Rows as :func:`~clsim.metrics.functional.similarity.unit_rows` gives them, ``(N, D)``.
-        what: Plural name of what the rows are of, for the message.
+        features: Unit rows, ``(N, D)``.
+        what: Plural noun for the items in the message.
 
     Raises:
-        NotFinite: Rows that are NaN or infinite.
+        NotFinite: Rows hold NaN or infinite numbers.
+
+    Example:
+        >>> check_stored(torch.tensor([[float("nan")]]), "texts")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        NotFinite: the model's features are NaN or infinite for 1 of 1 texts
+
     """
     if broken := int((~features.isfinite().all(dim=1)).sum()):
         raise NotFinite(f"the model's features are NaN or infinite for {broken} of {len(features)} {what}")

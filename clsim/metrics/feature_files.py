@@ -1,4 +1,4 @@
-"""Stored features of every version: a matrix can be computed again from them, without a model."""
+"""Feature files of all versions, from which a cross-test matrix can be recomputed without a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from clsim.metrics.functional.criteria import Criterion, Kept
+from clsim.metrics.functional.criteria import Criterion, StoredGallery
 from clsim.utils.errors import UserError
 from clsim.utils.files import save_tensors
 
@@ -21,7 +21,14 @@ _VERSION = re.compile(r"version(\d+)\.safetensors")
 
 @dataclass(frozen=True)
 class VersionFeatures:
-    """What one version made of the images: rows of length 1 rounded to float16, ``(Q, D)`` and ``(N, D)``."""
+    """Features of one version: unit rows rounded to float16.
+
+    Attributes:
+        query: Query features, ``(Q, D)``.
+        gallery: Gallery features, ``(N, D)``.
+        info: Facts about the version from the file's header.
+
+    """
 
     query: Tensor
     gallery: Tensor
@@ -30,27 +37,40 @@ class VersionFeatures:
 
 @dataclass(frozen=True)
 class PairLabels:
-    """Class ids of query and gallery, ``(Q,)`` and ``(N,)``, and whether the two are the same images.
+    """Class ids of query and gallery images.
 
-    Where they are not, ``own`` holds the gallery items that each query is, ``(Q, M)``, negative for none; ``None``
-    where no query is in the gallery.
+    Attributes:
+        query: Class ids of the queries, ``(Q,)``.
+        gallery: Class ids of the gallery, ``(N,)``.
+        same_images: Whether query and gallery are the same images.
+        info: Facts about the images, such as their hashes.
+        self_items: Gallery items that each query is if the sets differ, ``(Q, M)``, negative for none; ``None`` if no
+            query is in the gallery.
+
     """
 
     query: Tensor
     gallery: Tensor
     same_images: bool
     info: dict[str, str]
-    own: Tensor | None = None
+    self_items: Tensor | None = None
 
 
 class FeatureFiles:
-    """A folder with one ``version<t>.safetensors`` for each version and one ``labels.safetensors`` for all.
+    """Folder with one ``version<t>.safetensors`` per version and one ``labels.safetensors`` for all.
 
-    Every file is written whole or not at all. Where the same images are query and gallery, they are stored once.
-    Tensors are read through memory maps: a page of a file costs memory when it is looked at, not before.
+    Files are written atomically. If query and gallery are the same images, they are stored once. Tensors are
+    memory-mapped: a page of a file takes memory only when it is read.
 
     Args:
-        folder: made when the first file is written.
+        folder: Folder, created when the first file is written.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> files = FeatureFiles(Path(mkdtemp()))
+        >>> files.save(0, query=torch.eye(2).half(), gallery=None)
+        >>> files.versions(), files.load(0).gallery.shape
+        (1, torch.Size([2, 2]))
 
     """
 
@@ -62,53 +82,53 @@ class FeatureFiles:
         query: Tensor,
         gallery: Tensor | None,
         info: Mapping[str, str] | None = None,
-        own: Tensor | None = None,
+        self_items: Tensor | None = None,
     ) -> None:
-        """Writes the labels, or makes sure that those already there are the same.
+        """Write the labels, or check that the present file holds the same.
 
         Args:
-            query: class ids ``(Q,)``.
-            gallery: class ids ``(N,)``; ``None`` where the same images are query and gallery.
-            info: facts about the images, such as their hashes; compared as well.
-            own: Gallery items that each query is, ``(Q, M)``; ``None`` where no query is in the gallery.
+            query: Class ids of the queries, ``(Q,)``.
+            gallery: Class ids of the gallery, ``(N,)``; ``None`` if query and gallery are the same images.
+            info: Facts about the images, such as their hashes, which are compared too.
+            self_items: Gallery items that each query is, ``(Q, M)``; ``None`` if no query is in the gallery.
 
         Raises:
-            UserError: the folder holds features of other images.
+            UserError: The folder holds features of other images.
 
         """
         tensors = {"query": query} if gallery is None else {"query": query, "gallery": gallery}
-        tensors |= {} if own is None else {"own": own}
+        tensors |= {} if self_items is None else {"own": self_items}
         path = self.folder / _LABELS
         if path.exists():
             present, facts = _read(path)
             if facts != dict(info or {}) or not _equal(present, tensors):
-                remedy = "choose another folder, or remove those features"
+                remedy = "choose another folder, or delete these features"
                 raise UserError("this folder holds features of other images", where=str(path), fix=remedy)
             return
         self._write(path, tensors, info)
 
     def save(self, version: int, query: Tensor, gallery: Tensor | None, info: Mapping[str, str] | None = None) -> None:
-        """Writes the features of a version, in place of any that are there.
+        """Write the features of a version; overwrites an existing file.
 
         Args:
-            version: its number, from 0.
-            query: ``(Q, D)``, float16.
-            gallery: ``(N, D)``, float16; ``None`` where the same images are query and gallery.
-            info: facts about the version, kept in the file's header.
+            version: Number of the version, from 0.
+            query: Query features, ``(Q, D)`` float16.
+            gallery: Gallery features, ``(N, D)`` float16; ``None`` if query and gallery are the same images.
+            info: Facts about the version for the file's header.
 
         """
         tensors = {"query": query} if gallery is None else {"query": query, "gallery": gallery}
         self._write(self._path(version), tensors, info)
 
     def load(self, version: int, labels: PairLabels | None = None) -> VersionFeatures:
-        """The features of a version, memory-mapped, on the CPU.
+        """Load the features of a version, memory-mapped, on the CPU.
 
         Args:
-            version: its number.
-            labels: of the same images; that there are as many is made sure of.
+            version: Number of the version.
+            labels: Labels of the images; if given, their number is checked.
 
         Raises:
-            UserError: the file is missing or damaged, or does not fit the labels.
+            UserError: The file is missing or damaged, or does not match the labels.
 
         """
         path = self._path(version)
@@ -116,46 +136,40 @@ class FeatureFiles:
         features = VersionFeatures(*_sides(tensors, path), info)
         for side, rows in (("query", features.query), ("gallery", features.gallery)):
             if rows.ndim != 2 or not rows.is_floating_point() or 0 in rows.shape:
-                what = f"{rows.dtype} {list(rows.shape)}, not rows of numbers"
-                raise UserError(f"this file of stored features is damaged: its {side} is {what}", where=str(path))
-            known = len(rows) if labels is None else len(getattr(labels, side))
-            if known != len(rows):
-                what = f"holds {len(rows)} features of the {side} and {_LABELS} {known} labels"
-                raise UserError(f"this file of stored features {what}", where=str(path))
-        for side, rows in (("query", features.query), ("gallery", features.gallery)):
+                raise _damaged(path, f"expected rows of numbers for the {side}, got {rows.dtype} {list(rows.shape)}")
             if not bool(rows.isfinite().all()):
-                what = f"its {side} holds NaN or infinite numbers"
-                raise UserError(f"this file of stored features is damaged: {what}", where=str(path))
+                raise _damaged(path, f"the {side} holds NaN or infinite numbers")
         if features.query.shape[1] != features.gallery.shape[1]:
-            what = "query and gallery differ in width"
-            raise UserError(f"this file of stored features is damaged: {what}", where=str(path))
+            raise _damaged(path, "query and gallery differ in width")
+        if labels is not None:
+            _check_count(path, "query", features.query, labels.query)
+            _check_count(path, "gallery", features.gallery, labels.gallery)
         return features
 
     def load_labels(self) -> PairLabels:
-        """The labels.
+        """Load the labels.
 
         Raises:
-            UserError: the file is missing or damaged.
+            UserError: The file is missing or damaged.
 
         """
         path = self.folder / _LABELS
         tensors, info = _read(path)
-        own = tensors.get("own")
-        labels = PairLabels(*_sides(tensors, path), "gallery" not in tensors, info, own)
+        self_items = tensors.get("own")
+        labels = PairLabels(*_sides(tensors, path), "gallery" not in tensors, info, self_items)
         for side in (labels.query, labels.gallery):
             if side.ndim != 1 or side.dtype != torch.int64 or not len(side):
-                what = f"{side.dtype} {list(side.shape)}, not class ids"
-                raise UserError(f"this file of stored features is damaged: it holds {what}", where=str(path))
-        if own is not None and not _is_own(own, len(labels.query), len(labels.gallery)):
-            what = f"{own.dtype} {list(own.shape)}, not gallery items of each query"
-            raise UserError(f"this file of stored features is damaged: it holds {what}", where=str(path))
+                raise _damaged(path, f"expected class ids, got {side.dtype} {list(side.shape)}")
+        if self_items is not None and not _are_items(self_items, len(labels.query), len(labels.gallery)):
+            what = f"{self_items.dtype} {list(self_items.shape)}"
+            raise _damaged(path, f"expected gallery items of each query, got {what}")
         return labels
 
     def versions(self) -> int:
-        """Number of versions there are.
+        """Return the number of stored versions.
 
         Raises:
-            UserError: one in between is missing.
+            UserError: A version before the last is missing.
 
         """
         files = self.folder.glob("version*.safetensors")
@@ -176,28 +190,36 @@ class FeatureFiles:
 def recompute_matrix(
     folder: Path, criterion: str = "nearest_class_mean", *, truncate: bool = False
 ) -> list[list[float]]:
-    """Cross-test matrix of stored features; the run's own where the criterion is the run's.
+    """Return the cross-test matrix of stored features, equal to that of the run for the same criterion.
 
     Args:
-        folder: of :class:`FeatureFiles`.
-        criterion: ``nearest_class_mean``, ``cmc@K`` or ``map``.
-        truncate: compare features of different widths by as many of their first numbers as the narrower one has.
+        folder: Folder of :class:`FeatureFiles`.
+        criterion: Criterion: ``nearest_class_mean``, ``cmc@K`` or ``map``.
+        truncate: Whether features of different widths are compared by the leading numbers of the wider one.
 
     Returns:
-        Lower-triangular rows: ``C[i][j]`` with the query by version ``i`` and the gallery by version ``j <= i``.
+        Lower-triangular rows: ``C[i][j]`` with queries by version ``i`` and the gallery by version ``j <= i``.
 
     Raises:
-        UserError: files are missing or damaged.
-        ValueError: the criterion is unknown, or does not suit images that are query and gallery at once.
+        UserError: A file is missing or damaged.
+        ValueError: The criterion is unknown, or cannot exclude self-matches.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> files = FeatureFiles(Path(mkdtemp()))
+        >>> files.save_labels(torch.tensor([0, 1]), torch.tensor([0, 1]))
+        >>> files.save(0, query=torch.eye(2).half(), gallery=torch.eye(2).half())
+        >>> recompute_matrix(files.folder)
+        [[1.0]]
 
     """
-    files, matrix, kept = FeatureFiles(folder), list[list[float]](), list[Kept]()
+    files, matrix, galleries = FeatureFiles(folder), list[list[float]](), list[StoredGallery]()
     labels = files.load_labels()
-    rule = Criterion.parse(criterion, exclude_self=labels.same_images, truncate=truncate)
+    parsed = Criterion.parse(criterion, exclude_self=labels.same_images, truncate=truncate)
     for version in range(files.versions()):
         features = files.load(version, labels)
-        kept.append(rule.keep(features.gallery, labels.gallery, labels.own))
-        row, _ = rule.row(features.query, labels.query, kept, labels.own)
+        galleries.append(parsed.store(features.gallery, labels.gallery, labels.self_items))
+        row, _ = parsed.row(features.query, labels.query, galleries, labels.self_items)
         matrix.append(row)
     return matrix
 
@@ -210,21 +232,31 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError("this file of stored features is missing", where=str(path)) from error
     except OSError as error:
         raise UserError(f"this file of stored features cannot be read: {error}", where=str(path)) from error
-    # A header that was tampered with ends in one or another of these, by what it says of its tensors.
+    # safetensors raises any of these for a forged header.
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise UserError(f"this file of stored features is damaged: {error}", where=str(path)) from error
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(f"this file of stored features is damaged: {what}", where=str(path))
+
+
+def _check_count(path: Path, side: str, rows: Tensor, labels: Tensor) -> None:
+    if len(rows) != len(labels):
+        what = f"holds {len(rows)} features of the {side}, but {_LABELS} holds {len(labels)} labels"
+        raise UserError(f"this file of stored features {what}", where=str(path))
 
 
 def _sides(tensors: Mapping[str, Tensor], path: Path) -> tuple[Tensor, Tensor]:
-    """Query and gallery, one object where the same images are both."""
+    """Return query and gallery: one object if they are the same images."""
     if "query" not in tensors:
-        raise UserError("this file of stored features is damaged: it has no query", where=str(path))
+        raise _damaged(path, "the query is missing")
     return tensors["query"], tensors.get("gallery", tensors["query"])
 
 
-def _is_own(own: Tensor, queries: int, items: int) -> bool:
-    whole = own.dtype == torch.int64 and own.ndim == 2 and len(own) == queries and own.numel() > 0
-    return whole and int(own.min()) >= -1 and int(own.max()) < items
+def _are_items(found: Tensor, queries: int, items: int) -> bool:
+    valid = found.dtype == torch.int64 and found.ndim == 2 and len(found) == queries and found.numel() > 0
+    return valid and int(found.min()) >= -1 and int(found.max()) < items
 
 
 def _equal(these: Mapping[str, Tensor], those: Mapping[str, Tensor]) -> bool:

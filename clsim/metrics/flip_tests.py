@@ -1,4 +1,4 @@
-"""A version beside the one before it: flips, update gain, and the inequalities of the definition of compatibility."""
+"""Comparison of each version with the previous one: flips, update gain, compatibility constraints."""
 
 from __future__ import annotations
 
@@ -8,35 +8,57 @@ from typing import Any
 
 from torch import Tensor
 
-from clsim.metrics.functional.checks import Own
+from clsim.metrics.functional.checks import SelfItems
 from clsim.metrics.functional.compatibility import constraints_satisfied, update_gain
-from clsim.metrics.functional.criteria import truncated
+from clsim.metrics.functional.criteria import truncate_to_common
 from clsim.metrics.functional.flips import flip_rates
-from clsim.metrics.functional.sampling import spread
+from clsim.metrics.functional.sampling import sample_evenly
 
 FIGURES = ("negative_flip_rate", "positive_flip_rate", "update_gain", "constraints")
 
 
+def flip_record(
+    matrix: Sequence[Sequence[float]],
+    rates: Sequence[tuple[float, float]],
+    constraints: dict[str, float | None] | None = None,
+) -> dict[str, Any]:
+    """Return the :data:`FIGURES` of the last version.
+
+    Args:
+        matrix: Cross-test matrix of at least two versions.
+        rates: Negative and positive flip rate of each search direction, which are averaged.
+        constraints: Fractions of pairs that satisfy the constraints of compatibility.
+
+    Example:
+        >>> flip_record([[0.5], [0.625, 0.75]], [(0.25, 0.5)])["update_gain"]
+        0.5
+
+    """
+    negative, positive = (sum(directions) / len(rates) for directions in zip(*rates, strict=True))
+    gain = update_gain(matrix[-1][-2], matrix[-2][-1], matrix[-1][-1])
+    return dict(zip(FIGURES, (negative, positive, gain, constraints), strict=True))
+
+
 @dataclass(frozen=True)
 class _Version:
-    """What flips and constraints need of a version: some of its queries, its gallery, and who was right on it."""
+    """Sampled queries, gallery and correctness of queries of one version."""
 
     query: Tensor
     gallery: Tensor
-    right: Tensor
+    correct: Tensor
 
 
-class AgainstBefore:
-    """Remembers the last version and compares the next with it.
+class FlipTests:
+    """Comparison of each version with the previous one, which it stores.
 
     Args:
-        query_labels: class ids ``(Q,)``.
-        gallery_labels: class ids ``(N,)``.
-        queries: at most so many, at even steps over the classes, are asked for the inequalities, which look at all
-            pairs with the gallery.
-        same_images: query ``i`` is gallery item ``i``.
-        own: Gallery items that each query is, ``(Q, M)``, where the two are not the same images; negative for none.
-        truncate: whether queries that are longer than the old ones are cut to their length.
+        query_labels: Class ids of the queries, ``(Q,)``.
+        gallery_labels: Class ids of the gallery, ``(N,)``.
+        queries: Maximal number of queries for the constraints, which involve all pairs with the gallery. They are
+            sampled evenly over the classes.
+        same_images: Whether query ``i`` is gallery item ``i``.
+        truncate: Whether queries wider than the old ones are cut to their width.
+        self_items: Gallery items that each query is if the sets differ, ``(Q, M)``, negative for none.
 
     """
 
@@ -48,53 +70,53 @@ class AgainstBefore:
         queries: int,
         same_images: bool,
         truncate: bool,
-        own: Tensor | None = None,
+        self_items: Tensor | None = None,
     ) -> None:
         self.query_labels = query_labels
         self.gallery_labels = gallery_labels
         self.truncate = truncate
-        self._asked = spread(query_labels, queries)
-        self._own: Own = self._asked if same_images else False if own is None else own[self._asked]
+        self._sample = sample_evenly(query_labels, queries)
+        self._excluded: SelfItems = False if self_items is None else self_items[self._sample]
+        if same_images:
+            self._excluded = self._sample
         self._last: _Version | None = None
 
     def record(
-        self, matrix: Sequence[Sequence[float]], query: Tensor, gallery: Tensor, right: Sequence[Tensor]
+        self, matrix: Sequence[Sequence[float]], query: Tensor, gallery: Tensor, correct: Sequence[Tensor]
     ) -> dict[str, Any]:
-        """The :data:`FIGURES` of the next version, ``None`` each for the first one; remembers it.
+        """Return the :data:`FIGURES` of the next version, ``None`` each for the first, and store the version.
 
         Args:
-            matrix: the cross-test matrix, its row the last.
-            query: its features ``(Q, D)``.
-            gallery: its features ``(N, D)``.
-            right: which queries are right on the gallery before and on its own, ``(Q,)`` bool each.
+            matrix: Cross-test matrix up to this version.
+            query: Query features, ``(Q, D)``.
+            gallery: Gallery features, ``(N, D)``.
+            correct: Correctness of the queries in the previous gallery and in this version's own, ``(Q,)`` bool each.
 
         """
-        last, self._last = self._last, _Version(query[self._asked.to(query.device)], gallery, right[-1])
+        last, self._last = self._last, _Version(query[self._sample.to(query.device)], gallery, correct[-1])
         if last is None:
             return dict.fromkeys(FIGURES)
-        negative, positive = flip_rates(last.right, right[0])
-        gain = update_gain(matrix[-1][-2], matrix[-2][-1], matrix[-1][-1])
-        return dict(zip(FIGURES, (negative, positive, gain, self._constraints(self._last.query, last)), strict=True))
+        return flip_record(matrix, [flip_rates(last.correct, correct[0])], self._constraints(self._last.query, last))
 
     def state_dict(self) -> dict[str, Any]:
-        """What is remembered of the last version."""
-        return {"last": None if self._last is None else (self._last.query, self._last.gallery, self._last.right)}
+        """Return the stored version."""
+        return {"last": None if self._last is None else (self._last.query, self._last.gallery, self._last.correct)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave."""
+        """Restore a :meth:`state_dict`."""
         self._last = None if state["last"] is None else _Version(*state["last"])
 
     def _constraints(self, query: Tensor, last: _Version) -> dict[str, float | None] | None:
         if self.truncate:
-            query, _ = truncated(query, last.query)
+            query, _ = truncate_to_common(query, last.query)
         if query.shape[1] != last.query.shape[1]:
             return None
         same_class, different_class = constraints_satisfied(
             query,
             last.query,
             last.gallery,
-            self.query_labels[self._asked],
+            self.query_labels[self._sample],
             self.gallery_labels,
-            exclude_self=self._own,
+            exclude_self=self._excluded,
         )
         return {"same_class": same_class, "different_class": different_class}

@@ -1,4 +1,4 @@
-"""Loss and accuracy on the training batches themselves, epoch by epoch."""
+"""Loss and accuracy on training batches, by epoch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ import torch
 from avalanche.evaluation import PluginMetric
 from torch import Tensor
 
-HELD = 256
-"""Steps that may wait to be looked at."""
+from clsim.metrics.protocols import TrainingStrategy
+
+BUFFERED = 256
+"""Number of steps buffered before they are summed."""
 
 
 class TrainingCurve(PluginMetric[dict[str, list[float]]]):
-    """Mean loss and accuracy of every epoch of the present or last session. Works in any Avalanche strategy.
+    """Mean loss and accuracy of each epoch of the current or last session, for any Avalanche strategy.
 
-    The loss is the one that is lowered, all terms of all plugins included; accuracy is over the classes that compete
-    in it, on batches as they are augmented, by the model as it was at each step. Where outputs are not logits of the
-    batch's labels, there is no accuracy.
+    The loss is the optimized one, with all terms of all plugins. Accuracy is over the classes that compete in it, on
+    augmented batches, with the model at each step. If outputs are not logits of the batch's labels, there is none.
 
-    A step only puts its loss and answers aside. They are summed up many steps at a time, and read when somebody asks,
-    so that neither the host waits for the device nor a small step for a dozen smaller operations.
+    A step only buffers its loss and predictions. Many steps are summed at once and read on demand, so the host never
+    waits for the device and a small step does not pay for a dozen small operations.
+
+    Example:
+        >>> TrainingCurve().result()  # before training
+        {'loss': [], 'accuracy': []}
+
     """
 
     def __init__(self) -> None:
@@ -28,97 +34,98 @@ class TrainingCurve(PluginMetric[dict[str, list[float]]]):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all epochs."""
+        """Discard all epochs."""
         self._loss: list[float] = []
         self._accuracy: list[float] = []
-        self._over: list[Tensor] = []
+        self._finished: list[Tensor] = []
         self._start_epoch()
 
     @property
     def loss(self) -> list[float]:
-        """Mean loss of every epoch so far."""
+        """Mean loss of each finished epoch."""
         self._read()
         return self._loss
 
     @property
     def accuracy(self) -> list[float]:
-        """Accuracy of every epoch so far; empty where there is none."""
+        """Accuracy of each finished epoch; empty without logits."""
         self._read()
         return self._accuracy
 
     def result(self) -> dict[str, list[float]]:
-        """``loss`` and ``accuracy`` of every epoch so far; the latter is empty where there is none."""
+        """Return ``loss`` and ``accuracy`` of each finished epoch; accuracy is empty without logits."""
         return {"loss": self.loss, "accuracy": self.accuracy}
 
-    def before_training_exp(self, strategy: Any) -> None:
-        """A session begins."""
+    def before_training_exp(self, strategy: TrainingStrategy) -> None:
+        """Start a session."""
         self.reset()
 
-    def after_training_iteration(self, strategy: Any) -> None:
-        """Puts a step's loss, answers and labels aside."""
+    def after_training_iteration(self, strategy: TrainingStrategy) -> None:
+        """Buffer the loss, predictions and labels of a step."""
         outputs, labels = strategy.mb_output, strategy.mb_y
         self._losses.append(strategy.loss.detach())
         self._labels.append(labels)
-        if _are_logits(outputs, labels):
-            # Not the outputs themselves: to hold them costs more than this does, in memory that is fresh each time.
-            self._answers.append(outputs.argmax(dim=1))
-        if len(self._losses) >= HELD:
-            self._look()
+        if isinstance(outputs, Tensor) and _are_logits(outputs, labels):
+            # Buffering the outputs would cost more than argmax: their memory could not be reused by the next step.
+            self._predictions.append(outputs.argmax(dim=1))
+        if len(self._losses) >= BUFFERED:
+            self._sum_up()
 
-    def after_training_epoch(self, strategy: Any) -> None:
-        """Leaves the epoch's sums on the device until somebody asks for them."""
+    def after_training_epoch(self, strategy: TrainingStrategy) -> None:
+        """Finish an epoch. Its sums stay on the device until they are read."""
         if self._losses:
-            self._look()
+            self._sum_up()
         if self._sums is not None:
-            self._over.append(self._sums)
+            self._finished.append(self._sums)
         self._start_epoch()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Finished epochs, and what was put aside of the present one: sums over other parts are rounded otherwise."""
-        aside = {name: getattr(self, name) for name in ("_losses", "_answers", "_labels", "_sums")}
-        return {"loss": self.loss, "accuracy": self.accuracy, **aside}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave."""
-        self._over = []
-        for name in state:
-            setattr(self, {"loss": "_loss", "accuracy": "_accuracy"}.get(name, name), state[name])
-
-    def _read(self) -> None:
-        """Read the sums of the epochs that are over: here alone this metric waits for the device."""
-        over, self._over = self._over, []
-        for loss, right, images, counted in torch.stack(over).tolist() if over else []:
-            self._loss.append(loss / images)
-            if counted:
-                self._accuracy.append(right / counted)
 
     def _start_epoch(self) -> None:
         self._losses: list[Tensor] = []
-        self._answers: list[Tensor] = []
+        self._predictions: list[Tensor] = []
         self._labels: list[Tensor] = []
         self._sums: Tensor | None = None
 
-    def _look(self) -> None:
-        """Adds what was put aside to ``(loss times images, right, images, images with logits)``."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return finished epochs, and the buffer: summing it in other parts would round differently."""
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "_losses": self._losses,
+            "_answers": self._predictions,
+            "_labels": self._labels,
+            "_sums": self._sums,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a :meth:`state_dict`."""
+        self._finished = []
+        self._loss, self._accuracy = state["loss"], state["accuracy"]
+        self._losses, self._predictions, self._labels = state["_losses"], state["_answers"], state["_labels"]
+        self._sums = state["_sums"]
+
+    def _read(self) -> None:
+        """Read the sums of finished epochs. Only here this metric waits for the device."""
+        finished, self._finished = self._finished, []
+        for loss, correct, images, scored in torch.stack(finished).tolist() if finished else []:
+            self._loss.append(loss / images)
+            if scored:
+                self._accuracy.append(correct / scored)
+
+    def _sum_up(self) -> None:
+        """Add the buffer to ``(loss times images, correct, images, images with logits)``."""
         losses = torch.stack([loss if loss.ndim == 0 else loss.reshape(()) for loss in self._losses])
         sizes = [labels.shape[0] for labels in self._labels]
-        counted = len(self._answers) == len(self._labels)
-        known = torch.tensor([*sizes, sum(sizes), sum(sizes) if counted else 0], dtype=torch.float64)
+        scored = len(self._predictions) == len(self._labels)
+        known = torch.tensor([*sizes, sum(sizes), sum(sizes) if scored else 0], dtype=torch.float64)
         known = known.to(losses.device, non_blocking=True)
-        right = torch.zeros_like(known[0])
-        if counted:
-            right = (torch.cat(self._answers) == torch.cat(self._labels)).sum().double()
-        sums = torch.stack([losses.double() @ known[:-2], right, known[-2], known[-1]])
+        correct = torch.zeros_like(known[0])
+        if scored:
+            correct = (torch.cat(self._predictions) == torch.cat(self._labels)).sum().double()
+        sums = torch.stack([losses.double() @ known[:-2], correct, known[-2], known[-1]])
         self._sums = sums if self._sums is None else self._sums + sums
-        self._losses, self._answers, self._labels = [], [], []
+        self._losses, self._predictions, self._labels = [], [], []
 
 
-def _are_logits(outputs: Any, labels: Tensor) -> bool:
-    """Whether a row of outputs can be sorted right or wrong: one for each class id."""
-    return (
-        isinstance(outputs, Tensor)
-        and outputs.ndim == 2
-        and labels.ndim == 1
-        and outputs.shape[0] == labels.shape[0]
-        and labels.dtype == torch.long
-    )
+def _are_logits(outputs: Tensor, labels: Tensor) -> bool:
+    """Return whether outputs ``(B, C)`` can be scored against class ids ``(B,)``."""
+    return outputs.ndim == 2 and labels.ndim == 1 and outputs.shape[0] == labels.shape[0] and labels.dtype == torch.long

@@ -1,39 +1,39 @@
-"""The cross-test matrix as text: as exact as there is room for, every pair that fails marked. No escape codes here.
+"""The cross-test matrix as text: as exact as space permits, with a mark on every pair that fails.
 
-Cell ``(i, j)`` is the query by version ``i`` against the gallery by version ``j <= i``. The pair holds where it is
-above ``(j, j)``, the gallery's self-test. What holds and what does not is said by a mark, so that it can be read
-without colour, and at any width.
+Cell ``(i, j)`` is the query by version ``i`` against the gallery by version ``j <= i``. The pair is compatible if it is
+above ``(j, j)``, the gallery's self-test. Marks show that without color, at any width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from clsim.report.figures import DASH, finite
+from clsim.utils.numbers import DASH, finite
 
 Matrix = Sequence[Sequence[object]]
-"""Fractions, row by row; what lies above the diagonal is ignored."""
+"""Fractions row by row; entries above the diagonal are ignored."""
 
 SELF, FAILS, TIES, HOLDS = "*", "!", "=", " "
 MEANING = {
     SELF: "* self-test",
     FAILS: "! fails: below its gallery's self-test",
     TIES: "= ties with it",
+    ".": ". holds",
 }
 REPLACED = "r"
 TITLE = "query by version (row), gallery by version (column)"
 
 
-@dataclass(frozen=True)
-class Level:
-    """One way to write the cells: in which unit, what stands before a figure, the figure, the mark of one that holds.
+class Level(NamedTuple):
+    """One way to write the cells.
 
     Attributes:
-        unit: what the figures are.
-        gap: spaces before a figure.
-        figure: fraction -> text.
-        holds: mark of a pair that holds.
+        unit: Unit of the figures.
+        gap: Spaces before a figure.
+        figure: Function that writes a fraction.
+        holds: Mark of a compatible pair.
 
     """
 
@@ -50,12 +50,11 @@ LEVELS = (
     Level("tens of %, rounded down", 0, lambda value: str(min(9, max(0, int(10 * value))))),
     Level("", 0, lambda value: "", "."),
 )
-"""The exactest first."""
+"""Levels, the most exact first."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell: its figure with the space before it, its mark, and the fraction behind them."""
+class MatrixCell(NamedTuple):
+    """A cell: its figure with the space before it, its mark, and the fraction."""
 
     figure: str
     mark: str
@@ -67,42 +66,39 @@ class Grid:
     """The matrix laid out.
 
     Attributes:
-        heading: numbers of the columns.
-        rows: label and cells of each row; a row of dots has no cells.
-        level: how its cells are written.
-        width: characters of the widest row.
-        whole: whether every row and column is here.
+        heading: Numbers of the columns.
+        rows: Label and cells of each row; a row of dots has no cells.
+        level: Level of its cells.
+        width: Characters of the widest row.
+        whole: Whether no row or column is omitted.
 
     """
 
     heading: str
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
     level: Level
     width: int
     whole: bool
 
     @property
     def title(self) -> str:
-        """What rows and columns are."""
+        """Meaning of rows and columns."""
         return f"{TITLE}, {self.level.unit}" if self.level.unit else TITLE
 
     @property
     def values(self) -> list[float]:
-        """Every fraction that is shown."""
+        """All fractions shown."""
         return [cell.value for _, cells in self.rows for cell in cells if cell.value is not None]
 
     def legend(self) -> list[str]:
-        """The meaning of each mark that is here."""
+        """Return the meaning of each mark in use."""
         marks = {cell.mark for _, cells in self.rows for cell in cells}
         meanings = [meaning for mark, meaning in MEANING.items() if mark in marks]
-        if "." in marks:
-            meanings.append(". holds")
-        if any(label.endswith(REPLACED) for label, _ in self.rows):
-            meanings.append(f"{REPLACED} model replaced")
-        return meanings
+        replaced = any(label.endswith(REPLACED) for label, _ in self.rows)
+        return [*meanings, f"{REPLACED} model replaced"] if replaced else meanings
 
     def lines(self) -> list[str]:
-        """Heading and rows without colour."""
+        """Return heading and rows without color."""
         rows = [f"{label} {''.join(cell.figure + cell.mark for cell in cells)}" for label, cells in self.rows]
         return [line.rstrip() for line in (self.heading, *rows)]
 
@@ -115,15 +111,15 @@ def lay_out(
     replaced: Collection[int] = (),
     levels: Sequence[Level] = LEVELS,
 ) -> Grid:
-    """The matrix at the exactest of `levels` that takes at most `width` characters.
+    """Return the matrix at the most exact of `levels` that fits.
 
     Args:
-        matrix: lower triangular, one row for each version.
-        width: characters that it may take; no limit if None. Where even marks do not fit, the first column and the
-            latest stay.
-        rows: rows that it may take; no limit if None. The first and the latest stay.
-        replaced: versions of sessions that had a replacement.
-        levels: how cells may be written, the exactest first.
+        matrix: Lower triangular matrix with a row for each version.
+        width: Characters that it may take; no limit if None. If even marks do not fit, the first column and the latest
+            stay.
+        rows: Rows that it may take; no limit if None. The first and the latest stay.
+        replaced: Versions of sessions with a replacement.
+        levels: Levels of the cells, the most exact first.
 
     """
     versions = len(matrix)
@@ -134,7 +130,6 @@ def lay_out(
         for version in shown
     ]
     room = max(map(len, labels), default=0)
-    labels = [label.rjust(room) for label in labels]
     seen = [value for i in shown if i is not None for j in range(i + 1) if (value := _at(matrix, i, j)) is not None]
     level, cell = levels[-1], 1
     for level in levels:
@@ -142,13 +137,13 @@ def lay_out(
         if width is None or room + 1 + versions * cell <= width:
             break
     columns = kept(versions, None if width is None else max(1, (width - room - 1) // cell))
-    body = tuple(
-        (label, () if i is None else tuple(_cell(matrix, i, j, cell, level) for j in columns if j is None or j <= i))
-        for label, i in zip(labels, shown, strict=True)
+    body = (
+        () if i is None else tuple(_cell(matrix, i, j, cell, level) for j in columns if j is None or j <= i)
+        for i in shown
     )
     return Grid(
         heading=_heading(columns, cell, room + 1),
-        rows=body,
+        rows=tuple(zip((label.rjust(room) for label in labels), body, strict=True)),
         level=level,
         width=room + 1 + len(columns) * cell,
         whole=len(shown) == len(columns) == versions,
@@ -156,7 +151,7 @@ def lay_out(
 
 
 def kept(count: int, limit: int | None) -> list[int | None]:
-    """At most `limit` of so many indices: the first, None for what is left out, the latest.
+    """Return at most `limit` of `count` indices: the first, None for omitted ones, the latest.
 
     >>> kept(31, 5)
     [0, None, 28, 29, 30]
@@ -172,27 +167,23 @@ def _at(matrix: Matrix, i: int, j: int) -> float | None:
     return finite(matrix[i][j]) if j < len(matrix[i]) else None
 
 
-def _cell(matrix: Matrix, i: int, j: int | None, width: int, level: Level) -> Cell:
+def _cell(matrix: Matrix, i: int, j: int | None, width: int, level: Level) -> MatrixCell:
     if j is None:
-        return Cell("⋯".rjust(width - 1), "" if width == 1 else " ", None)
-    value = _at(matrix, i, j)
+        return MatrixCell("⋯".rjust(width - 1), "" if width == 1 else " ", None)
+    value, own = _at(matrix, i, j), _at(matrix, j, j)
     figure = DASH * (width > 1) if value is None else level.figure(value)
-    return Cell(figure.rjust(width - 1), _mark(value, _at(matrix, j, j), i == j) or level.holds, value)
-
-
-def _mark(value: float | None, own: float | None, same: bool) -> str:
-    """The mark of a cell; empty where the pair holds, blank where it cannot be told."""
     if value is None or own is None:
-        return " "
-    if same:
-        return SELF
-    return FAILS if value < own else TIES if value == own else ""
+        mark = " "
+    elif i == j:
+        mark = SELF
+    else:
+        mark = FAILS if value < own else TIES if value == own else level.holds
+    return MatrixCell(figure.rjust(width - 1), mark, value)
 
 
 def _heading(columns: Sequence[int | None], cell: int, start: int) -> str:
-    """Numbers above the columns' figures; with narrow cells every second, fifth, ... only."""
-    numbers = [column for column in columns if column is not None]
-    room = len(str(max(numbers, default=0))) + 1
+    """Return numbers above the columns; above narrow cells only every second, fifth, ... one."""
+    room = len(str(max((column for column in columns if column is not None), default=0))) + 1
     step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if s * cell >= room), 100)
     line = ""
     for place, column in enumerate(columns):

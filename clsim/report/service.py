@@ -7,32 +7,32 @@ from typing import Any
 
 from clsim.experiment.events import Record
 from clsim.report.figures import DASH, count, duration, finite, percent
-from clsim.report.table import Column, Sessions
+from clsim.report.table import Table, column
 
 BARS = "▁▂▃▄▅▆▇█"
 ORDERS = {"random": "in random order", "best_first": "best first"}
 NOTHING, EVERYTHING, NO_UPDATE = "nothing re-indexed", "everything re-indexed", "model not updated"
 
 
-def _of(key: str, write: Callable[[object], str] = percent) -> Callable[[Record, float | None], str]:
-    return lambda record, published: write((record.get("service") or {}).get(key))
-
-
-COLUMNS = (
-    Column(("", "session"), 0, lambda record, published: str(record.get("session", DASH))),
-    Column(("gallery", "images"), 5, _of("gallery_items", count)),
-    Column(("nothing", "re-indexed"), 0, _of("accuracy"), tint="ours"),
-    Column(("everything", "re-indexed"), 1, _of("full_backfill")),
-    Column(("model not", "updated"), 2, _of("no_update")),
-    Column(("images not", "re-processed"), 3, _of("images_not_reprocessed", count)),
-    Column(("device time", "saved"), 4, _of("device_seconds_saved", duration)),
+COLUMNS: tuple[tuple[str, str, Callable[[object], str], int, str], ...] = (
+    ("gallery\nimages", "gallery_items", count, 5, ""),
+    ("nothing\nre-indexed", "accuracy", percent, 0, "ours"),
+    ("everything\nre-indexed", "full_backfill", percent, 1, ""),
+    ("model not\nupdated", "no_update", percent, 2, ""),
+    ("images not\nre-processed", "images_not_reprocessed", count, 3, ""),
+    ("device time\nsaved", "device_seconds_saved", duration, 4, ""),
 )
+"""Heading, key, format, rank and style of every figure."""
 
 
-def service_table(records: Sequence[Record]) -> Sessions:
-    """The service's figures of every session that has them."""
-    rows = [tuple(c.cell(record, None) for c in COLUMNS) for record in records if record.get("service")]
-    return Sessions(COLUMNS, tuple(rows))
+def service_table(records: Sequence[Record]) -> Table:
+    """Return the service's figures of every session that has them."""
+    known = [record for record in records if record.get("service")]
+    columns = [column("session", (str(record.get("session", DASH)) for record in known))]
+    for heading, key, write, rank, style in COLUMNS:
+        texts = (write(record["service"].get(key)) for record in known)
+        columns.append(column(heading, texts, rank=rank, style=style))
+    return Table("service", tuple(columns))
 
 
 def service_sentence(service: Mapping[str, Any]) -> str:

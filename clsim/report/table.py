@@ -1,189 +1,220 @@
-"""The table of sessions and the rows of the summary, as text: for the terminal and for plain lines alike."""
+"""The one table of all reports: the console, the page, papers and CSV files show it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from clsim.experiment.events import Record, Results, RunInfo
-from clsim.report.figures import (
-    DASH,
-    count,
-    difference,
-    duration,
-    finite,
-    images_per_second,
-    percent,
-    points,
-    published_at,
-    total_seconds,
-)
-from clsim.results.figures import figure
-from clsim.results.run_figures import figures_of
+from clsim.results.figures import FORMATS, Unit
+from clsim.utils.numbers import DASH, finite, points
+from clsim.utils.text import clean
+
+GAP = 2
+"""Spaces between columns."""
+NAME_WIDTH = 24
+"""Characters of a name before it is folded on a narrow console."""
+
+
+class Cell(NamedTuple):
+    """A cell of a table.
+
+    Attributes:
+        text: Text for readers.
+        value: Exact value of a figure; None for text.
+        mark: Meaning that shows in the look: ``gain``, ``loss``, ``low`` for a figure below the one that it must
+            exceed, ``own`` for a version in its own gallery.
+        pictures: Data URIs of images shown after the text.
+
+    """
+
+    text: str
+    value: float | None = None
+    mark: str = ""
+    pictures: tuple[str, ...] = ()
+
+
+NOTHING = Cell(DASH)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table of sessions.
+    """A column of a table.
 
     Attributes:
-        header: its heading, on two lines.
-        importance: 0 never goes; where the table is too wide the highest goes first.
-        cell: (record, published accuracy of that session) -> text.
-        tint: how it is coloured on a terminal; ``sign`` is green for a gain and red for a loss.
-        needs: what there must be for it to be shown.
+        heading: Heading, on one or two lines.
+        cells: Cells from top to bottom.
+        rank: Place in the order in which columns are dropped to save space, the highest first; 0 stays.
+        style: Style of the column on a terminal.
+        left: Whether it holds text: aligned to the left and folded if long.
 
     """
 
-    header: tuple[str, str]
-    importance: int
-    cell: Callable[[Record, float | None], str]
-    tint: Literal["", "ours", "theirs", "sign"] = ""
-    needs: Literal["", "published", "compatibility", "classes"] = ""
-
-    def width(self, cells: Sequence[str]) -> int:
-        """Characters it needs."""
-        return max(map(len, (*self.header, *cells)))
-
-
-def _of(key: str) -> Callable[[Record, float | None], str]:
-    return lambda record, published: percent(record.get(key))
-
-
-def _within(block: str, key: str) -> Callable[[Record, float | None], str]:
-    return lambda record, published: percent((record.get(block) or {}).get(key))
-
-
-def _compatibility(header: tuple[str, str], importance: int, key: str) -> Column:
-    return Column(header, importance, _within("compatibility", key), needs="compatibility")
-
-
-COLUMNS = (
-    Column(("", "session"), 0, lambda record, published: str(record.get("session", DASH))),
-    Column(("", "classes"), 0, lambda record, published: count(record.get("seen_classes")), needs="classes"),
-    Column(("", "accuracy"), 0, _of("accuracy"), tint="ours"),
-    Column(("", "published"), 1, lambda record, published: percent(published), tint="theirs", needs="published"),
-    Column(
-        ("differs", "(points)"),
-        2,
-        lambda record, published: points(difference(record.get("accuracy"), published)),
-        tint="sign",
-        needs="published",
-    ),
-    Column(("", "base"), 5, _of("base_accuracy"), needs="classes"),
-    Column(("", "novel"), 6, _of("novel_accuracy"), needs="classes"),
-    Column(("harmonic", "mean"), 9, _of("harmonic_mean"), needs="classes"),
-    Column(("forgetting", "from best"), 10, _within("forgetting", "from_best"), needs="classes"),
-    Column(("forgetting", "from first"), 12, _within("forgetting", "from_first"), needs="classes"),
-    _compatibility(("", "self-test"), 8, "self_test"),
-    _compatibility(("", "AC"), 3, "ac"),
-    _compatibility(("", "AM"), 4, "am"),
-    _compatibility(("negative", "flips"), 7, "negative_flip_rate"),
-    _compatibility(("positive", "flips"), 13, "positive_flip_rate"),
-    Column(("", "time"), 11, lambda record, published: duration(total_seconds(record))),
-    Column(("", "images/s"), 14, lambda record, published: count(images_per_second(record))),
-)
-COMPATIBILITY = {"ac": "average compatibility (AC)", "am": "average multi-model accuracy (AM)"}
-GAP = 2
-
-
-@dataclass(frozen=True)
-class Sessions:
-    """A table of sessions as text: cells row by row, one for each column."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    heading: str
+    cells: tuple[Cell, ...]
+    rank: int = 0
+    style: str = ""
+    left: bool = False
 
     @property
-    def widths(self) -> list[int]:
-        """Characters of each column."""
-        return [c.width([row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
+    def title(self) -> str:
+        """Heading on one line."""
+        return self.heading.replace("\n", " ").strip()
 
     @property
     def width(self) -> int:
-        """Characters of the whole table, gaps included."""
-        return sum(self.widths) + GAP * (len(self.columns) - 1)
+        """Characters that the column needs."""
+        lines = [line for text in (self.heading, *(cell.text for cell in self.cells)) for line in text.split("\n")]
+        width = max(map(len, lines))
+        return min(width, NAME_WIDTH) if self.left else width
 
-    def fitted(self, width: int) -> Sessions:
-        """The same without the least important columns, so that it takes at most `width` characters."""
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: Caption.
+        columns: Columns from left to right, all of one length.
+        name: Name of the files made of it.
+        heat: Whether figures are shaded by size.
+        notes: Sentences below the table.
+
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    name: str = ""
+    heat: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Headings, each on one line."""
+        return tuple(column.title for column in self.columns)
+
+    @property
+    def rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """Cells row by row."""
+        return tuple(zip(*(column.cells for column in self.columns), strict=True))
+
+    @property
+    def texts(self) -> list[tuple[str, ...]]:
+        """Texts of the cells row by row."""
+        return [tuple(cell.text for cell in row) for row in self.rows]
+
+    @property
+    def width(self) -> int:
+        """Characters of the whole table on a console."""
+        return sum(column.width for column in self.columns) + GAP * (len(self.columns) - 1)
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines of plain text: headings and rows."""
+        columns = [[column.title, *(cell.text for cell in column.cells)] for column in self.columns]
+        widths = [max(map(len, texts)) for texts in columns]
+        aligned = [
+            [text.ljust(width) if column.left else text.rjust(width) for text in texts]
+            for column, texts, width in zip(self.columns, columns, widths, strict=True)
+        ]
+        return [(" " * GAP).join(line).rstrip() for line in zip(*aligned, strict=True)]
+
+    def without_notes(self) -> Table:
+        """Return the table without its notes."""
+        return replace(self, notes=())
+
+    def known(self) -> Table:
+        """Return the table without columns that hold nothing but dashes."""
+        known = (c for c in self.columns if not c.cells or any(cell.text != DASH for cell in c.cells))
+        return replace(self, columns=tuple(known))
+
+    def fitted(self, width: int) -> Table:
+        """Return the table without as many columns of the highest ranks as keep it from `width` characters."""
         table = self
-        while table.width > width and any(c.importance for c in table.columns):
-            least = max(range(len(table.columns)), key=lambda i: table.columns[i].importance)
-            table = Sessions(
-                tuple(c for i, c in enumerate(table.columns) if i != least),
-                tuple(tuple(x for i, x in enumerate(row) if i != least) for row in table.rows),
-            )
+        while table.width > width and (rank := max(column.rank for column in table.columns)):
+            table = replace(table, columns=tuple(column for column in table.columns if column.rank != rank))
         return table
 
-    def latest(self, limit: int) -> Sessions:
-        """The same with at most `limit` rows: the first, a row of dots, the latest."""
-        if len(self.rows) <= limit:
+    def latest(self, limit: int) -> Table:
+        """Return the table with at most `limit` rows: the first, a row of dots, the latest."""
+        if not self.columns or len(self.columns[0].cells) <= limit:
             return self
-        dots = tuple("⋮" for _ in self.columns)
-        return Sessions(self.columns, (self.rows[0], dots, *self.rows[-(limit - 2) :]))
+        tail = limit - 2
+        shortened = (replace(c, cells=(c.cells[0], Cell("⋮"), *c.cells[-tail:])) for c in self.columns)
+        return replace(self, columns=tuple(shortened))
 
 
-def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Sessions:
-    """Every figure of the sessions so far, without the columns that nothing is known for.
+def column(heading: str, texts: Iterable[str], *, rank: int = 0, style: str = "", left: bool = False) -> Column:
+    """Return a column of texts."""
+    return Column(heading, tuple(map(Cell, texts)), rank, style, left)
 
-    Those are the published ones where there is no published row, the compatibility's where it is not measured, and
-    those of classes where images come without.
+
+def of_rows(
+    name: str,
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    ranks: Sequence[str] = (),
+    heat: bool = False,
+    notes: Sequence[str] = (),
+) -> Table:
+    """Return a table of rows; a column without exact values is aligned to the left.
+
+    Args:
+        name: Name of the files made of it.
+        title: Caption.
+        headings: Headings of the columns.
+        rows: Cells, one for each heading.
+        ranks: Headings of the columns that may be dropped to save space, the first to go first.
+        heat: Whether figures are shaded by size.
+        notes: Sentences below the table.
+
     """
-    measured = any(record.get("compatibility") for record in records)
-    classes = not records or any(record.get("seen_classes", True) for record in records)
-    known = {"": True, "published": bool(published), "compatibility": measured, "classes": classes}
-    columns = tuple(c for c in COLUMNS if known[c.needs])
-    rows = []
-    for index, record in enumerate(records):
-        theirs = published_at(published, record.get("session", index))
-        rows.append(tuple(c.cell(record, theirs) for c in columns))
-    return Sessions(columns, tuple(rows))
+    body = list(rows)
+    rank = {heading: place for place, heading in enumerate(reversed(ranks), start=1)}
+    columns = []
+    for index, heading in enumerate(headings):
+        cells = tuple(row[index] for row in body)
+        left = all(cell.value is None for cell in cells)
+        columns.append(Column(heading, cells, rank.get(heading, 0), left=left))
+    return Table(title, tuple(columns), name, heat, tuple(notes))
 
 
-def summary_rows(results: Results, info: RunInfo) -> list[tuple[str, str, str, str]]:
-    """Name, our figure, the published one and the difference in points of each figure of the summary.
+def exact(value: object, unit: Unit = "percent", mark: str = "") -> Cell:
+    """Return a figure with its exact value; a dash if it is missing.
 
-    The published average, final accuracy and drop are those of the whole published row. A run that has not ended as
-    many sessions has none of them beside it: nobody published the average of a part. AC and AM are rows only where they
-    are known; the published ones are of a whole run, too. Further figures of versions are rows where a paper has them.
+    Example:
+        >>> exact(0.87834)
+        Cell(text='87.83', value=0.87834, mark='', pictures=())
+
     """
-    summary = results.get("summary") or {}
-    records = results.get("sessions") or []
-    row = [published_at(info.published, r.get("session", i)) for i, r in enumerate(records)]
-    whole_row = len(records) == len(info.published or ()) and None not in row
-    theirs = [v for v in row if v is not None] if whole_row else []
-    published: dict[str, float | None] = (
-        {
-            "average_accuracy": fmean(theirs),
-            "final_accuracy": theirs[-1],
-            "performance_drop": theirs[0] - theirs[-1],
-        }
-        if theirs
-        else {}
-    )
-    names = {
-        "average_accuracy": "average accuracy, unweighted",
-        "average_accuracy_weighted": "average accuracy, weighted",
-        "final_accuracy": "final accuracy",
-        "performance_drop": "performance drop",
-        "average_forgetting": "average forgetting",
-    }
-    whole = (info.published_compatibility or {}) if len(records) >= info.sessions else {}
-    for key, name in COMPATIBILITY.items():
-        published[key] = whole.get(key)
-        if finite(summary.get(key)) is not None or finite(published[key]) is not None:
-            names[key] = name
-    known = {**figures_of(results, info.upgrades_by), **summary}
-    for key in (key for key in whole if key not in names and key in known):
-        published[key], names[key] = whole[key], figure(key).label_of_run
-    return [
-        (
-            name,
-            percent(known.get(key)),
-            percent(published.get(key)),
-            points(difference(known.get(key), published.get(key))),
-        )
-        for key, name in names.items()
-    ]
+    known = finite(value)
+    if known is None:
+        return NOTHING
+    if unit == "seconds":
+        return Cell(f"{known:.2f}", known, mark)
+    text = FORMATS[unit](known)
+    return Cell(text.rstrip("%"), known, mark)
+
+
+def signed(value: object, *, colored: bool = True) -> Cell:
+    """Return a difference of two fractions in points, marked as a gain or a loss if `colored`.
+
+    Example:
+        >>> signed(-0.0123)
+        Cell(text='-1.23', value=-0.0123, mark='loss', pictures=())
+
+    """
+    known = finite(value)
+    return NOTHING if known is None else Cell(points(known), known, sign(points(known)) if colored else "")
+
+
+def sign(text: str) -> str:
+    """Return the mark of a signed figure: ``gain``, ``loss`` or nothing."""
+    return {"+": "gain", "-": "loss"}.get(text[:1], "") if text != DASH else ""
+
+
+def words(value: object) -> Cell:
+    """Return a text as a cell; a dash if it is missing or empty."""
+    return NOTHING if value is None or value == "" else Cell(clean(value))

@@ -11,8 +11,8 @@ from clsim.report.console.choose import Mode, make_console
 from clsim.sweep.job import Job, State
 from clsim.sweep.load import Plan, load_sweep
 from clsim.sweep.selection import choose, chosen_jobs
-from clsim.sweep.show import make_watcher, tally
 from clsim.sweep.state import Board, Watcher
+from clsim.sweep.watch import make_watcher, tally
 from clsim.utils.arguments import Count, checked
 from clsim.utils.errors import UserError
 from clsim.utils.exit_codes import DONE, FAILED
@@ -111,7 +111,7 @@ def _stop_if_asked(interruption: Interruption, board: Board) -> None:
 
 def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -> int:
     """The comparison, which runs are missing in it, and pages of them."""
-    from clsim.sweep.conclude import conclude, leave_pages
+    from clsim.sweep.conclude import conclude, write_pages
 
     chosen = bool(board.chosen)
     if mode != "json":
@@ -120,7 +120,7 @@ def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -
     for state in missing:
         because = f": {state.why}" if state.why else ""
         watcher.note(f"{state.job.name}: {state.standing}{because}; see {board.log(state.job)}")
-    leave_pages(jobs, board, watcher.note, chosen=chosen)
+    write_pages(jobs, board, watcher.note, chosen=chosen)
     unchosen = any(entry["changes"] is None for entry in board.chosen)
     watcher.ended(board)
     return FAILED if missing or unchosen else DONE

@@ -194,9 +194,9 @@ def _run(entry: Entry, seed: int, *, several: bool, device: str, how: Reporting,
 
 def _compare(finished: list[list[Results]], ran: Scenario) -> None:
     """Print the results side by side, as the kind of stream of the scenario that ran requires."""
-    from clsim.report.console.series_table import series_table
+    from clsim.report.console.series_table import print_series
 
     rows: list[dict[str, Any]] = [
         {"strategy": seeds[0].strategy, "seeds": [results.to_dict() for results in seeds]} for seeds in finished
     ]
-    series_table(make_console(), rows, upgrades_by=ran.upgrades_by)
+    print_series(make_console(), rows, upgrades_by=ran.upgrades_by)

@@ -1,11 +1,11 @@
-"""What all that computes on a device has in common: the precision of a pass, and the time it took."""
+"""Autocast, synchronized timing and peak memory of a device."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -13,10 +13,30 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def autocast(device: torch.device | str, precision: str, *, cache: bool = True) -> torch.autocast:
-    """The region in which a forward pass has this precision; ``fp32`` changes nothing.
+class OnDevice(Protocol):
+    """Strategy, or anything else with a device."""
 
-    ``cache`` keeps a trained weight's cast for the whole region.
+    @property
+    def device(self) -> torch.device:
+        """Device of the computation."""
+
+
+@runtime_checkable
+class HasPrecision(Protocol):
+    """Strategy with a precision."""
+
+    @property
+    def precision(self) -> str:
+        """Precision of forward passes."""
+
+
+def autocast(device: torch.device | str, precision: str, *, cache: bool = True) -> torch.autocast:
+    """Return the autocast region of a precision; ``fp32`` disables autocast.
+
+    Args:
+        device: Device of the forward pass.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        cache: Whether the cast of a trainable weight is kept for the whole region.
     """
     import torch
 
@@ -25,9 +45,13 @@ def autocast(device: torch.device | str, precision: str, *, cache: bool = True) 
 
 
 def lies_on(tensor: torch.Tensor, device: torch.device | str) -> bool:
-    """Return whether a tensor is on a device; ``cuda`` without a number is the GPU in use.
+    """Return whether a tensor is on a device, where ``cuda`` means the current GPU.
 
-    A tensor on a GPU always names its number, so that comparing both devices would find them different.
+    A tensor on a GPU always names its index, so comparing it with ``cuda`` directly would fail.
+
+    Args:
+        tensor: Tensor to check.
+        device: Device, with or without an index.
     """
     import torch
 
@@ -38,7 +62,7 @@ def lies_on(tensor: torch.Tensor, device: torch.device | str) -> bool:
 
 
 def device_time(device: torch.device | str) -> float:
-    """Seconds, after the device has finished what it was given; only differences mean something."""
+    """Synchronize the device and return a time in seconds; only differences are meaningful."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -47,7 +71,7 @@ def device_time(device: torch.device | str) -> float:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the run's own peak on CUDA; on the CPU the resident peak of the process so far."""
+    """Return peak memory in bytes: allocated by this run on CUDA, resident in the process on the CPU."""
     import torch
 
     if device.type == "cuda":
@@ -55,6 +79,11 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def autocast_of(strategy: Any) -> torch.autocast:
-    """The region in which a strategy's passes run; one of Avalanche's own has no precision but ``fp32``."""
-    return autocast(strategy.device, getattr(strategy, "precision", "fp32"))
+def precision_of(strategy: object) -> str:
+    """Return the precision of a strategy: ``fp32`` for Avalanche's own, which have none."""
+    return strategy.precision if isinstance(strategy, HasPrecision) else "fp32"
+
+
+def autocast_of(strategy: OnDevice) -> torch.autocast:
+    """Return the autocast region of a strategy."""
+    return autocast(strategy.device, precision_of(strategy))

@@ -1,11 +1,11 @@
-"""One run in several processes, as ``torchrun`` starts them: each computes a part of every batch.
+"""Several processes for one run, as started by ``torchrun``.
 
-All of them do the same with the same random numbers: they draw the same batches, augment them alike and come to the
-same loss. Only the model's forward and backward pass is divided. Each process takes a stretch of the batch through the
-model; outputs are gathered, so that losses, plugins and metrics see the whole batch wherever they run, and gradients
-are averaged. So a batch size is that of the whole, and a figure does not depend on the number of processes, but for
-rounding, and for batch normalisation: it sees a process's part of the batch, as it sees a lane's in one process (see
-:class:`~clsim.models.cpu_parallel.CpuDataParallel`). With as many lanes as processes both are the same.
+All processes draw the same random numbers, so they have the same batches, augmentations and losses. Only the forward
+and backward pass of the model is divided: each process computes a part of the batch, the outputs are gathered, and the
+gradients are averaged. Losses, plugins and metrics therefore see the whole batch. A batch size is that of the whole
+batch, and results do not depend on the number of processes, up to rounding. Batch normalization is the exception: it
+sees the part of one process, as it sees the part of one worker of
+:class:`~clsim.models.cpu_parallel.CpuDataParallel`. With as many workers as processes, both give the same results.
 """
 
 from __future__ import annotations
@@ -21,61 +21,67 @@ from torch import distributed as dist
 
 from clsim.utils.errors import UserError
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
-PATIENCE = timedelta(days=2)
-"""Others wait that long for the first process, which may have models to train."""
+TIMEOUT = timedelta(days=2)
+"""Time to wait for the main process, which may have models to pre-train."""
 
 
 def is_distributed() -> bool:
-    """Whether this is one of several processes of a run."""
+    """Return whether the run has more than one process."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def count() -> int:
-    """Processes of this run."""
+    """Return the number of processes of the run."""
     return dist.get_world_size() if is_distributed() else 1
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes and reports."""
+    """Return whether this is the main process (rank 0), which writes and reports."""
     return not is_distributed() or dist.get_rank() == 0
 
 
 def join(device: str) -> str:
-    """Joins the others where ``torchrun`` has started several; gives the device of this process.
+    """Join the process group if ``torchrun`` started several processes, and return the device of this process.
 
     Args:
-        device: ``cpu``, or ``cuda`` for one GPU a process.
+        device: ``cpu``, or ``cuda`` for one GPU per process.
 
+    Raises:
+        UserError: The machine has fewer GPUs than processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or not dist.is_available():
         return device
     gpu = device.startswith("cuda")
-    place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else device
+    target = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else device
     if gpu:
         _check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count())
-        torch.cuda.set_device(place)
+        torch.cuda.set_device(target)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=PATIENCE)
-    return place
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=TIMEOUT)
+    return target
 
 
-def _check_gpus(here: int, gpus: int) -> None:
-    """Refuse more processes than GPUs on this machine, in all of them, before any waits for the others."""
-    if here > gpus:
-        what = f"{here} processes on this machine, which has {gpus} GPU{'' if gpus == 1 else 's'}: each needs one"
+def _check_gpus(processes: int, gpus: int) -> None:
+    """Raise in every process, before any waits for another, if there are more processes than GPUs."""
+    if processes > gpus:
+        what = f"{processes} processes need one GPU each, but this machine has {gpus}"
         raise UserError(what, where="--device", fix=f"--nproc-per-node {max(1, gpus)}, or --device cpu")
 
 
 def leave() -> None:
-    """Lets go of the others."""
+    """Leave the process group."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
 
-def main_first(make: Callable[[], Made]) -> Made:
-    """What `make` gives in each process; the first one goes ahead, so that the others find what it has made."""
+def main_first(make: Callable[[], T]) -> T:
+    """Call a function on rank 0 first, then in all other processes, which find the files it wrote.
+
+    Args:
+        make: Function to call.
+    """
     if not is_distributed():
         return make()
     if not is_main():
@@ -86,18 +92,18 @@ def main_first(make: Callable[[], Made]) -> Made:
     return made
 
 
-def broadcast(say: Callable[[], Made]) -> Made:
-    """What `say` gives in the first process, in all of them; it is not called in the others."""
+def broadcast(fn: Callable[[], T]) -> T:
+    """Call ``fn`` on rank 0 and broadcast its result."""
     if not is_distributed():
-        return say()
-    said: list[Any] = [say() if is_main() else None]
-    dist.broadcast_object_list(said, src=0)
-    told: Made = said[0]
-    return told
+        return fn()
+    results: list[Any] = [fn() if is_main() else None]
+    dist.broadcast_object_list(results, src=0)
+    result: T = results[0]
+    return result
 
 
 def any_rank(mine: bool) -> bool:
-    """Whether any process says yes."""
+    """Return whether ``mine`` is true in any process."""
     if not is_distributed():
         return mine
     votes = torch.tensor([int(mine)])
@@ -106,15 +112,19 @@ def any_rank(mine: bool) -> bool:
 
 
 def barrier() -> None:
-    """For the others."""
+    """Wait for all processes."""
     if is_distributed():
         dist.barrier()
 
 
 def own_part(images: Tensor) -> Tensor | None:
-    """The stretch of a batch that this process computes; ``None`` where all compute the whole.
+    """Return the part of a batch that this process computes.
 
-    That is so for a batch of less than two images a process.
+    Args:
+        images: Whole batch.
+
+    Returns:
+        The part, or None if every process computes the whole batch, as with fewer than two images per process.
     """
     if not is_distributed() or len(images) < 2 * count():
         return None
@@ -122,15 +132,13 @@ def own_part(images: Tensor) -> Tensor | None:
 
 
 def gathered(part: Tensor, total: int) -> Tensor:
-    """The rows of all processes, in the order of the batch.
+    """Gather the rows of all processes in the order of the batch.
 
-    Its gradient is the own rows' gradient of the whole, which is the same in every process, times the number of
-    processes: :func:`average_gradients` divides by it.
+    The gradient is that of this process's rows times the number of processes; :func:`average_gradients` divides by it.
 
     Args:
-        part: rows that belong to :func:`own_part`.
-        total: rows of all.
-
+        part: Rows of :func:`own_part`.
+        total: Number of rows of the whole batch.
     """
     rows: Tensor = _Gather.apply(part, total)
     return rows
@@ -142,7 +150,7 @@ class _Gather(torch.autograd.Function):
         sizes = [len(each) for each in torch.empty(total).tensor_split(count())]
         rank, largest = dist.get_rank(), sizes[0]
         ctx.start, ctx.stop = sum(sizes[:rank]), sum(sizes[: rank + 1])
-        # Rows of all have to be as many.
+        # all_gather needs parts of equal size.
         padded = part.contiguous() if len(part) == largest else torch.cat([part, part[: largest - len(part)]])
         parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded)
@@ -154,36 +162,44 @@ class _Gather(torch.autograd.Function):
 
 
 def average_gradients(model: nn.Module) -> None:
-    """Makes the gradients of all processes their mean, and their running averages those of the first.
+    """Average the gradients over all processes, and copy the running statistics of rank 0.
 
-    What was computed from the whole batch in every process alike, such as a loss on drawn features, has the same
-    gradient in all; what each computed for its own rows is added up, see :func:`gathered`.
+    A gradient computed from the whole batch, such as that of a loss on replayed features, is equal in all processes and
+    stays the same. Gradients of a process's own rows add up; see :func:`gathered`.
+
+    Args:
+        model: Model with the same parameters in all processes.
     """
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    for together in _by_type(gradients):
-        flat = torch.cat([gradient.flatten() for gradient in together])
+    for group in _by_type(gradients):
+        flat = torch.cat([gradient.flatten() for gradient in group])
         dist.all_reduce(flat)
         flat /= count()
-        _give_back(together, flat)
-    running = [buffer for module in model.modules() if _averages(module) for buffer in module.buffers(recurse=False)]
-    for together in _by_type(running):
-        flat = torch.cat([buffer.flatten() for buffer in together])
+        _unflatten_into(group, flat)
+    running = [
+        buffer
+        for module in model.modules()
+        if _has_running_statistics(module)
+        for buffer in module.buffers(recurse=False)
+    ]
+    for group in _by_type(running):
+        flat = torch.cat([buffer.flatten() for buffer in group])
         dist.broadcast(flat, src=0)
-        _give_back(together, flat)
+        _unflatten_into(group, flat)
 
 
-def _averages(module: nn.Module) -> bool:
+def _has_running_statistics(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.batchnorm._NormBase) and module.training
 
 
 def _by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
-    kinds: dict[torch.dtype, list[Tensor]] = {}
+    groups: dict[torch.dtype, list[Tensor]] = {}
     for tensor in tensors:
-        kinds.setdefault(tensor.dtype, []).append(tensor)
-    return list(kinds.values())
+        groups.setdefault(tensor.dtype, []).append(tensor)
+    return list(groups.values())
 
 
-def _give_back(tensors: list[Tensor], flat: Tensor) -> None:
+def _unflatten_into(tensors: list[Tensor], flat: Tensor) -> None:
     with torch.no_grad():
         for tensor, part in zip(tensors, flat.split([each.numel() for each in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))

@@ -1,4 +1,4 @@
-"""Downloads that give up quickly: a machine without network must learn so in seconds, not minutes."""
+"""Downloads that fail within seconds if there is no network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from clsim.utils.files import atomic
 
 PROBE_SECONDS = 2.0
+"""Time limit for a connection test."""
 STALL_SECONDS = 15.0
+"""Time limit for a transfer without progress."""
 
 
 def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether the host of ``url`` (or the proxy in front of it) accepts a connection within ``seconds``."""
+    """Return whether the host of ``url``, or its proxy, accepts a connection within ``seconds``."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
@@ -34,7 +36,7 @@ def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
         except OSError:
             pass
 
-    # A thread, because no timeout bounds the look-up of a name.
+    # No timeout covers name resolution, so it runs in a thread.
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -43,7 +45,14 @@ def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
 
 @contextmanager
 def connection(url: str) -> Iterator[None]:
-    """Raise ConnectionError at once if ``url`` is out of reach; inside, no socket waits over 15 s."""
+    """Fail at once if a host is unreachable, and limit every socket inside the block to ``STALL_SECONDS``.
+
+    Args:
+        url: Address whose host is tested.
+
+    Raises:
+        ConnectionError: The host is unreachable.
+    """
     if not reachable(url):
         raise ConnectionError(f"no network connection to {urlsplit(url).hostname}")
     before = socket.getdefaulttimeout()
@@ -55,25 +64,36 @@ def connection(url: str) -> Iterator[None]:
 
 
 def fetch_file(url: str, path: Path, sha256: str) -> None:
-    """Download a small text file with Unix line ends; it appears whole and with this hash, or not at all.
+    """Download a small text file with Unix line ends. The file is complete and verified, or absent.
+
+    Args:
+        url: Address of the file.
+        path: Path to write to.
+        sha256: Expected hash.
 
     Raises:
-        OSError: the network or the disk failed, or the content has another hash.
+        OSError: The network or the disk failed, or the hash is wrong.
     """
     with urllib.request.urlopen(url, timeout=STALL_SECONDS) as answer:  # noqa: S310
         content = bytes(answer.read()).replace(b"\r\n", b"\n")
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise OSError(f"{url} has changed: its sha256 is not the expected one")
+        raise OSError(f"{url} has an unexpected sha256")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path, durable=False) as temporary:
         temporary.write_bytes(content)
 
 
 def fetch_archive(url: str, md5: str, root: Path, folder: str) -> None:
-    """Download an archive to ``root`` (unless it is there) and unpack its ``folder``, which appears whole.
+    """Download an archive to ``root``, unless it is there, and unpack one of its folders atomically.
+
+    Args:
+        url: Address of the archive.
+        md5: Expected hash.
+        root: Folder to download and unpack to.
+        folder: Name of the folder in the archive.
 
     Raises:
-        OSError: the network or the disk failed, or the archive has another md5.
+        OSError: The network or the disk failed, or the hash is wrong.
     """
     from torchvision.datasets.utils import check_integrity, download_url, extract_archive
 
@@ -82,10 +102,10 @@ def fetch_archive(url: str, md5: str, root: Path, folder: str) -> None:
         with connection(url):
             try:
                 download_url(url, root, archive.name, md5)
-            except RuntimeError as error:  # torchvision's word for a transfer with another md5
+            except RuntimeError as error:  # torchvision raises it for a wrong md5
                 raise OSError(f"{url}: {error}") from error
     with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as work:
-        # The md5 vouches for the paths inside.
+        # The md5 was checked, so its paths are safe.
         extract_archive(archive, Path(work) / "new")
         if (root / folder).exists():
             (root / folder).rename(Path(work) / "old")

@@ -1,4 +1,4 @@
-"""Errors a user can mend: what is wrong, where, and what to do about it."""
+"""Errors that a user can fix: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from clsim.utils.text import clean
 
 LONGEST = 2000
-"""Characters of each part of a message; what a file says may be a megabyte long."""
+"""Characters shown of each part of a message, since a value from a file may be a megabyte long."""
 SHOWN = 200
-"""Problems written out in one message."""
+"""Problems shown in one message."""
 
 
 def _part(text: str) -> str:
-    """Part of a message as it may reach a terminal; of a long one the middle is left out."""
+    """Escape a part of a message for a terminal, and cut out the middle of a long one."""
     cut = clean(text)
     return cut if len(cut) <= LONGEST else f"{cut[: LONGEST // 2]} ... {cut[-LONGEST // 2 :]}"
 
 
 class UserError(Exception):
-    """The input is wrong, not the program: shown without a traceback, exit code 2.
+    """Invalid input, shown without a traceback; exit code 2.
 
     Args:
-        what: what is wrong, in one sentence.
-        where: the place, as ``file:line`` or a path.
-        fix: what to do about it.
+        what: Problem, in one sentence.
+        where: Place of the problem, as ``file:line``, a path or a key.
+        fix: Instructions for fixing it.
     """
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
@@ -40,11 +40,15 @@ class UserError(Exception):
 
 
 class ArgumentError(UserError, ValueError):
-    """An argument that a function or class of Python was called with, and a scenario could not have had either."""
+    """Invalid argument of a Python function or class, by a rule that holds for the same key in a scenario."""
 
 
 class UserErrors(UserError):
-    """Several problems found in one go, so that they can be mended in one go."""
+    """Several problems found in one pass, so that they can be fixed together.
+
+    Args:
+        errors: Problems.
+    """
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         super().__init__(f"{len(errors)} problem{'s' if len(errors) != 1 else ''}")
@@ -57,11 +61,11 @@ class UserErrors(UserError):
 
 
 class RunFailed(Exception):
-    """A run that cannot go on, for a reason that can be told: shown without a traceback, exit code 1.
+    """Failure of a run for a known reason, shown without a traceback; exit code 1.
 
     Args:
-        what: happened, and where in the run.
-        fix: what to do about it.
+        what: Failure, and where in the run.
+        fix: Instructions for avoiding it.
     """
 
     def __init__(self, what: str, *, fix: str | None = None) -> None:
@@ -74,24 +78,24 @@ class RunFailed(Exception):
 
 
 class DataWarning(UserWarning):
-    """Data is usable, but something about it changes the figures: shown as one line, once."""
+    """Property of usable data that changes results, shown once on one line."""
 
 
 class NotFinite(RunFailed):
-    """Outputs or features of a model that are NaN or infinite, so that no figure can be computed from them.
+    """NaN or infinite outputs of a model, from which no metric can be computed.
 
     Args:
-        what: Outputs that are not finite, and how many of them.
+        what: Which outputs are not finite, and how many.
     """
 
     def __init__(self, what: str) -> None:
-        remedy = "check the weights that the model starts from, or train with a lower learning rate or in fp32"
+        remedy = "check the initial weights, or train with a lower learning rate or in fp32"
         super().__init__(what, fix=remedy)
 
 
 class DataMissing(UserError):
-    """A data set is not on this machine and could not be fetched."""
+    """Data set that is neither on this machine nor could be downloaded."""
 
 
 class WeightsMissing(UserError):
-    """Model weights are not on this machine and could not be fetched."""
+    """Model weights that are neither on this machine nor could be downloaded."""

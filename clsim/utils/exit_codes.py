@@ -1,4 +1,4 @@
-"""How the command line ends: every exception as an exit code and a message, a traceback only on request."""
+"""Exit code and message of every exception; a traceback is shown only on request."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from clsim.utils.text import clean, short
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 _WRONG_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
-_INTERRUPTED = "interrupted; what was written before is whole"
+_INTERRUPTED = "interrupted; all files written so far are complete"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Ending(NamedTuple):
-    """An exit code and what to say."""
+    """End of a command.
+
+    Attributes:
+        code: Exit code.
+        message: Message for standard error; empty for none.
+    """
 
     code: int
     message: str
 
 
 def ending(error: BaseException) -> Ending:
-    """What an exception means to the user: wrong input (2), a failed run (1) or an interruption (130)."""
+    """Return the exit code and message of an exception: invalid input (2), a failed run (1) or an interrupt (130)."""
     if isinstance(error, UserErrors):
         return Ending(WRONG_INPUT, f"{error}\n{error.what}")
     if isinstance(error, UserError):
@@ -39,20 +44,20 @@ def ending(error: BaseException) -> Ending:
         return Ending(FAILED, "")
     if isinstance(error, OSError) and error.errno in _WRONG_PATH:
         return Ending(WRONG_INPUT, f"clsim: {_file(error)}{error.strerror}")
-    # Libraries in other languages tell of a full disk only by their text.
+    # Libraries in other languages report a full disk only in their text.
     full = isinstance(error, OSError) and error.errno in _FULL
     if full or "No space left on device" in str(error):
         return Ending(FAILED, f"clsim: {_file(error)}no space left on the disk")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Ending(FAILED, f"clsim: out of memory; a smaller batch needs less ({_first_line(error)})")
-    hint = "  CLSIM_DEBUG=1 shows the traceback"
+        return Ending(FAILED, f"clsim: out of memory; try a smaller batch ({_first_line(error)})")
+    hint = "  set CLSIM_DEBUG=1 to see the traceback"
     if isinstance(error, OSError):
         return Ending(FAILED, f"clsim: {_file(error)}{error.strerror or _first_line(error)}\n{hint}")
     return Ending(FAILED, f"clsim: failed: {type(error).__name__}: {_first_line(error)}{_place(error)}\n{hint}")
 
 
 def leave(error: BaseException) -> int:
-    """Say how it ended, on standard error; the exit code."""
+    """Print the message of an exception to standard error and return the exit code."""
     if os.environ.get("CLSIM_DEBUG", "0") not in ("", "0") and not isinstance(error, BrokenPipeError):
         print(lines_of("".join(traceback.format_exception(error))), file=sys.stderr)
     code, message = ending(error)
@@ -62,12 +67,13 @@ def leave(error: BaseException) -> int:
 
 
 def lines_of(text: str) -> str:
-    """The lines of a text from elsewhere, each as it may reach a terminal."""
+    """Escape each line of a foreign text for a terminal."""
     return "\n".join(map(clean, text.splitlines()))
 
 
 def _place(error: BaseException) -> str:
-    """The last line of a user's own file, or of a strategy, that led to the error; empty if none did."""
+    """Return the last line of the user's own code in the traceback as ``(file:line)``; empty if there is none."""
+    # Skip clsim itself, the standard library and installed packages.
     libraries = (Path(__file__).parents[1], Path(os.__file__).parent)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, the same bytes for the same content, and their hashes."""
+"""Files that are complete or absent, with reproducible bytes, and their hashes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and is gone otherwise.
+    """Yield a temporary path that replaces ``path`` if the block succeeds, and is removed otherwise.
 
     Args:
-        path: of the file; its folder must be there.
-        durable: have the content on disk before it takes the place; not needed where it can be made again.
+        path: Path of the file; its folder must exist.
+        durable: Whether to flush the content to disk first. Not needed for files that can be made again.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -37,35 +37,33 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def from_home(path: Path | str, where: str) -> Path:
-    """Return a path whose leading ``~`` is a home directory, as in a shell.
+    """Expand a leading ``~`` to the home directory.
 
-    Shells expand it at the start of a word, and most of them not behind ``=``.
+    Most shells do not expand it after ``=``.
 
     Args:
-        path: Path as it was written.
-        where: Option or setting that it is the value of.
+        path: Path as written.
+        where: Option or setting that holds the path.
 
     Raises:
-        UserError: there is no such user, or this one has no home directory.
-
+        UserError: The user is unknown or has no home directory.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        fix = "write the path out"
-        raise UserError(f"no home directory is known for {Path(path).parts[0]!r}", where=where, fix=fix) from error
+        fix = "write the full path"
+        raise UserError(f"there is no home directory for {Path(path).parts[0]!r}", where=where, fix=fix) from error
 
 
 def locked(path: Path, *, wait: bool = False) -> int:
-    """The descriptor of a lock file that no other process holds; the lock is gone with the process, however it ends.
+    """Lock a file and return its descriptor; the lock ends with the process.
 
     Args:
-        path: of the file, which is made.
-        wait: until another process gives it free.
+        path: Path of the lock file, which is created.
+        wait: Whether to wait until another process releases it.
 
     Raises:
-        BlockingIOError: another process holds it.
-
+        BlockingIOError: Another process holds the lock.
     """
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
@@ -76,17 +74,17 @@ def locked(path: Path, *, wait: bool = False) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder has just removed it
+        os.close(descriptor)  # the holder has just removed the file; lock the new one
 
 
 def unlock(path: Path, descriptor: int) -> None:
-    """Gives free, and removes, what :func:`locked` gave."""
+    """Remove a lock file and release its lock."""
     path.unlink(missing_ok=True)
     os.close(descriptor)
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes."""
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
@@ -95,40 +93,37 @@ def sha256_of(path: Path) -> str:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, str] | None = None) -> None:
-    """Writes a safetensors file whole or not at all; the same content gives the same bytes.
-
-    The library keeps facts about the tensors in an order that changes from one process to the next.
+    """Write a safetensors file atomically; equal content gives equal bytes.
 
     Args:
-        path: of the file; its folder must be there.
-        tensors: on any device.
-        info: facts, kept in the file's header.
+        path: Path of the file; its folder must exist.
+        tensors: Tensors by name, on any device.
+        info: Metadata for the header of the file.
 
     Raises:
-        OSError: it could not be written.
-
+        OSError: The file could not be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with atomic(path) as temporary:
         try:
-            save_file(_apart(tensors), temporary, dict(info) if info else None)
-        except SafetensorError as error:  # its own word for a full disk
+            save_file(_unshared(tensors), temporary, dict(info) if info else None)
+        except SafetensorError as error:  # raised for a full disk
             raise OSError(str(error)) from error
-        if info:
+        if info:  # safetensors writes metadata in an order that varies between processes
             _sort_header(temporary)
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, none a part of something larger, or the same as another: both would be refused."""
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return CPU tensors with storage of their own; safetensors refuses views and shared storage."""
     seen: set[int] = set()
     found = {}
     for name, tensor in tensors.items():
-        here = tensor.detach().cpu().contiguous()
-        alone = here.untyped_storage().nbytes() == here.nbytes and here.data_ptr() not in seen
-        found[name] = here if alone else here.clone()
-        seen.add(here.data_ptr())
+        local = tensor.detach().cpu().contiguous()
+        unshared = local.untyped_storage().nbytes() == local.nbytes and local.data_ptr() not in seen
+        found[name] = local if unshared else local.clone()
+        seen.add(local.data_ptr())
     return found
 
 
@@ -138,6 +133,6 @@ def _sort_header(path: Path) -> None:
         header = json.loads(stream.read(length))
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        if len(text) <= length:  # as long as what the library wrote but for the blanks at its end
+        if len(text) <= length:  # the same length, up to trailing blanks
             stream.seek(8)
             stream.write(text.ljust(length))

@@ -1,4 +1,4 @@
-"""The state of the generators that everything else draws from: python's, numpy's and torch's."""
+"""State of the global random generators of Python, numpy and torch."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import torch
 from clsim.utils import distributed
 
 State = Any
-"""Numbers, texts, tensors and containers of these, as checkpoints store them."""
+"""Numbers, strings, tensors and containers of these, as checkpoints store them."""
 
 
 def random_state(device: torch.device | str) -> State:
-    """Return the state of the global generators, and of the GPU's where the run computes on one.
+    """Return the state of the global generators, including that of the run's GPU.
 
-    No other GPU's state is stored, so how many GPUs are visible does not matter. All processes of a run draw the same
-    numbers, each on a GPU of its own: the first one's state is that of all.
+    States of other GPUs are not stored, so the number of visible GPUs does not matter. All processes of a run draw the
+    same numbers, each on its GPU, so the state of one serves all.
 
     Args:
-        device: place where the run computes.
-
+        device: Device of the run.
     """
     kind, keys, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
@@ -35,12 +34,11 @@ def random_state(device: torch.device | str) -> State:
 
 
 def set_random_state(state: State, device: torch.device | str) -> None:
-    """Restore what :func:`random_state` returned; the GPU's state goes to the GPU on which the run computes now.
+    """Restore the state returned by :func:`random_state`; the GPU state goes to the current device.
 
     Args:
-        state: generators' state. It may come from an earlier version, which stored the states of all visible GPUs.
-        device: place where the run computes, which need not be the one where the state was stored.
-
+        state: State of the generators. Earlier versions stored the states of all visible GPUs.
+        device: Device of the run, which may differ from the one at the time of saving.
     """
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
@@ -48,12 +46,12 @@ def set_random_state(state: State, device: torch.device | str) -> None:
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.device(device).type == "cuda":
-        torch.cuda.set_rng_state(_own(state["cuda"], torch.device(device)).cpu(), device)
+        torch.cuda.set_rng_state(_gpu_state(state["cuda"], torch.device(device)).cpu(), device)
 
 
-def _own(states: list[torch.Tensor], device: torch.device) -> torch.Tensor:
-    """Return the state that the run drew from, of one state or of one for each GPU that was visible."""
-    # The first process stored the states of all GPUs, and drew from the first of them.
+def _gpu_state(states: list[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Return the GPU state that the run drew from, out of one state or one per visible GPU."""
+    # With several processes, rank 0 stored all GPUs and drew from the first.
     index = (
         0 if distributed.is_distributed() else device.index if device.index is not None else torch.cuda.current_device()
     )
@@ -61,19 +59,18 @@ def _own(states: list[torch.Tensor], device: torch.device) -> torch.Tensor:
 
 
 def loader_state(loader: Any, device: torch.device | str) -> State:
-    """Return what decides the order of an epoch's batches, before the first of them is asked for.
+    """Return the state that determines the order of an epoch's batches, before the first batch is drawn.
 
     Args:
-        loader: loader of the epoch.
-        device: place where the run computes.
-
+        loader: Data loader of the epoch.
+        device: Device of the run.
     """
     order = getattr(loader, "order", None)
     return {"global": random_state(device), "order": order.get_state() if isinstance(order, torch.Generator) else None}
 
 
 def set_loader_state(loader: Any, state: State, device: torch.device | str) -> None:
-    """Restore what :func:`loader_state` returned."""
+    """Restore the state returned by :func:`loader_state`."""
     set_random_state(state["global"], device)
     if state["order"] is not None:
         loader.order.set_state(state["order"])

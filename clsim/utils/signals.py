@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM: the first lets the iteration end and saves, the second leaves at once."""
+"""SIGINT and SIGTERM: the first one saves after the current iteration, the second one stops at once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was asked to stop has saved where it was; the message says how it goes on."""
+    """Interruption of a run that saved a checkpoint; the message says how to resume."""
 
 
 class Interruption:
-    """Whether the run was asked to stop.
+    """Request to stop a run.
 
     Attributes:
-        requested: a signal came.
-        waits: whether a signal waits for the end of the iteration; else, and from the second signal on, it raises
-            :class:`KeyboardInterrupt` where the run is. Files are whole at any moment.
-
+        requested: Whether a signal was received.
+        waits: Whether a first signal waits for the end of the iteration. Otherwise, and from the second signal on, it
+            raises :class:`KeyboardInterrupt` in the run. Files are complete at any moment.
     """
 
     def __init__(self) -> None:
@@ -32,19 +31,19 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Takes the signals over; only the main thread of a process may, in another they stay as they are."""
+        """Handle the signals inside the block; in other threads than the main one, do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self.requested = self.requested, True
         if again or not self.waits:
             raise KeyboardInterrupt
-        sys.stderr.write("\nclsim: stopping after this iteration; once more to leave at once\n")
+        sys.stderr.write("\nclsim: stopping after this iteration; interrupt again to stop at once\n")

@@ -1,4 +1,4 @@
-"""How messages name values, show texts from elsewhere, and say what someone may have meant."""
+"""Text in messages: values, foreign texts and suggestions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def clean(text: object) -> str:
-    r"""Text from a file or a data set as it may reach a terminal: on one line, without control characters.
+    r"""Return a text for a terminal: on one line, with control characters escaped.
 
-    Escape codes, newlines and marks that turn the direction of writing are written out, as Python would in quotes.
+    Escape codes, newlines and marks that change the writing direction are written as in a Python string.
 
     Example:
         >>> print(clean("a\x1b[31mb\nc é"))
@@ -20,13 +20,13 @@ def clean(text: object) -> str:
 
 
 def short(text: object, length: int) -> str:
-    """The same, cut to `length` characters."""
+    """Return the text as :func:`clean` does, cut to ``length`` characters."""
     cut = clean(text)
     return cut if len(cut) <= length else cut[: length - 3] + "..."
 
 
 def describe(value: Any) -> str:
-    """A value as a message shows it: its kind, and what it is."""
+    """Describe a value by its type and content, for messages."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -37,20 +37,20 @@ def describe(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return "a block of keys"
-    if type(value).__module__.partition(".")[0] in ("clsim", "torch", "avalanche"):  # which may be long to show
+    if type(value).__module__.partition(".")[0] in ("clsim", "torch", "avalanche"):  # whose repr may be long
         return f"an object of type {type(value).__name__}"
     return short(repr(value), 40)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name most like `word`, if any is."""
+    """Return the known name closest to ``word``; None if none is close."""
     names = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
     return names[found[0]] if found else None
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """The remedy for an unknown name: the nearest one, and all that are allowed."""
+    """Return a fix for an unknown name: the closest one and all allowed ones."""
     known = list(known)
     near = nearest(word, known)
     meant = f"did you mean '{near}'? " if near else ""

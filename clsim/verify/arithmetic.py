@@ -1,4 +1,4 @@
-"""Whether the figures of ``results.json`` follow from one another, and are those of ``sessions.jsonl``."""
+"""Checks that the figures of ``results.json`` follow from one another and equal those of ``sessions.jsonl``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
 COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")
 WEIGHTED = "average_accuracy_weighted"
 WHOLE = 1e-6
-"""How far from a whole number of images a share times all of them may be."""
+"""Tolerance when a share of images is turned into a whole number."""
 
 
 def check_arithmetic(run: RunFiles) -> Iterator[Check]:
-    """What ``results.json`` says of itself."""
+    """Check ``results.json`` against itself and against ``sessions.jsonl``."""
     results = run.results
     if results is None:
-        yield not_checked("results.json", "it is not there; no session has ended")
+        yield not_checked("results.json", "missing; no session has ended")
         return
-    # What earlier runs did not write counts as null in both.
+    # Keys that earlier versions did not write count as null in both.
     who, noted = ({key: content.get(key) for key in WHO} for content in (results, run.manifest))
     yield compared("what ran, results.json and manifest", who, noted)
     yield _sessions_file(run)
@@ -42,7 +42,7 @@ def check_arithmetic(run: RunFiles) -> Iterator[Check]:
 
 
 def is_of_texts(run: RunFiles) -> bool:
-    """Whether images look for texts: nothing is classified, and no session has classes."""
+    """Return whether a run is of images and texts: nothing is classified, and no session has classes."""
     if run.scenario is not None:
         return not run.scenario.stream.has_classes
     return not any(record["seen_classes"] for record in run.sessions)
@@ -51,38 +51,36 @@ def is_of_texts(run: RunFiles) -> bool:
 def _sessions_file(run: RunFiles) -> Check:
     what = "sessions.jsonl and results.json"
     if run.lines is None:
-        return (
-            differs(what, "sessions.jsonl is not there") if run.sessions else not_checked(what, "no session has ended")
-        )
-    # A run that was killed may have written the line of a session and not yet the file of all.
+        return differs(what, "sessions.jsonl is missing") if run.sessions else not_checked(what, "no session has ended")
+    # A killed run may have written the line of a session but not yet the file of all.
     lines = run.lines if run.complete else run.lines[: len(run.sessions)]
     return compared(what, {"sessions": run.sessions}, {"sessions": lines}, close=0.0, detail=f"{len(lines)} records")
 
 
 def _out_of_order(run: RunFiles) -> str | None:
-    """A record that has not as many entries as its place asks for, so that nothing can be computed from it."""
+    """Return the first record with too few or too many entries, from which nothing can be computed."""
     texts, seen = is_of_texts(run), 0
     for number, record in enumerate(run.sessions):
         seen += len(record["new_classes"])
         rows = [record["accuracy_by_session"]]
         if test := record["compatibility"]:
             rows += [[*test["cross_tests"], test["self_test"]], *test["also"].values()]
-        if (said := record["session"]) != number:
-            return f"record {number} is of session {said}"
+        if (session := record["session"]) != number:
+            return f"record {number} is of session {session}"
         if any(len(row) != number + 1 for row in rows):
             return f"session {number} has {len(next(row for row in rows if len(row) != number + 1))} entries in a row"
         if not texts and record["seen_classes"] != seen:
-            return f"session {number} has seen {record['seen_classes']} classes; the sessions brought {seen}"
+            return f"session {number} has seen {record['seen_classes']} classes; its sessions have {seen}"
     for one, other in pairwise(run.sessions):
         if bool(one["compatibility"]) != bool(other["compatibility"]):
-            return f"sessions {one['session']} and {other['session']} were not measured alike"
+            return f"sessions {one['session']} and {other['session']} were not evaluated alike"
         if one["compatibility"] and one["compatibility"]["also"].keys() != other["compatibility"]["also"].keys():
-            return f"sessions {one['session']} and {other['session']} were not measured by the same criteria"
+            return f"sessions {one['session']} and {other['session']} were not evaluated by the same criteria"
     return None
 
 
 def _each(run: RunFiles, what: str, computed: Any) -> Check:
-    """A figure of every session; ``computed`` gives its key and what it has to be."""
+    """Check a figure of every session; ``computed`` returns its key and expected value."""
     for number, record in enumerate(run.sessions):
         key, value = computed(run, number)
         check = compared(what, {f"session {number}.{key}": record[key]}, {f"session {number}.{key}": value})
@@ -92,21 +90,21 @@ def _each(run: RunFiles, what: str, computed: Any) -> Check:
 
 
 def _accuracies(run: RunFiles) -> Check:
-    """Accuracy over all classes, those of the base session and the later ones, from that of every session's classes."""
+    """Check accuracy over all, base and novel classes against the accuracies by session of origin."""
     what, images = "accuracies from those by session", run.manifest.get("test_images")
     if is_of_texts(run):
         return _each(run, what, _found)
     if images is None:
-        return not_checked(what, "the manifest does not say how many test images there are")
+        return not_checked(what, "the manifest holds no numbers of test images")
     if len(images) < len(run.sessions) or any(one > other for one, other in pairwise(images)):
-        return differs(what, f"the manifest has test images of {len(images)} sessions: {images}")
+        return differs(what, f"the manifest holds test images of {len(images)} sessions: {images}")
     new = [now - before for before, now in pairwise([0, *images])]
     for number, record in enumerate(run.sessions):
         accuracies = record["accuracy_by_session"]
         for session, (accuracy, count) in enumerate(zip(accuracies, new, strict=False)):
             if (accuracy is None) != (count == 0):
-                told = "nothing" if accuracy is None else accuracy
-                return differs(what, f"session {number}.accuracy_by_session[{session}]: {told} of {count} images")
+                found = "null" if accuracy is None else accuracy
+                return differs(what, f"session {number}.accuracy_by_session[{session}]: {found} of {count} images")
         shares = [(share or 0.0) * count for share, count in zip(accuracies, new, strict=False)]
         for session, share in enumerate(shares):
             if abs(share - round(share)) > WHOLE:
@@ -132,7 +130,7 @@ def _share(right: list[int], images: list[int]) -> float | None:
 
 
 def _found(run: RunFiles, number: int) -> tuple[str, Any]:
-    """Of images and texts: what a version finds in its own index, for every session the same."""
+    """Return the expected accuracy of images and texts: the self-test, equal for all sessions."""
     record = run.sessions[number]
     own = (record["compatibility"] or {}).get("self_test")
     same = {"accuracy": own, "base_accuracy": own, "novel_accuracy": None}
@@ -175,19 +173,20 @@ def _service(run: RunFiles, number: int) -> tuple[str, Any]:
 
 
 def _sums(run: RunFiles, results: Content) -> Iterator[Check]:
-    """What is computed over all sessions: the very code that wrote it, on the records that are there."""
+    """Check the figures over all sessions with the code that wrote them."""
     images = run.manifest.get("test_images")
-    anew = Results("", "", 0, run.path, measures_forgetting=_measures_forgetting(run))
+    expected = Results("", "", 0, run.path, measures_forgetting=_measures_forgetting(run))
     for number, record in enumerate(run.sessions):
-        anew.add(record, record["accuracy_by_session"], images[number] if images and number < len(images) else 1)
-    computed = anew.to_dict()
+        count = images[number] if images and number < len(images) else 1
+        expected.add(record, record["accuracy_by_session"], count)
+    computed = expected.to_dict()
     for key in COMPUTED:
         if results[key] is not None or computed[key] is not None:
             yield compared(f"{key} and the records", {key: results[key]}, {key: computed[key]})
-    summary, expected = dict(results["summary"]), computed["summary"]
-    weighted = {WEIGHTED: summary.pop(WEIGHTED, None)}, {WEIGHTED: expected.pop(WEIGHTED, None)}
-    yield compared("summary", {"summary": summary}, {"summary": expected})
+    noted, summary = dict(results["summary"]), computed["summary"]
+    weighted = {WEIGHTED: noted.pop(WEIGHTED, None)}, {WEIGHTED: summary.pop(WEIGHTED, None)}
+    yield compared("summary", {"summary": noted}, {"summary": summary})
     if images:
         yield compared("weighted average", *weighted)
     else:
-        yield not_checked("weighted average", "the manifest does not say how many test images there are")
+        yield not_checked("weighted average", "the manifest holds no numbers of test images")

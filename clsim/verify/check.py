@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what came out. Plain values in and out."""
+"""One check of a verification and its result. Plain values in and out."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 Verdict = Literal["agrees", "DIFFERS", "not checked"]
 CLOSE = 1e-9
-"""Relative: what sums of floats may differ by from one Python to the next, and no printed figure does."""
+"""Relative difference of float sums between versions of Python, too small for any printed figure."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of a verification.
+    """A check.
 
     Attributes:
-        what: was looked at.
-        verdict: what came out.
-        detail: what differs or why it was not checked; of what agrees, how much of it there is.
+        what: What was checked.
+        verdict: Result.
+        detail: The difference, or why it was not checked; if it agrees, how much was checked.
 
     """
 
@@ -29,35 +29,35 @@ class Check:
 
 
 def agrees(what: str, detail: str = "") -> Check:
-    """It is as it should be."""
+    """Return a check that passed."""
     return Check(what, "agrees", detail)
 
 
 def differs(what: str, detail: str) -> Check:
-    """It is not."""
+    """Return a check that failed."""
     return Check(what, "DIFFERS", detail)
 
 
 def not_checked(what: str, because: str) -> Check:
-    """Nobody can tell here."""
+    """Return a check that could not be made."""
     return Check(what, "not checked", because)
 
 
 def compared(what: str, found: Any, computed: Any, *, close: float = CLOSE, detail: str = "") -> Check:
-    """Whether a value of a file is the one computed anew; ``detail`` is told where it is."""
+    """Compare a value of a file with the computed one; ``detail`` is for the case that they agree."""
     difference = first_difference(found, computed, close=close)
     return agrees(what, detail) if difference is None else differs(what, difference)
 
 
 def compared_hash(what: str, noted: str | None, now: str) -> Check:
-    """Whether something has the hash that the manifest notes of it."""
+    """Compare the hash in the manifest with that of now."""
     if noted is None:
-        return not_checked(what, "the manifest has no hash of it")
+        return not_checked(what, "the manifest holds no hash")
     return agrees(what, now[:12]) if noted == now else differs(what, f"{noted[:12]} in the manifest, {now[:12]} here")
 
 
 def first_difference(found: Any, computed: Any, place: str = "", *, close: float = CLOSE) -> str | None:
-    """Where two values of JSON first differ, and by what; ``None`` where they are the same.
+    """Return the first difference of two JSON values; ``None`` if they are equal.
 
     Example:
         >>> first_difference({"am": [0.5, 0.25]}, {"am": [0.5, 0.75]})
@@ -81,7 +81,7 @@ def first_difference(found: Any, computed: Any, place: str = "", *, close: float
         return None
     if _same(found, computed, close):
         return None
-    return f"{place}: {_told(found)} in the file, {_told(computed)} computed".removeprefix(": ")
+    return f"{place}: {_shown(found)} in the file, {_shown(computed)} computed".removeprefix(": ")
 
 
 def _is_list(value: Any) -> bool:
@@ -97,6 +97,6 @@ def _same(one: Any, other: Any, close: float) -> bool:
     return bool(one == other)
 
 
-def _told(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Whether what is said of compatibility follows from the cross-test matrix of the records."""
+"""Checks that compatibility figures follow from the cross-test matrix."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ DIRECTIONS = ("image_to_text", "text_to_image")
 
 
 def check_compatibility(run: RunFiles) -> Iterator[Check]:
-    """AC, AM, gains and, of images and texts, the mean of both directions; the records are in their order."""
+    """Check AC, AM, gains and, for images and texts, the mean of both directions; records must be in order."""
     records = [record["compatibility"] for record in run.sessions]
     if not records or not records[0]:
         return
     given = run.scenario.evaluation.compatibility if run.scenario else None
     matrix: list[list[float]] = []
-    wrong: list[Check] = []
+    checks: list[Check] = []
     for number, record in enumerate(records):
         matrix.append([*record["cross_tests"], record["self_test"]])
         expected: dict[str, Any] = figures(matrix, _strict(given, record, matrix))
         if "compatible" in record:
             expected["compatible"] = _compatible(records, number, given is None or not given.ties)
         found = {key: record.get(key) for key in expected}
-        wrong.append(
+        checks.append(
             compared("AC, AM and gains from the matrix", {f"session {number}": found}, {f"session {number}": expected})
         )
-    yield next((check for check in wrong if check.verdict == "DIFFERS"), agrees("AC, AM and gains from the matrix"))
+    yield next((check for check in checks if check.verdict == "DIFFERS"), agrees("AC, AM and gains from the matrix"))
     if "compatible" in records[0]:
         yield compared("matrix and its two directions", {"matrix": matrix}, {"matrix": _of_directions(records, given)})
 
 
 def figures(matrix: list[list[float]], strict: bool) -> dict[str, Any]:
-    """What the last row adds to a record, by its keys there."""
+    """Return the figures that the last row adds to a record, by their keys."""
     gain = update_gain(matrix[-1][-2], matrix[-2][-1], matrix[-1][-1]) if len(matrix) > 1 else None
     return {
         "ac": average_compatibility(matrix, strict),
@@ -55,7 +55,7 @@ def figures(matrix: list[list[float]], strict: bool) -> dict[str, Any]:
 
 
 def _strict(given: CompatibilityEvaluation | None, record: Any, matrix: list[list[float]]) -> bool:
-    """Whether a tie fails; what a strategy composed in Python asks for, only its own figure tells."""
+    """Return whether a tie fails; for a strategy composed in Python, infer it from the AC in the record."""
     return not given.ties if given else record["ac"] == average_compatibility(matrix, True)
 
 
@@ -68,7 +68,7 @@ def _compatible(records: list[Any], number: int, strict: bool) -> dict[str, bool
 
 
 def _of_directions(records: list[Any], given: CompatibilityEvaluation | None) -> list[list[float]]:
-    """The mean of both directions by the criterion of the matrix, which stands first."""
+    """Return the mean of both directions by the criterion of the matrix, which comes first."""
     first = given.criterion if given else next(iter(records[0]["also"]), "recall@1").partition("/")[0]
     sides = [[record["also"].get(f"{first}/{direction}", []) for record in records] for direction in DIRECTIONS]
     return [[(a + b) / 2 for a, b in zip(*rows, strict=False)] for rows in zip(*sides, strict=True)]

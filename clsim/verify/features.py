@@ -1,4 +1,4 @@
-"""Figures computed again from the stored features, without a model."""
+"""Checks of figures recomputed from stored features, without a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clsim.config.evaluation import PAIR_CRITERION
 from clsim.experiment.evaluation import MIB, PAIRS
 from clsim.metrics.feature_files import FeatureFiles, PairLabels, recompute_matrix
 from clsim.metrics.functional.criteria import Criterion
-from clsim.metrics.functional.similarity import BLOCK, holding
+from clsim.metrics.functional.similarity import BLOCK, limit_similarities
 from clsim.metrics.pair_tests import DIRECTIONS, recompute_pairs
 from clsim.results.reader import RunFiles
 from clsim.utils.errors import UserError
@@ -24,21 +24,20 @@ from clsim.verify.check import Check, agrees, compared, differs, not_checked
 from clsim.verify.replay import FLIPS, replayed
 
 ELSEWHERE = 1e-3
-"""What a share may differ by where another machine computed it: of similarities that are equal but for their rounding
-one comes first there and the other here."""
+"""Tolerance of a share computed on another machine, where rounding may order equal similarities differently."""
 HEADERS = {"query_sha256": "query images", "gallery_sha256": "gallery images", "pairs_sha256": "test images"}
-"""Keys of the files' headers, and those of the manifest's hashes that say the same."""
+"""Keys in the headers of feature files, with the key of the same hash in the manifest."""
 Rows = list[list[float]]
 
 
 def check_features(run: RunFiles) -> Iterator[Check]:
-    """Everything that the features of a run tell of its figures."""
+    """Check the figures that follow from the features of a run."""
     what, folder = "features", run.path / "features"
     measured = [record for record in run.sessions if record["compatibility"]]
     if not folder.is_dir():
         given = run.scenario.evaluation.compatibility if run.scenario else None
         if measured and given is not None and given.keep_features:
-            yield differs(what, "features/ is not there, and the scenario keeps them")
+            yield differs(what, "features/ is missing, but the scenario keeps features")
         elif measured:
             yield not_checked("matrices from features", "the run kept no features")
         return
@@ -54,19 +53,19 @@ def check_features(run: RunFiles) -> Iterator[Check]:
         with _as_it_ran(run):
             yield from _figures(run, folder, labels)
     else:
-        because = "there are not as many versions as sessions" if run.sessions else "no session has ended"
+        because = "versions and sessions differ in number" if run.sessions else "no session has ended"
         yield not_checked("matrices from features", because)
 
 
 def _versions(run: RunFiles, measured: int, versions: int) -> Check:
-    what, told = "versions in features/", f"{versions} versions and {measured} sessions that were measured"
-    # A run that was killed may have kept the features of a session and not yet its record.
+    what, counts = "versions in features/", f"{versions} versions, {measured} evaluated sessions"
+    # A killed run may have stored the features of a session but not yet its record.
     fits = versions == measured if run.complete else measured <= versions <= measured + 1
-    return agrees(what, f"{versions} versions") if fits else differs(what, told)
+    return agrees(what, f"{versions} versions") if fits else differs(what, counts)
 
 
 def _headers(run: RunFiles, files: FeatureFiles, labels: PairLabels, versions: int) -> Check:
-    """Whether every file says that it is of the images that the manifest names."""
+    """Check that every file names the images of the manifest."""
     what, criterion = "headers of features and manifest", _criterion(run, labels)
     known = 0
     for name, info in [
@@ -81,12 +80,12 @@ def _headers(run: RunFiles, files: FeatureFiles, labels: PairLabels, versions: i
                 )
             known += 1
         if criterion is not None and info.get("criterion", criterion) != criterion:
-            return differs(what, f"{name}: its criterion is {info['criterion']}, and that of the scenario {criterion}")
-    return agrees(what) if known else not_checked(what, "they name no images")
+            return differs(what, f"{name}: criterion {info['criterion']}, in the scenario {criterion}")
+    return agrees(what) if known else not_checked(what, "the headers name no images")
 
 
 def _criterion(run: RunFiles, labels: PairLabels) -> str | None:
-    """As the headers have it."""
+    """Return the criterion as headers write it."""
     if run.scenario is None:
         return None
     given = run.scenario.evaluation.compatibility or PAIRS
@@ -95,7 +94,7 @@ def _criterion(run: RunFiles, labels: PairLabels) -> str | None:
     try:
         return str(Criterion.parse(given.criterion, exclude_self=labels.same_images, truncate=given.truncate))
     except ValueError as error:
-        raise UserError(f"{given.criterion} of the scenario does not suit these features: {error}") from error
+        raise UserError(f"criterion {given.criterion} of the scenario does not fit these features: {error}") from error
 
 
 def _figures(run: RunFiles, folder: Path, labels: PairLabels) -> Iterator[Check]:
@@ -115,9 +114,9 @@ def _figures(run: RunFiles, folder: Path, labels: PairLabels) -> Iterator[Check]
         else:
             found: dict[str, Rows] = {"": rows} | {name: [record["also"][name] for record in records] for name in names}
             for name, matrix in found.items():
-                anew = recompute_matrix(folder, name or given.criterion, truncate=given.truncate)[: len(matrix)]
+                recomputed = recompute_matrix(folder, name or given.criterion, truncate=given.truncate)[: len(matrix)]
                 what = f"matrix of {name or given.criterion} from features"
-                yield compared(what, {"matrix": matrix}, {"matrix": anew}, close=close, detail=detail)
+                yield compared(what, {"matrix": matrix}, {"matrix": recomputed}, close=close, detail=detail)
         yield from _replayed(run, FeatureFiles(folder), labels, close, detail)
     except (UserError, ValueError) as error:
         yield differs("matrices from features", str(error))
@@ -126,26 +125,26 @@ def _figures(run: RunFiles, folder: Path, labels: PairLabels) -> Iterator[Check]
 def _pairs(
     folder: Path, criterion: str, names: list[str], records: list[Any], rows: Rows, close: float, detail: str
 ) -> Iterator[Check]:
-    """Of images and texts: every K in both directions, and the matrix, which is the mean of two."""
+    """Check every K of images and texts in both directions, and the matrix, which is the mean of two."""
     counts = dict.fromkeys([criterion, *(name.partition("/")[0] for name in names)])
     for name in counts:
         if (match := PAIR_CRITERION.fullmatch(name)) is None:
-            yield differs("matrices from features", f"there is no criterion {name} of images and texts")
+            yield differs("matrices from features", f"{name} is no criterion for images and texts")
             continue
-        anew = {side: matrix[: len(rows)] for side, matrix in recompute_pairs(folder, int(match[1])).items()}
+        recomputed = {side: matrix[: len(rows)] for side, matrix in recompute_pairs(folder, int(match[1])).items()}
         for side in DIRECTIONS:
             found = [record["also"].get(f"{name}/{side}") for record in records]
             what = f"matrix of {name}/{side} from features"
-            yield compared(what, {"matrix": found}, {"matrix": anew[side]}, close=close, detail=detail)
+            yield compared(what, {"matrix": found}, {"matrix": recomputed[side]}, close=close, detail=detail)
         if name == criterion:
-            one, other = (anew[side] for side in DIRECTIONS)
+            one, other = (recomputed[side] for side in DIRECTIONS)
             mean = [[(a + b) / 2 for a, b in zip(*both, strict=True)] for both in zip(one, other, strict=True)]
             what = f"matrix of {criterion} from features"
             yield compared(what, {"matrix": rows}, {"matrix": mean}, close=close, detail=detail)
 
 
 def _replayed(run: RunFiles, files: FeatureFiles, labels: PairLabels, close: float, detail: str) -> Iterator[Check]:
-    """What compares a version with the one before, and what a search service saw."""
+    """Check the figures against the version before, and those of the search service."""
     assert run.scenario is not None
     flips, services, versions = list[Check](), list[Check](), len(run.sessions)
     sessions = max(versions, run.scenario.sessions or 0, len(run.manifest.get("test_images") or ()))
@@ -177,20 +176,20 @@ def _replayed(run: RunFiles, files: FeatureFiles, labels: PairLabels, close: flo
 
 
 def _computed_here(run: RunFiles) -> bool:
-    """Whether the run computed on the like of this machine, where the same sums are rounded alike."""
-    said = run.manifest
-    alike: bool = said["platform"] == platform.platform() and said["packages"].get("torch") == metadata.version("torch")
-    return alike and str(said["device"]) == "cpu"
+    """Return whether the run was computed on a machine like this, where equal sums are rounded alike."""
+    manifest = run.manifest
+    same_torch = manifest["packages"].get("torch") == metadata.version("torch")
+    return bool(same_torch and manifest["platform"] == platform.platform() and manifest["device"] == "cpu")
 
 
 @contextmanager
 def _as_it_ran(run: RunFiles) -> Iterator[None]:
-    """With the run's own number of threads and blocks of its size, which rounding depends on."""
+    """Compute with the run's number of threads and block size, on which rounding depends."""
     threads = torch.get_num_threads()
-    if said := run.manifest.get("threads"):
-        torch.set_num_threads(min(said, 4 * threads))
+    if used := run.manifest.get("threads"):
+        torch.set_num_threads(min(used, 4 * threads))
     try:
-        with holding(run.scenario.evaluation.memory * MIB if run.scenario else BLOCK):
+        with limit_similarities(run.scenario.evaluation.memory * MIB if run.scenario else BLOCK):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The stored versions, one after the other, as the metrics of the run saw them."""
+"""Replay of stored versions through the metrics of a run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation
 from clsim.experiment.evaluation import PAIRS
 from clsim.metrics.cross_test import CONSTRAINT_QUERIES
 from clsim.metrics.feature_files import FeatureFiles, PairLabels
-from clsim.metrics.flip_tests import AgainstBefore
-from clsim.metrics.functional.criteria import Criterion, Kept
+from clsim.metrics.flip_tests import FlipTests
+from clsim.metrics.functional.criteria import Criterion, StoredGallery
 from clsim.metrics.functional.flips import flip_rates
 from clsim.metrics.pair_tests import DIRECTIONS, pair_ranks
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 
 FLIPS = ("negative_flip_rate", "positive_flip_rate", "constraints")
 Replayed = tuple[dict[str, Any], dict[str, Any] | None]
-"""What is said of a version beside the one before it, and of the service, times left out."""
+"""Figures of a version against the one before, and of the search service without times."""
 
 
 def replayed(
     scenario: Scenario, files: FeatureFiles, labels: PairLabels, versions: int, sessions: int
 ) -> Iterator[Replayed]:
-    """The figures of every version that only its features tell.
+    """Yield the figures of every version that need its features.
 
     Args:
-        scenario: of the run.
-        files: the features it stored.
-        labels: of the same.
-        versions: so many of them.
-        sessions: of the whole stream; the run may not have come to its end.
+        scenario: Scenario of the run.
+        files: Stored features.
+        labels: Labels of the features.
+        versions: Number of versions.
+        sessions: Number of sessions of the whole stream; an incomplete run has fewer versions.
 
     Raises:
-        UserError: a file is missing or damaged.
-        ValueError: what the scenario asks for does not suit the features.
+        UserError: A file is missing or damaged.
+        ValueError: The scenario does not fit the features.
 
     """
     given = scenario.evaluation.compatibility or PAIRS
@@ -45,18 +45,18 @@ def replayed(
         seen = None
         if service is not None:
             features = files.load(number, labels)
-            seen = service.enrol(features.query, features.gallery, 0.0)
+            seen = service.index(features.query, features.gallery, 0.0)
             del seen["device_seconds_saved"]
         yield record, seen
 
 
 def _service(
     scenario: Scenario, given: CompatibilityEvaluation, labels: PairLabels, sessions: int
-) -> ServiceView | None:
+) -> SearchService | None:
     asked = scenario.evaluation.service
     if asked is None:
         return None
-    service = ServiceView(
+    service = SearchService(
         sessions,
         steps=asked.steps,
         criterion=asked.criterion,
@@ -64,30 +64,30 @@ def _service(
         seed=scenario.seed,
         truncate=given.truncate,
     )
-    service.open(labels.query, labels.gallery, same_images=labels.same_images, own=labels.own)
+    service.open(labels.query, labels.gallery, same_images=labels.same_images, self_items=labels.self_items)
     return service
 
 
 def _classes(
     given: CompatibilityEvaluation, files: FeatureFiles, labels: PairLabels, versions: int
 ) -> Iterator[dict[str, Any]]:
-    # By whatever the matrix is judged: flips are counted at rank 1, or at the nearest mean.
+    # Flips are counted at rank 1 or at the nearest mean, independent of the criterion of the matrix.
     named = given.criterion if given.criterion == "nearest_class_mean" else "cmc@1"
     rule = Criterion.parse(named, exclude_self=labels.same_images, truncate=given.truncate)
-    before = AgainstBefore(
+    before = FlipTests(
         labels.query,
         labels.gallery,
         queries=CONSTRAINT_QUERIES,
         same_images=labels.same_images,
         truncate=given.truncate,
-        own=labels.own,
+        self_items=labels.self_items,
     )
-    kept: list[Kept] = []
+    kept: list[StoredGallery] = []
     for number in range(versions):
         features = files.load(number, labels)
-        kept = [*kept[-1:], rule.keep(features.gallery, labels.gallery, labels.own)]
-        _, right = rule.row(features.query, labels.query, kept, labels.own)
-        # Of the matrix only the update gain is told, which the records tell as well.
+        kept = [*kept[-1:], rule.store(features.gallery, labels.gallery, labels.self_items)]
+        _, right = rule.row(features.query, labels.query, kept, labels.self_items)
+        # The matrix only matters for the update gain, which the records hold as well.
         record = before.record([[0.0], [0.0, 0.0]], features.query, features.gallery, right)
         yield {key: record[key] for key in FLIPS}
 
@@ -97,7 +97,7 @@ def _pairs(
 ) -> Iterator[dict[str, Any]]:
     match = PAIR_CRITERION.fullmatch(given.criterion)
     if match is None:
-        raise ValueError(f"there is no criterion {given.criterion} of images and texts")
+        raise ValueError(f"{given.criterion} is no criterion for images and texts")
     k, last, right = int(match[1]), None, None
     for number in range(versions):
         now = files.load(number, labels)

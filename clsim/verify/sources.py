@@ -1,4 +1,4 @@
-"""Scenario, code, data, split lists and weights, as they are on this machine, beside the hashes of the manifest."""
+"""Checks of scenario, code, data, split lists and weights on this machine against the hashes of the manifest."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ DATA = (
     "gallery images",
     "split lists",
 )
-"""Keys of the manifest's hashes that a stream, cut anew from the data, tells."""
+"""Hashes of the manifest that a newly built stream reproduces."""
 COUNTS = "numbers of test images"
 
 
 def check_sources(run: RunFiles) -> Iterator[Check]:
-    """What the run was made of; nothing is fetched, made or executed."""
+    """Check the inputs of a run; nothing is downloaded, created or executed."""
     hashes = run.manifest["hashes"]
     if (run.path / "scenario.yaml").is_file():
         yield compared_hash("scenario.yaml", hashes.get("scenario file"), sha256_of(run.path / "scenario.yaml"))
         if run.scenario_problem is not None:
             yield differs("scenario.yaml", run.scenario_problem)
     elif "scenario file" in hashes:
-        yield differs("scenario.yaml", "it is not there")
+        yield differs("scenario.yaml", "missing")
     yield _source(run)
     if run.scenario is None:
         yield not_checked("strategy, data, split lists and weights", run.why_no_scenario)
@@ -75,7 +75,7 @@ def check_sources(run: RunFiles) -> Iterator[Check]:
 def _source(run: RunFiles) -> Check:
     made_by, here = run.manifest["clsim"], metadata.version("clsim")
     if made_by != here:
-        return not_checked("clsim source", f"clsim {made_by} made the run, and this is {here}")
+        return not_checked("clsim source", f"the run is of clsim {made_by}, this is {here}")
     return compared_hash("clsim source", run.manifest["hashes"].get("clsim source"), source_sha256())
 
 
@@ -91,7 +91,7 @@ def _strategy(run: RunFiles, scenario: Scenario) -> Check:
 
 
 def _imports(run: RunFiles, prefix: str, find: Callable[[], Path]) -> Iterator[Check]:
-    """The user's own modules that a strategy or metric imports, each against its hash in the manifest."""
+    """Check the user's modules that a strategy or metric imports."""
     noted = {key: sha for key, sha in run.manifest["hashes"].items() if key.startswith(prefix)}
     try:
         here = import_hashes(find(), prefix)
@@ -103,11 +103,11 @@ def _imports(run: RunFiles, prefix: str, find: Callable[[], Path]) -> Iterator[C
         if key in here:
             yield compared_hash(key, noted.get(key), here[key])
         else:
-            yield differs(key, "the manifest has a hash of it, and nothing imports it, or it is not here")
+            yield differs(key, "the manifest holds a hash, but the module is missing or not imported")
 
 
 def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """The precision that was asked for, beside the scenario's; and the one in use, which may be fp32 in its place."""
+    """Check the requested precision against the scenario, and the one in use, which may be fp32 instead."""
     asked, used = run.manifest.get("precision_requested"), run.manifest.get("precision")
     wanted = scenario.strategies.get(run.manifest["strategy"], {}).get("precision")
     if asked is None or not isinstance(wanted, str):
@@ -115,9 +115,9 @@ def _precision(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
     if wanted != asked:
         yield differs("precision", f"{wanted} in scenario.yaml, {asked} in the manifest")
     elif used not in (asked, "fp32"):
-        yield differs("precision", f"{used} was used, and {asked} asked for")
+        yield differs("precision", f"{used} was used, {asked} requested")
     else:
-        yield agrees("precision", str(used) if used == asked else f"{used} in place of {asked}")
+        yield agrees("precision", str(used) if used == asked else f"{used} instead of {asked}")
 
 
 def _metric(run: RunFiles, name: str) -> Check:
@@ -133,11 +133,11 @@ def _file(what: str, noted: Any, path: Path) -> Check:
     try:
         return compared_hash(what, noted, sha256_of(path))
     except OSError as error:
-        return not_checked(what, f"it cannot be read ({error.strerror})")
+        return not_checked(what, f"cannot be read ({error.strerror})")
 
 
 def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """The lists of the field, file by file, against what the run noted of them."""
+    """Check the standard few-shot lists, file by file."""
     what, noted = "standard few-shot lists", run.manifest.get("split_lists", {})
     known = standard_lists(scenario)
     if not (noted or known):
@@ -158,7 +158,7 @@ def _lists(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
 
 
 def _data(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
-    """The stream, cut anew from the data that is here, without the models that arrive in it."""
+    """Check the data of the stream, rebuilt without its replacement models."""
     noted = {key: sha for key, sha in run.manifest["hashes"].items() if key in DATA}
     try:
         found, images = _of_stream(scenario)
@@ -172,19 +172,19 @@ def _data(run: RunFiles, scenario: Scenario) -> Iterator[Check]:
         if key in noted and key in found:
             yield compared_hash(key, noted[key], found[key])
         elif key in noted:
-            yield differs(key, "the manifest has a hash of them, and the scenario names none")
+            yield differs(key, "the manifest holds a hash, but the scenario names no such data")
         elif key in found:
-            yield not_checked(key, "the manifest has no hash of it")
+            yield not_checked(key, "the manifest holds no hash")
     if (said := run.manifest.get("test_images")) is not None:
         yield compared(COUNTS, {"after each session": said}, {"after each session": images})
 
 
 def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
-    """Hashes of a scenario's data and splits, and the test images behind the accuracy after every session.
+    """Return hashes of a scenario's data and splits, and the number of test images after every session.
 
     Raises:
-        DataMissing: what they are cut from is not here.
-        UserError: it is not what the scenario asks for.
+        DataMissing: A data set is missing.
+        UserError: A data set does not fit the scenario.
     """
     import torch
 
@@ -208,10 +208,10 @@ def _of_stream(scenario: Scenario) -> tuple[dict[str, str], list[int]]:
 
 
 def _here(name: str) -> None:
-    """Makes sure that loading a data set would fetch nothing.
+    """Raise an error if loading a data set would download anything.
 
     Raises:
-        DataMissing: it is not here.
+        DataMissing: The data set is missing.
     """
     from clsim.data import data_root
     from clsim.data.catalog import ENTRIES
@@ -233,10 +233,10 @@ def _weights(run: RunFiles, scenario: Scenario, key: str) -> Check:
         else:
             found = weights_file(scenario, key.removeprefix(WEIGHTS_FILE))
             if found is None:
-                return not_checked(key, "they are not here")
+                return not_checked(key, "not on this machine")
             path = found
-        return compared_hash(key, noted, sha256_of(path)) if path.is_file() else not_checked(key, "they are not here")
+        return compared_hash(key, noted, sha256_of(path)) if path.is_file() else not_checked(key, "not on this machine")
     except UserError as error:
         return differs(key, str(error).splitlines()[0])
     except OSError as error:
-        return not_checked(key, f"they cannot be read ({error.strerror})")
+        return not_checked(key, f"cannot be read ({error.strerror})")

@@ -1,4 +1,4 @@
-"""All checks of a run, one after the other."""
+"""All checks of a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from clsim.verify.sources import check_sources
 
 @dataclass(frozen=True)
 class Verification:
-    """What came out for one run.
+    """Result for one run.
 
     Attributes:
-        path: the run directory.
-        status: as the run says itself; ``not begun`` before its first session has ended.
-        sessions: that have ended.
-        checks: in the order in which they were made.
+        path: Run directory.
+        status: Status in the results; ``not begun`` before the first session has ended.
+        sessions: Number of sessions that ended.
+        checks: Checks in order.
 
     """
 
@@ -34,17 +34,17 @@ class Verification:
 
     @property
     def differs(self) -> bool:
-        """Whether anything does."""
+        """Whether any check failed."""
         return any(check.verdict == "DIFFERS" for check in self.checks)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many checks came out how."""
+        """Number of checks by verdict."""
         verdicts = [check.verdict for check in self.checks]
         return {verdict: verdicts.count(verdict) for verdict in ("agrees", "DIFFERS", "not checked")}  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines."""
+        """Return everything as JSON values."""
         return {
             "run": str(self.path),
             "status": self.status,
@@ -55,12 +55,12 @@ class Verification:
 
 
 def verify(path: Path) -> Verification:
-    """Computes anew what can be computed of a run, and compares.
+    """Recompute the figures of a run and compare.
 
-    No strategy is executed and nothing that the run left is unpickled; nothing is fetched, trained or changed.
+    No strategy is executed and no file of the run is unpickled; nothing is downloaded, trained or changed.
 
     Raises:
-        UserError: it is no run directory, or a file of it is damaged.
+        UserError: The path is no run directory, or a file of it is damaged.
 
     """
     run = read_run(path)
@@ -69,7 +69,7 @@ def verify(path: Path) -> Verification:
         checks += check_confusion(run)
         checks += check_compatibility(run)
         if (path / "features").exists() or any(record["compatibility"] for record in run.sessions):
-            from clsim.verify.features import check_features  # and torch with it
+            from clsim.verify.features import check_features  # which imports torch
 
             checks += check_features(run)
     checks += check_sources(run)

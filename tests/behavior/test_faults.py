@@ -253,7 +253,7 @@ def test_memory_that_runs_out(go, whole):
     said = go("memory")
     assert said.code == 1
     assert "out of memory while training in session 0, with batches of 8 images" in said.err
-    assert "make strategy.batch_size smaller" in said.err
+    assert "reduce strategy.batch_size" in said.err
     assert status() == "failed"
     goes_on(go, whole)
 
@@ -264,7 +264,7 @@ def test_memory_that_runs_out_while_evaluating(go, whole, monkeypatch):
         said = go()
     assert said.code == 1
     assert "out of memory while evaluating in session 0, with batches of 256 images" in said.err
-    assert "make evaluation.batch_size or evaluation.memory smaller" in said.err
+    assert "reduce evaluation.batch_size or evaluation.memory" in said.err
     goes_on(go, whole)
 
 

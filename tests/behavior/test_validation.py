@@ -19,7 +19,7 @@ from clsim.experiment.build import make_stream, prepare
 from clsim.experiment.resolve import resolve
 from clsim.experiment.runner import simulate
 from clsim.experiment.stand_in import stand_in_for
-from clsim.report.console.series_table import series_table
+from clsim.report.console.series_table import print_series
 from clsim.report.console.terminal import RichReporter
 from clsim.utils.errors import UserErrors
 
@@ -212,5 +212,5 @@ def test_a_terminal_says_so_too():
     assert lines[0] == lines[-1] == f"VALIDATION  {SENTENCE}"
     out.truncate(0)
     seeds = [{"scenario": "s", "summary": {"final_accuracy": 0.5}, "validation": info.validation}]
-    series_table(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
+    print_series(Console(file=out, width=200, force_terminal=True), [{"strategy": "a", "seeds": seeds}])
     assert SENTENCE in out.getvalue()

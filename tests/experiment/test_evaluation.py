@@ -10,7 +10,7 @@ from clsim.config import load_scenario
 from clsim.experiment.build import prepare
 from clsim.experiment.evaluation import SessionEvaluator, accuracy_record, forgetting_record
 from clsim.metrics.class_accuracy import ClassCounts
-from clsim.metrics.functional.similarity import held
+from clsim.metrics.functional.similarity import max_similarities
 from clsim.metrics.training_curve import TrainingCurve
 from clsim.utils.errors import RunFailed
 
@@ -19,12 +19,12 @@ def test_the_memory_of_comparisons_is_the_scenarios(tmp_path):
     loaded = load_scenario("shapes_upgrade", {"evaluation.memory": 3})
     prepared = prepare(loaded, None, None, None, "cpu", strict=True)
     versions, seen = SessionEvaluator.of(prepared, tmp_path).versions, []
-    versions.measure = lambda strategy: seen.append(held()) or ({}, None)
+    versions.measure = lambda strategy: seen.append(max_similarities()) or ({}, None)
     versions.after_training_exp(prepared.strategy)
     with suppress(KeyError):  # a record without figures
         versions.after_eval(prepared.strategy)
     assert seen == [3 * 2**20 // 4]  # float32
-    assert held() != seen[0]
+    assert max_similarities() != seen[0]
 
 
 def test_loss_and_accuracy_of_every_epoch_are_recorded(tmp_path):

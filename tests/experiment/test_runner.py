@@ -14,7 +14,7 @@ from clsim.api import run
 from clsim.experiment.events import FilesWritten, RunEnded, RunStarted, SessionEnded
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import recompute_matrix
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 from clsim.models import PromptedCLIP, StationaryClassifier
 from clsim.models.replacement_model import ReplacementModel
 from clsim.plugins import BaseSession, ClassScope, ModelReplacement, NewClassGradientScale, WarmupCosine
@@ -220,7 +220,9 @@ def replaced(folder=None):
         Replacement(ReplacementModel("third", TinyBackbone(9)), 2, after_iterations=5),
     ]
     stream = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=arriving)
-    metric = CrossTests(tiny_images(6, seed=2), tiny_images(6, seed=3), folder=folder, service=ServiceView(3, steps=4))
+    metric = CrossTests(
+        tiny_images(6, seed=2), tiny_images(6, seed=3), folder=folder, service=SearchService(3, steps=4)
+    )
     strategy = learner(
         model=StationaryClassifier(TinyBackbone(5), 12),
         train_mb_size=16,

@@ -5,6 +5,7 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
+from helpers.errors import refused
 from helpers.tiny import TinyModel, tiny_dataset
 
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts, count_correct
@@ -52,7 +53,7 @@ def test_plugin_equals_a_plain_loop_over_the_items(template):
             right[label] += int(answers[-1][1] == label)
     assert metric.counts.correct.tolist() == right.tolist()
     assert metric.counts.total.tolist() == [10] * 8 + [0, 0]
-    assert list(zip(metric.labels.tolist(), metric.answers.tolist(), strict=True)) == answers
+    assert list(zip(metric.labels.tolist(), metric.predictions.tolist(), strict=True)) == answers
     assert told["clsim/accuracy"] == pytest.approx(right.sum().item() / 80)
     strategy.eval(stream.test_stream[1:2])
     assert metric.counts.total.tolist() == [0] * 6 + [10, 10, 0, 0]
@@ -73,7 +74,7 @@ def test_outputs_that_are_not_finite_are_no_answer(broken):
     metric.before_eval(None)
     metric.after_eval_iteration(Evaluated([[0.0, 1.0], broken], [1, 0]))
     metric.after_eval_iteration(Evaluated([[0.0, 1.0]], [1]))
-    with pytest.raises(NotFinite, match="NaN or infinite for 1 of 3 test images"):
+    with refused(NotFinite, names=("1 of 3",)):
         metric.after_eval(Evaluated([[0.0, 1.0]], [1]))
 
 
@@ -98,5 +99,5 @@ def test_a_batch_waits_for_nothing(monkeypatch):
             patch.setattr(torch.Tensor, name, read)
         metric.after_eval_iteration(evaluated)
         metric.after_eval_iteration(evaluated)
-    with pytest.raises(NotFinite, match="2 of 2"):
+    with refused(NotFinite, names=("2 of 2",)):
         metric.after_eval(evaluated)

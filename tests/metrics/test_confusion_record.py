@@ -14,7 +14,7 @@ from helpers.tiny import TinyModel, tiny_dataset, tiny_images
 from PIL import Image
 
 import clsim
-from clsim.metrics.confusion_record import EXAMPLES, SHOWN, SIDE, confused_classes, data_uri
+from clsim.metrics.confusion_record import EXAMPLES, SHOWN, SIDE, confusion_record, data_uri
 from clsim.streams import fscil
 from clsim.streams.session import ResidentView
 
@@ -53,7 +53,7 @@ def test_examples_are_images_that_were_named_wrongly() -> None:
     answers = labels.clone()
     wrong = (labels == 2).nonzero().flatten()[1:]
     answers[wrong] = 0
-    entries = confused_classes(labels, answers, images.class_names, views)
+    entries = confusion_record(labels, answers, images.class_names, views)
     assert [len(entry["examples"]) for entry in entries] == [0, 0, EXAMPLES, 0]
     for uri, place in zip(entries[2]["examples"], wrong.tolist(), strict=False):
         pixels = images.pixels[place].permute(1, 2, 0).tolist()
@@ -62,7 +62,7 @@ def test_examples_are_images_that_were_named_wrongly() -> None:
 
 def test_only_the_worst_classes_have_examples() -> None:
     images = tiny_images(2, classes=10)
-    entries = confused_classes(
+    entries = confusion_record(
         images.labels, (images.labels + 1) % 10, images.class_names, [ResidentView(images, torch.arange(20))]
     )
     assert [bool(entry["examples"]) for entry in entries] == [True] * SHOWN + [False] * (10 - SHOWN)
@@ -71,7 +71,7 @@ def test_only_the_worst_classes_have_examples() -> None:
 @pytest.mark.parametrize("views", [[], [ResidentView(tiny_images(2, classes=3), torch.arange(5, -1, -1))]])
 def test_without_the_images_in_their_order_there_are_no_examples(views: list[ResidentView]) -> None:
     images = tiny_images(2, classes=3)
-    entries = confused_classes(images.labels, (images.labels + 1) % 3, images.class_names, views)
+    entries = confusion_record(images.labels, (images.labels + 1) % 3, images.class_names, views)
     assert [entry["examples"] for entry in entries] == [[], [], []]
     assert [entry["mistaken_for"] for entry in entries] == [[[1, 2]], [[2, 2]], [[0, 2]]]
 

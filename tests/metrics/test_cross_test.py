@@ -7,6 +7,7 @@ import pytest
 import torch
 from avalanche.training import Naive
 from avalanche.training.plugins import EvaluationPlugin
+from helpers.errors import refused
 from helpers.tiny import TinyModel, tiny_dataset, tiny_images
 from torch import nn
 
@@ -14,7 +15,7 @@ from clsim.data.core.images import Images
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
 from clsim.metrics.functional.retrieval import nearest_class_mean_accuracy
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 from clsim.streams import fscil
 from clsim.training import Strategy
 
@@ -88,7 +89,7 @@ def test_only_the_evaluation_after_an_experience_counts():
 def test_a_version_that_nobody_evaluates_is_an_error():
     stream, metric = tiny_stream(), CrossTests(QUERY, GALLERY)
     strategy = strategy_of(Strategy, Embedding(), metric)
-    with pytest.raises(RuntimeError, match="version 0 of the model would go unmeasured"):
+    with refused(RuntimeError, names=("version 0", "eval")):
         strategy.train(stream.train_stream, eval_streams=[])
 
 
@@ -159,7 +160,7 @@ def test_queries_find_themselves_in_no_order_of_the_gallery(criterion, kept_in_f
             assert recompute_matrix(folder, criterion) == metric.matrix
     assert matrices[0] == matrices[1]
     assert flips[0] == flips[1]
-    assert metric.note.startswith("60 of 60 query images are in the gallery too")
+    assert metric.note.startswith("60 of 60 query images")
     assert metric.record()["queries_in_gallery"] == 60
 
 
@@ -183,16 +184,16 @@ def test_class_means_are_of_images_that_are_no_queries(kept_in_files, truncate, 
             gallery,
             also=["cmc@1"],
             truncate=truncate,
-            service=ServiceView(2, criterion="nearest_class_mean"),
+            service=SearchService(2, criterion="nearest_class_mean"),
             folder=folder if gallery is mixed and kept_in_files else None,
         )
         Versions(metric, projection(0), projection(1))
         found.append((metric.matrix, {**metric.service_record(), "device_seconds_saved": 0}))
     assert found[0] == found[1]
-    assert metric.note.endswith("none finds itself, and 20 gallery images are part of no class mean")
+    assert metric.note.endswith("20 gallery images enter no class mean")
     if kept_in_files:
         assert recompute_matrix(folder, truncate=truncate) == metric.matrix
-    with pytest.raises(ValueError, match=r"60 of 60 query images .* leaves none for its class mean: use cmc@1"):
+    with refused(ValueError, names=("60 of 60", "class mean", "cmc@1")):
         CrossTests(QUERY, QUERY.subset(range(59, -1, -1)))
 
 
@@ -201,7 +202,7 @@ def test_the_service_keeps_queries_from_finding_themselves():
     records = []
     for gallery in (QUERY, QUERY.subset(turned)):
         # One session, so that the order of arrival plays no part.
-        metric = CrossTests(QUERY, gallery, criterion="cmc@1", service=ServiceView(1))
+        metric = CrossTests(QUERY, gallery, criterion="cmc@1", service=SearchService(1))
         Versions(metric, projection(0))
         records.append(metric.service_record()["accuracy"])
     assert records[0] == records[1] == metric.matrix[0][0] < 1
@@ -334,7 +335,7 @@ def test_constraints_equal_a_loop_over_all_pairs(gallery):
 
 @pytest.mark.parametrize("criterion", ["nearest_class_mean", "cmc@1", "map"])
 def test_versions_of_other_widths_cannot_be_compared(criterion):
-    metric = CrossTests(QUERY, GALLERY, criterion=criterion, service=ServiceView(3))
+    metric = CrossTests(QUERY, GALLERY, criterion=criterion, service=SearchService(3))
     Versions(metric, projection(0), projection(1, width=7), projection(2))
     assert metric.matrix[1][0] == metric.matrix[2][1] == 0.0
     assert metric.matrix[2][0] > 0
@@ -345,7 +346,7 @@ def test_versions_of_other_widths_cannot_be_compared(criterion):
 
 
 def test_the_service_sees_every_version_and_the_time_of_its_gallery():
-    metric = CrossTests(QUERY, GALLERY, batch_size=10, service=ServiceView(2))
+    metric = CrossTests(QUERY, GALLERY, batch_size=10, service=SearchService(2))
     runs = Versions(metric, seconds_a_batch=0.005)
     assert metric.service_record() is None
     runs.add(projection(0))
@@ -380,15 +381,15 @@ def test_features_are_made_in_the_precision_of_the_strategy_and_by_another_embed
 
 
 def test_what_cannot_be_measured_is_refused():
-    with pytest.raises(ValueError, match="criterion must be"):
+    with refused(ValueError, names=("criterion",)):
         CrossTests(QUERY, GALLERY, criterion="accuracy")
-    with pytest.raises(ValueError, match="other images than the queries"):
+    with refused(ValueError, names=("nearest_class_mean", "cmc@1")):
         CrossTests(QUERY, QUERY)
-    with pytest.raises(ValueError, match="same classes"):
+    with refused(ValueError, names=("query", "gallery", "classes")):
         CrossTests(QUERY, tiny_images(4, classes=3))
-    with pytest.raises(ValueError, match="query and gallery images"):
+    with refused(ValueError, names=("query", "gallery")):
         CrossTests(QUERY, GALLERY.subset([]))
     metric = CrossTests(QUERY, GALLERY)
     metric.after_training_exp(None)
-    with pytest.raises(TypeError, match=r"TinyModel has no embed\(images\)"):
+    with refused(TypeError, names=("TinyModel", "embed")):
         metric.after_eval(SimpleNamespace(model=TinyModel(), device="cpu"))

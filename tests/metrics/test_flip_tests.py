@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clsim.metrics.flip_tests import FIGURES, AgainstBefore
+from clsim.metrics.flip_tests import FIGURES, FlipTests
 from clsim.metrics.functional.compatibility import constraints_satisfied
 
 LABELS = torch.tensor([0, 0, 1, 1])
@@ -10,7 +10,7 @@ SECOND = torch.tensor([[1.0, 0.2], [0.3, 1.0], [0.0, 1.0], [0.2, 1.0]])
 
 
 def compared(second=SECOND, truncate=False, queries=100):
-    against = AgainstBefore(LABELS, LABELS, queries=queries, same_images=False, truncate=truncate)
+    against = FlipTests(LABELS, LABELS, queries=queries, same_images=False, truncate=truncate)
     right = torch.tensor([True, False, True, True])
     first = against.record([[0.75]], FIRST, FIRST, [right])
     assert first == dict.fromkeys(FIGURES)

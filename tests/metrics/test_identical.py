@@ -4,7 +4,7 @@ from helpers.tiny import tiny_images
 
 from clsim.data.core.images import Images
 from clsim.metrics import identical
-from clsim.metrics.identical import identical_items, others_of
+from clsim.metrics.identical import gallery_only_items, identical_items
 
 
 def plain(query, gallery):
@@ -18,7 +18,7 @@ def listed(own):
 
 @pytest.mark.parametrize("pixels", [1, 192 * 7, 1 << 24])
 def test_copies_are_found_wherever_they_lie(monkeypatch, pixels):
-    monkeypatch.setattr(identical, "AT_ONCE", pixels)
+    monkeypatch.setattr(identical, "PIXELS", pixels)
     gallery = tiny_images(4)
     gallery = gallery.subset([*torch.randperm(40, generator=torch.Generator().manual_seed(0)).tolist(), 3, 3, 17])
     query = tiny_images(4).subset([5, 17, 3, 39, 5])
@@ -43,5 +43,5 @@ def test_nothing_is_found_in_other_images_or_other_sizes():
 
 
 def test_others_are_items_that_no_query_is():
-    assert others_of(torch.tensor([[-1, -1]]), 3).tolist() == [0, 1, 2]
-    assert others_of(torch.tensor([[0], [2], [1]]), 3).tolist() == []
+    assert gallery_only_items(torch.tensor([[-1, -1]]), 3).tolist() == [0, 1, 2]
+    assert gallery_only_items(torch.tensor([[0], [2], [1]]), 3).tolist() == []

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.errors import refused
 from torch import nn
 
 from clsim.data.core.captioned import CaptionedImages
@@ -10,7 +11,7 @@ from clsim.metrics import recall_at_k
 from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.functional.retrieval import NO_MATCH
 from clsim.metrics.pair_tests import DIRECTIONS, PairTests, pair_ranks, recompute_pairs
-from clsim.metrics.search_service import ServiceView
+from clsim.metrics.search_service import SearchService
 
 COUNTS = [1, 3, 2, 2]
 """Captions of the images of the small world, 8 in all."""
@@ -250,24 +251,24 @@ def test_features_are_made_in_the_precision_of_the_strategy():
     assert dtypes == [torch.float32] * 2 + [torch.bfloat16] * 2
 
 
-def test_the_service_by_hand_where_half_of_the_images_are_enrolled():
-    """Captions look for images; those of images that are not enrolled yet do not take part."""
+def test_the_service_by_hand_where_half_of_the_images_are_indexed():
+    """Captions look for images; those of images that are not indexed yet do not take part."""
     pairs = world(COUNTS)
-    service = ServiceView(2, steps=2)
+    service = SearchService(2, steps=2)
     metric = PairTests(pairs, service=service)
     seen = []
-    enrol = service.enrol
+    index = service.index
 
     def record(query, gallery, seconds):
         seen.append((query.shape, gallery.shape))
-        return enrol(query, gallery, seconds)
+        return index(query, gallery, seconds)
 
-    service.enrol = record
+    service.index = record
     measure(metric, RIGHT)
     first = metric.service_record()
-    enrolled = service._items[:2].tolist()
+    indexed = service._items[:2].tolist()
     late = service._items[2:].tolist()
-    assert sorted(enrolled + late) == [0, 1, 2, 3]
+    assert sorted(indexed + late) == [0, 1, 2, 3]
     assert {key: first[key] for key in ("accuracy", "gallery_items", "items_by_version")} == {
         "accuracy": 1.0,  # with every caption taking part it would be less
         "gallery_items": 2,
@@ -276,11 +277,11 @@ def test_the_service_by_hand_where_half_of_the_images_are_enrolled():
     # Version 1 has one image of each half where version 0 had the other. Where the first of the two should be there is
     # nothing now, and where the second should be there are both; captions of the other two images find theirs.
     swapped = AXES.clone()
-    swapped[[enrolled[0], late[0]]] = AXES[[late[0], enrolled[0]]]
+    swapped[[indexed[0], late[0]]] = AXES[[late[0], indexed[0]]]
     measure(metric, (swapped, swapped[pairs.items]))
     second = metric.service_record()
     assert seen == [((8, 4), (4, 4))] * 2
-    assert second["accuracy"] == (COUNTS[enrolled[1]] + COUNTS[late[1]]) / 8
+    assert second["accuracy"] == (COUNTS[indexed[1]] + COUNTS[late[1]]) / 8
     assert second["full_backfill"] == second["no_update"] == 1.0
     assert second["items_by_version"] == [2, 2]
     assert second["backfill"]["random"][0] == second["accuracy"]
@@ -290,7 +291,7 @@ def test_the_service_by_hand_where_half_of_the_images_are_enrolled():
 def test_a_version_that_nobody_evaluates_is_an_error():
     metric = PairTests(world(COUNTS))
     metric.after_training_exp(None)
-    with pytest.raises(RuntimeError, match="version 0 of the model would go unmeasured"):
+    with refused(RuntimeError, names=("version 0", "eval")):
         metric.before_training_exp(None)
 
 
@@ -308,13 +309,13 @@ def test_only_the_first_evaluation_after_a_session_measures():
 
 def test_what_cannot_be_measured_is_refused():
     pairs = world(COUNTS)
-    with pytest.raises(ValueError, match="images with captions"):
+    with refused(ValueError, names=("pairs", "none")):
         PairTests(pairs.subset([]))
-    with pytest.raises(ValueError, match="counts from 1"):
+    with refused(ValueError, names=("recall@K",)):
         PairTests(pairs, k=0)
-    with pytest.raises(ValueError, match="counts from 1"):
+    with refused(ValueError, names=("recall@K",)):
         PairTests(pairs, also=[5, 0])
     metric = PairTests(pairs)
     metric.after_training_exp(None)
-    with pytest.raises(TypeError, match=r"Linear has no embed\(...\)"):
+    with refused(TypeError, names=("Linear", "embed")):
         metric.after_eval(SimpleNamespace(model=nn.Linear(1, 1), device="cpu"))

@@ -63,7 +63,7 @@ def train(template, metric, plain, **settings):
 @pytest.mark.parametrize("template", [Strategy, Naive])
 @pytest.mark.parametrize("held", [1, 256], ids=["looked at each step", "looked at once"])
 def test_equals_what_is_added_up_step_by_step(template, held, monkeypatch):
-    monkeypatch.setattr(training_curve, "HELD", held)
+    monkeypatch.setattr(training_curve, "BUFFERED", held)
     curve, plain = TrainingCurve(), StepByStep()
     train(template, curve, plain)
     assert len(curve.result()["loss"]) == 3

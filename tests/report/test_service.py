@@ -12,13 +12,13 @@ Make = Callable[..., Any]
 
 def test_a_row_for_each_session(compatible: Make) -> None:
     table = service_table(compatible()["sessions"])
-    assert [" ".join(filter(None, column.header)) for column in table.columns] == [
+    assert list(table.headings) == [
         "session", "gallery images", "nothing re-indexed", "everything re-indexed", "model not updated",
         "images not re-processed", "device time saved",
     ]  # fmt: skip
     assert len(table.rows) == 7
-    assert table.rows[-1] == ("6", "9,996", "71.02%", "77.16%", "58.89%", "8,568", "7.2 s")
-    assert [row[0] for row in table.fitted(30).rows] == list("0123456")
+    assert table.texts[-1] == ("6", "9,996", "71.02%", "77.16%", "58.89%", "8,568", "7.2 s")
+    assert [row[0] for row in table.fitted(30).texts] == list("0123456")
 
 
 def test_sessions_without_a_service_have_no_row(results: Make) -> None:

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from clsim.report.console.choose import make_console
-from clsim.report.console.series_table import series_table
-from clsim.report.upgrades import further_criteria, last_upgrade, upgrades
+from clsim.report.console.series_table import print_series
+from clsim.report.upgrades import print_upgrades
+from clsim.results.upgrades import further_criteria, last_upgrade
 
 Rows = list[list[float]]
 
@@ -48,7 +49,7 @@ BCT = {"strategy": "bct", "seeds": [run([[0.5], [0.55, 0.6]])]}
 
 def plain(rows: list[dict[str, Any]], criterion: str = "cmc@1") -> list[str]:
     stream = io.StringIO()
-    upgrades(make_console(stream), rows, criterion)
+    print_upgrades(make_console(stream), rows, criterion)
     return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
 
 
@@ -143,7 +144,7 @@ def test_without_two_versions_there_is_nothing_to_show(results: dict[str, Any]) 
 
 def on_terminal(rows: list[dict[str, Any]], width: int) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, record=True)
-    upgrades(console, rows, "cmc@1")
+    print_upgrades(console, rows, "cmc@1")
     text = console.export_text()
     assert "…" not in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
@@ -172,7 +173,7 @@ def test_the_comparison_shows_upgrades_where_it_is_told_to(missing: dict[str, st
     rows = [{"strategy": "bct", "seeds": [{**BCT["seeds"][0], "stands_in_for": missing}]}]
     for criterion in ("cmc@1", None):
         stream = io.StringIO()
-        series_table(make_console(stream), rows, upgrades_by=criterion)
+        print_series(make_console(stream), rows, upgrades_by=criterion)
         lines = stream.getvalue().splitlines()
         assert ("upgrade, by cmc@1" in lines) == (criterion is not None)
         assert lines[-1].startswith("STAND-IN:")

@@ -10,13 +10,13 @@ from helpers.read_page import Page
 from rich.console import Console
 
 from clsim.report.compare import compare
-from clsim.report.compare.show import show_text
+from clsim.report.compare.printing import print_tables
 from clsim.report.html import page as html
 from clsim.sweep import conclude as concluding
-from clsim.sweep.conclude import conclude, leave_pages
+from clsim.sweep.conclude import conclude, write_pages
 from clsim.sweep.load import load_sweep
-from clsim.sweep.show import PlainWatcher
 from clsim.sweep.state import Board
+from clsim.sweep.watch import PlainWatcher
 
 FILE = """\
 scenario: test
@@ -53,7 +53,7 @@ class Sweep:
 
     def pages(self, jobs=None, *, chosen=False):
         told = []
-        leave_pages(jobs or self.jobs, self.board, told.append, chosen=chosen)
+        write_pages(jobs or self.jobs, self.board, told.append, chosen=chosen)
         return told
 
 
@@ -75,7 +75,7 @@ def sweep(tmp_path, monkeypatch):
 
 def compared(paths, *, terminal=False):
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    show_text(compare(paths), console)
+    print_tables(compare(paths), console)
     return console.file.getvalue()
 
 
@@ -93,13 +93,13 @@ def test_runs_that_are_not_complete_are_left_out_aloud(sweep):
     paths = [made.left(job) for job in made.jobs[:2]]
     made.left(made.jobs[2], standing="failed", status="failed")
     told = made.end()
-    assert told == compared(paths) + "floor: 0 of 2 runs complete; missing here: seed 1 (failed), seed 2 (waiting)\n"
+    assert told == compared(paths) + "floor: 0 of 2 runs complete; missing: seed 1 (failed), seed 2 (waiting)\n"
 
 
 def test_nothing_to_compare(sweep):
     assert sweep().end().splitlines() == [
-        "toy: 0 of 2 runs complete; missing here: seed 1 (waiting), seed 2 (waiting)",
-        "floor: 0 of 2 runs complete; missing here: seed 1 (waiting), seed 2 (waiting)",
+        "toy: 0 of 2 runs complete; missing: seed 1 (waiting), seed 2 (waiting)",
+        "floor: 0 of 2 runs complete; missing: seed 1 (waiting), seed 2 (waiting)",
     ]
 
 
@@ -131,7 +131,7 @@ def test_runs_that_cannot_be_compared_at_all_end_no_sweep(sweep):
     paths = [made.left(job) for job in made.jobs]
     (paths[0] / "results.json").write_text("{")
     told = made.end().splitlines()
-    assert told[0] == "these runs are not put side by side:"
+    assert told[0] == "these runs cannot be compared:"
     assert told[1].startswith(f"{paths[0] / 'results.json'}:1: not valid JSON")
 
 
@@ -177,7 +177,7 @@ def test_no_page_is_no_failure(sweep, monkeypatch):
         made.left(job)
     monkeypatch.setattr(concluding, "MOST", 3)
     (told,) = made.pages()
-    assert "not made of 4 runs; `clsim report RUN...` makes one of some of them" in told
+    assert "not written for 4 runs; `clsim report RUN...` writes one for some of them" in told
     monkeypatch.setattr(concluding, "MOST", 100)
     monkeypatch.setattr(html, "write_page", lambda *_: 1 / 0)
     assert made.pages() == ["report.html could not be written: division by zero"]

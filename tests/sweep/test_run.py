@@ -34,7 +34,7 @@ def test_a_sweep_from_beginning_to_end(desk):
     assert "see sweeps/sweep/logs/things/other/as_it_is/seed1.log" in said.out
     compared = desk.clsim("compare", "sweeps/sweep/things/steady/as_it_is/seed1")
     assert compared.out in said.out
-    assert "other: 0 of 1 run complete; missing here: seed 1 (failed)" in said.out
+    assert "other: 0 of 1 run complete; missing: seed 1 (failed)" in said.out
     page = "sweeps/sweep/things/report.html"
     assert f"page: {page}" in said.out
     assert "failed" in (desk.root / page).read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
     began = (run / "results.json").stat().st_mtime_ns
     said = desk.clsim("sweep", path)
     assert said.code == 0
-    assert "2 runs, 2 of them complete already" in said.out
+    assert "2 runs, 2 of them already complete" in said.out
     assert (run / "results.json").stat().st_mtime_ns == began
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from clsim.sweep.load import load_sweep
 from clsim.sweep.selection import choose, chosen_jobs
-from clsim.sweep.show import PlainWatcher
 from clsim.sweep.state import Board
+from clsim.sweep.watch import PlainWatcher
 
 FILE = """\
 scenario: test

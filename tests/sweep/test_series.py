@@ -169,7 +169,7 @@ def test_the_comparison_is_told_of_upgrades_by_the_scenario_that_ran(
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(
-        "clsim.report.console.series_table.series_table", lambda *_, upgrades_by: told.append(upgrades_by)
+        "clsim.report.console.series_table.print_series", lambda *_, upgrades_by: told.append(upgrades_by)
     )
     Path("scenarios/new.yaml").write_text(UPGRADE)
     for name in ("new", "test"):

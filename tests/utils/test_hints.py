@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.errors import refused
 
 from clsim.utils.errors import NotFinite, RunFailed
 from clsim.utils.hints import batch_settings, explained, is_out_of_memory
@@ -20,21 +21,18 @@ def fails(error):
 )
 def test_memory_that_runs_out_names_batch_and_setting(error):
     assert is_out_of_memory(error)
-    with pytest.raises(RunFailed) as caught:
+    where = "training in session 3"
+    with refused(RunFailed, names=("out of memory", where, "128 images", "strategy.batch_size", "It is saved.")):
         fails(error)
-    assert str(caught.value) == (
-        "out of memory while training in session 3, with batches of 128 images\n"
-        "  make strategy.batch_size smaller; It is saved."
-    )
 
 
 def test_memory_of_the_cpu_that_really_runs_out():
-    with pytest.raises(RunFailed, match="out of memory"), explained("training", 1, "x", str):
+    with refused(RunFailed, names=("out of memory", "training")), explained("training", 1, "x", str):
         torch.empty(1 << 60)
 
 
-def test_a_worker_that_dies_is_told():
-    with pytest.raises(RunFailed, match="a worker died while training in session 3: DataLoader worker"):
+def test_a_dead_worker_is_named():
+    with refused(RunFailed, names=("training in session 3", "DataLoader worker (pid(s) 7)")):
         fails(RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"))
 
 
@@ -52,6 +50,5 @@ def test_the_settings_of_a_batch():
 
 
 def test_outputs_that_are_not_finite_name_the_session_and_the_checkpoint():
-    with pytest.raises(RunFailed, match="NaN for 3 of 7, while training in session 3") as caught:
+    with refused(RunFailed, names=("NaN for 3 of 7", "training in session 3", "weights", "It is saved.")):
         fails(NotFinite("NaN for 3 of 7"))
-    assert "weights" in caught.value.fix and caught.value.fix.endswith("It is saved.")

@@ -13,7 +13,7 @@ from clsim.experiment.stand_in import stand_in_for
 from clsim.report.compare.agreement import circumstances
 from clsim.report.compare.runs import read_runs
 from clsim.utils import precision
-from clsim.utils.precision import INSISTED, REPLACED, Processor, is_emulated, this_processor, usable
+from clsim.utils.precision import INSISTED, KEPT, REPLACED, Processor, is_emulated, this_processor, usable
 from clsim.verify import verify
 
 EPYC = Processor("x86_64", avx512_bf16=True, library=True)
@@ -146,10 +146,10 @@ def test_a_run_is_resumed_in_the_precision_that_it_began_in(small, tmp_path, mon
     (tmp_path / "run" / "results.json").write_text(json.dumps({**results, "status": "interrupted"}))
     found, said = ran(small, tmp_path / "run", monkeypatch, EPYC, resume=True)
     assert found == ("fp32", "bf16")
-    assert said[0] == "precision: fp32, with which this run began; bf16 is asked for"
+    assert said[0] == KEPT.format(used="fp32", requested="bf16")
 
 
-def test_runs_of_one_strategy_in_two_precisions_are_told_apart(small, tmp_path, monkeypatch):
+def test_runs_of_one_strategy_in_two_precisions_differ(small, tmp_path, monkeypatch):
     ran(small, tmp_path / "a", monkeypatch, LAPTOP)
     ran(small, tmp_path / "b", monkeypatch, EPYC, seed=1)
     runs = read_runs([tmp_path / "a", tmp_path / "b"])

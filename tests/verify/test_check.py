@@ -10,7 +10,7 @@ from clsim.verify.check import compared, compared_hash, first_difference
         ([1, 2], [1], "2 entries in the file, 1 computed"),
         ({"a": 1}, {}, "a: only in the file"),
         ({}, {"a": None}, "a: not in the file"),
-        ({"a": None}, {"a": 0.0}, "a: nothing in the file, 0.0 computed"),
+        ({"a": None}, {"a": 0.0}, "a: null in the file, 0.0 computed"),
         ({"a": 1}, {"a": True}, "a: 1 in the file, True computed"),
         ({"a": "x" * 99}, {"a": []}, f"a: {'x' * 56:'>57}... in the file, [] computed"),
         (10**12, 10**12 + 1, "1000000000000 in the file, 1000000000001 computed"),

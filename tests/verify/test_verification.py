@@ -3,7 +3,7 @@ import json
 import pytest
 from verify.tampering import differing, edit
 
-from clsim.report.verification import show
+from clsim.report.verification import print_verification
 from clsim.results.run_directory import Results
 from clsim.verify import verify
 
@@ -98,7 +98,7 @@ def test_a_table_on_a_terminal(run, monkeypatch, capsys):
     path = run("fscil")
     edit(path / "results.json", lambda content: content.update(seed=9))
     monkeypatch.setattr("clsim.report.verification.is_terminal", lambda stream: True)
-    show(verify(path))
+    print_verification(verify(path))
     said = capsys.readouterr().out
     assert "seed: 9 in the file, 1 computed" in said and "2 differ" in said
 

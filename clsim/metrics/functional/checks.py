@@ -1,6 +1,6 @@
-"""Checks of what the metrics are given: features, class ids and counts. One message for each mistake.
+"""Checks of the metrics' inputs: features, class ids and counts.
 
-Tensors, numpy arrays and lists are all taken. Imports torch where it converts, not where it is read.
+Accepts tensors, numpy arrays and lists. Imports torch only when it converts.
 """
 
 from __future__ import annotations
@@ -14,165 +14,237 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Features: TypeAlias = "Tensor | NDArray[Any] | Sequence[Sequence[float]]"
-"""Rows of numbers, ``(N, D)``."""
+"""Rows of real numbers, ``(N, D)``."""
 Labels: TypeAlias = "Tensor | NDArray[Any] | Sequence[int]"
-"""One whole number for each row."""
-Own: TypeAlias = "bool | Tensor | NDArray[Any]"
-"""Which gallery items the queries are, see :func:`~clsim.metrics.functional.similarity.own_items`."""
+"""One integer for each row, ``(N,)``."""
+SelfItems: TypeAlias = "bool | Tensor | NDArray[Any]"
+"""Gallery items that are the queries themselves, see :func:`~clsim.metrics.functional.similarity.find_self_items`."""
 Unmatched: TypeAlias = Literal["wrong", "skip"]
-"""How queries without an item of their class count."""
+"""Treatment of queries whose class is not in the gallery."""
 
 
 def as_tensor(values: Any, name: str) -> Tensor:
     """Return values as a dense tensor.
 
-    An array that torch cannot hold as it is (read-only, reversed, of another byte order or longer floats) is copied.
+    Arrays that torch cannot wrap (read-only, reversed, other byte order, long double) are copied.
+
+    Args:
+        values: Tensor, array or nested list of numbers.
+        name: Name of the argument, for the message.
 
     Raises:
-        ValueError: Values that are no numbers, or rows of different lengths.
+        ValueError: The values are not numbers, or rows differ in length.
+
+    Example:
+        >>> as_tensor([[1.0, 2.0]], "query")
+        tensor([[1., 2.]], dtype=torch.float64)
+
     """
     import numpy as np
     import torch
 
     if isinstance(values, torch.Tensor):
         if values.layout != torch.strided or values.is_meta:
-            raise ValueError(f"{name}: a dense tensor is needed; got {values.layout} on {values.device}")
+            raise ValueError(f"{name}: expected a dense tensor, got {values.layout} on {values.device}")
         return values
     try:
         array = np.asarray(values)
         if array.dtype == np.longdouble:
             array = array.astype(np.float64)
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        plain = array.flags.writeable and all(stride >= 0 for stride in array.strides)
-        return torch.from_numpy(array if plain else array.copy())
+        wrappable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
+        return torch.from_numpy(array if wrappable else array.copy())
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected a tensor, an array or a list of numbers; got {_told(values)}") from error
+        raise ValueError(f"{name}: expected a tensor, array or list of numbers, got {_describe(values)}") from error
 
 
 def as_features(values: Features, name: str) -> Tensor:
-    """Return features as a tensor ``(N, D)`` of real numbers, ``N`` and ``D`` at least 1.
+    """Return features as a detached tensor of real numbers, ``(N, D)`` with ``N`` and ``D`` at least 1.
 
-    Whether they are finite is seen where they are scaled: :func:`~clsim.metrics.functional.similarity.unit_rows`.
+    Finiteness is checked later, by :func:`~clsim.metrics.functional.similarity.unit_rows`.
+
+    Args:
+        values: Features in any accepted form.
+        name: Name of the argument, for the message.
 
     Raises:
-        ValueError: Another shape or type, with ``name``.
+        ValueError: Shape or type does not fit.
+
+    Example:
+        >>> as_features([[1.0, 2.0]], "query").shape
+        torch.Size([1, 2])
+
     """
     import torch
 
     features = as_tensor(values, name)
     if features.ndim != 2 or not features.shape[1]:
-        raise ValueError(f"{name}: expected features (N, D); got {_told(features)}")
+        raise ValueError(f"{name}: expected features (N, D), got {_describe(features)}")
     if features.is_complex() or features.dtype == torch.bool:
-        raise ValueError(f"{name}: features are real numbers; got {features.dtype}")
+        raise ValueError(f"{name}: expected real numbers, got {features.dtype}")
     if not len(features):
-        raise ValueError(f"{name}: no features")
+        raise ValueError(f"{name}: expected at least 1 row of features, got none")
     return features.detach()
 
 
 def as_labels(values: Labels, name: str, count: int) -> Tensor:
-    """Return class ids as int64 ``(count,)``.
+    """Return class ids as int64, ``(count,)``.
+
+    Args:
+        values: Class ids in any accepted form.
+        name: Name of the argument, for the message.
+        count: Expected number of labels.
 
     Raises:
-        ValueError: Another shape, or ids that are not of an integer type, with ``name``.
+        ValueError: Shape does not fit, or the type is not an integer type.
+
+    Example:
+        >>> as_labels([3, 1], "query", 2)
+        tensor([3, 1])
+
     """
     import torch
 
     labels = as_tensor(values, name)
     if labels.shape != (count,):
-        raise ValueError(f"{name}: expected labels (N,) for {count} features; got {_told(labels)}")
+        raise ValueError(f"{name}: expected labels ({count},) for {count} features, got {_describe(labels)}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"{name}: labels are integers, ids of classes; got {labels.dtype}")
+        raise ValueError(f"{name}: expected integer labels, got {labels.dtype}")
     whole = labels.long()
     if labels.dtype == torch.uint64 and bool((whole < 0).any()):
-        raise ValueError(f"{name}: labels lie below 2**63; some are greater")
+        raise ValueError(f"{name}: expected labels below 2**63")
     return whole
 
 
-def as_labelled(features: Features, labels: Labels, name: str) -> tuple[Tensor, Tensor]:
-    """Return :func:`as_features` and their :func:`as_labels`.
+def as_labeled(features: Features, labels: Labels, name: str) -> tuple[Tensor, Tensor]:
+    """Return features ``(N, D)`` and their class ids ``(N,)`` as tensors.
+
+    Args:
+        features: Features in any accepted form.
+        labels: Class ids, one for each row.
+        name: Name of the pair, for the message.
 
     Raises:
-        ValueError: Another shape or type, with ``name``.
+        ValueError: Shape or type does not fit.
+
+    Example:
+        >>> [tuple(part.shape) for part in as_labeled([[1.0, 2.0]], [7], "query")]
+        [(1, 2), (1,)]
+
     """
     rows = as_features(features, name)
     return rows, as_labels(labels, name, len(rows))
 
 
 def check_widths(query: Tensor, gallery: Tensor) -> None:
-    """Raise if queries ``(Q, D)`` and a gallery ``(N, D)`` differ in width.
+    """Raise if queries ``(Q, D)`` and gallery ``(N, D)`` differ in width.
 
     Raises:
-        ValueError: Both widths.
+        ValueError: The widths differ.
+
+    Example:
+        >>> import torch
+        >>> check_widths(torch.ones(2, 4), torch.ones(3, 5))
+        Traceback (most recent call last):
+        ...
+        ValueError: query and gallery differ in width: 4 and 5
+
     """
     if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"features of {query.shape[1]} and {gallery.shape[1]} numbers cannot be compared: they need one width"
-        )
+        raise ValueError(f"query and gallery differ in width: {query.shape[1]} and {gallery.shape[1]}")
 
 
 def as_counts(k: Sequence[int], name: str = "k") -> list[int]:
-    """Return numbers of nearest items as plain integers.
+    """Return cut-off ranks as plain integers.
+
+    Args:
+        k: Cut-off ranks, or a single one.
+        name: Name of the argument, for the message.
 
     Raises:
-        ValueError: No number, or one that is not an integer of at least 1.
+        ValueError: There is no rank, or one is not an integer of at least 1.
+
+    Example:
+        >>> as_counts((1, 5))
+        [1, 5]
+
     """
     try:
         counts = [k] if isinstance(k, int) else list(k)
     except TypeError as error:
-        raise ValueError(f"{name}: numbers of gallery items from 1 are needed; got {k!r}") from error
+        raise ValueError(f"{name}: expected integers of at least 1, got {k!r}") from error
     if not counts:
-        raise ValueError(f"{name}: at least one number of gallery items is needed")
-    return [as_count(count, f"{name} counts gallery items from 1") for count in counts]
+        raise ValueError(f"{name}: expected at least one integer, got none")
+    return [as_count(count, name) for count in counts]
 
 
-def as_count(value: Any, rule: str) -> int:
-    """Return an integer of at least 1; numpy's integers are welcome.
+def as_count(value: Any, name: str) -> int:
+    """Return an integer of at least 1. Accepts numpy integers.
 
     Args:
         value: Number to check.
-        rule: Sentence for the message, such as "k counts gallery items from 1".
+        name: Name of the argument, for the message.
 
     Raises:
-        ValueError: The rule and what was given.
+        ValueError: The value is not an integer of at least 1.
+
+    Example:
+        >>> as_count(0, "steps")
+        Traceback (most recent call last):
+        ...
+        ValueError: steps: expected an integer of at least 1, got 0
+
     """
     try:
         count = 0 if isinstance(value, bool) else index(value)
     except TypeError:
         count = 0
     if count < 1:
-        raise ValueError(f"{rule}; got {value!r}")
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return count
 
 
 def check_unmatched(unmatched: str) -> None:
-    """Raise if the treatment of queries without a match is neither ``wrong`` nor ``skip``.
+    """Raise if ``unmatched`` is neither ``wrong`` nor ``skip``.
 
     Raises:
-        ValueError: What was given.
+        ValueError: The value is neither of the two.
+
+    Example:
+        >>> check_unmatched("ignore")
+        Traceback (most recent call last):
+        ...
+        ValueError: unmatched: expected 'wrong' or 'skip', got 'ignore'
+
     """
     if unmatched not in ("wrong", "skip"):
-        raise ValueError(f"unmatched must be 'wrong' or 'skip'; got {unmatched!r}")
+        raise ValueError(f"unmatched: expected 'wrong' or 'skip', got {unmatched!r}")
 
 
 def mean_of_queries(total: float, matched: int, queries: int, unmatched: Unmatched) -> float:
     """Return the mean over all queries, or over those with a match.
 
     Args:
-        total: Sum over the queries, 0 for one without a match.
+        total: Sum over the queries, with 0 for unmatched ones.
         matched: Number of queries with a match.
         queries: Number of all queries.
-        unmatched: Whether the others count as ``wrong`` or are left out, ``skip``.
+        unmatched: Treatment of the others: count as ``wrong``, or ``skip``.
 
     Raises:
-        ValueError: No query has a match, and those are to be left out.
+        ValueError: No query has a match and ``unmatched`` is ``skip``.
+
+    Example:
+        >>> mean_of_queries(3.0, 4, 6, "wrong"), mean_of_queries(3.0, 4, 6, "skip")
+        (0.5, 0.75)
+
     """
     if unmatched == "wrong":
         return total / queries
     if not matched:
-        raise ValueError("no query has a match in the gallery: with unmatched='skip' nothing is left to average")
+        raise ValueError("no query has a match in the gallery, so unmatched='skip' leaves nothing to average")
     return total / matched
 
 
-def _told(values: Any) -> str:
+def _describe(values: Any) -> str:
     shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", "")
     return type(values).__name__ if shape is None else f"{tuple(shape)} {dtype}".rstrip()

@@ -1,4 +1,4 @@
-"""By what a query by one version and a gallery by another are judged: the M of a cross-test."""
+"""Criteria of cross-tests: scores of queries by one version in a gallery by another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clsim.metrics.functional.checks import Own
+from clsim.metrics.functional.checks import SelfItems
 from clsim.metrics.functional.retrieval import (
     class_means,
     cmc,
@@ -19,28 +19,35 @@ from clsim.metrics.functional.retrieval import (
     nearest_correct,
 )
 from clsim.metrics.functional.similarity import cosines, row_blocks, unit_rows
-from clsim.metrics.identical import others_of
+from clsim.metrics.identical import gallery_only_items
 
-Kept = tuple[Tensor, Tensor]
-"""What later versions need of a gallery: features and labels, or class means and classes."""
+StoredGallery = tuple[Tensor, Tensor]
+"""Data of a gallery that later versions need: features and labels, or class means and classes."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One of the criteria, over features of versions that may differ in width.
+    """Search criterion over features of versions that may differ in width.
 
-    Features of different widths cannot be compared: nothing is found, 0. Unless they are truncated.
+    Features of different widths cannot be compared and score 0, unless they are truncated.
 
     Args:
-        kind: ``nearest_class_mean`` (the published protocol: each query against one template a class), ``cmc``
-            (share of queries with an item of their class among the ``k`` nearest) or ``map`` (mean average precision).
-        k: of ``cmc``.
-        exclude_self: query ``i`` is gallery item ``i`` and must not find itself.
-        truncate: features of different widths are compared by as many of their first numbers as the narrower one
-            has, scaled to length 1 again (OCA, arXiv 2408.08793).
+        kind: Metric: ``nearest_class_mean`` (the published protocol: each query against one template per class),
+            ``cmc`` (fraction of queries with an item of their class among the ``k`` nearest) or ``map`` (mean average
+            precision).
+        k: Cut-off rank of ``cmc``.
+        exclude_self: Whether query ``i`` is gallery item ``i`` and must not find itself.
+        truncate: Whether features of different widths are compared by the leading numbers of the wider one, scaled to
+            length 1 again (OCA, arXiv 2408.08793).
 
     Raises:
-        ValueError: self-matches cannot be excluded from class means, or ``k`` is less than 1.
+        ValueError: ``nearest_class_mean`` is asked to exclude self-matches, or ``k`` is below 1.
+
+    Example:
+        >>> query, labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+        >>> criterion = Criterion("cmc")
+        >>> criterion.row(query, labels, [criterion.store(torch.eye(2), labels)])[0]
+        [1.0]
 
     """
 
@@ -51,19 +58,19 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise ValueError(f"k of cmc@K must be at least 1, not {self.k}")
+            raise ValueError(f"cmc@K: expected K of at least 1, got {self.k}")
         if self.kind == "nearest_class_mean" and self.exclude_self:
             raise ValueError(
-                "nearest_class_mean needs a gallery of other images than the queries: each query would be part of "
-                "the mean it is compared with; use cmc@1 or map, or two sets of images"
+                "nearest_class_mean needs different query and gallery images: each query would be part of the mean it "
+                "is compared with; use cmc@1 or map, or two sets of images"
             )
 
     @classmethod
     def parse(cls, text: str, *, exclude_self: bool = False, truncate: bool = False) -> Criterion:
-        """The criterion of that name.
+        """Return the criterion with a name: ``nearest_class_mean``, ``cmc@K`` or ``map``.
 
         Raises:
-            ValueError: there is none, or it does not suit images that are query and gallery at once.
+            ValueError: The name is unknown, or the criterion cannot exclude self-matches.
 
         Example:
             >>> Criterion.parse("cmc@5")
@@ -76,82 +83,87 @@ class Criterion:
             return cls("map", exclude_self=exclude_self, truncate=truncate)
         if match := re.fullmatch(r"cmc@(\d+)", text):
             return cls("cmc", int(match[1]), exclude_self, truncate)
-        raise ValueError(f"the criterion must be 'nearest_class_mean', 'cmc@K' or 'map'; got {text!r}")
+        raise ValueError(f"criterion: expected 'nearest_class_mean', 'cmc@K' or 'map', got {text!r}")
 
     @property
-    def keeps_means(self) -> bool:
-        """Whether class means are all that is needed of a gallery later; those of truncated features are others."""
+    def stores_means(self) -> bool:
+        """Whether class means suffice of an old gallery. Means of truncated features differ, so these need all."""
         return self.kind == "nearest_class_mean" and not self.truncate
 
-    def keep(self, gallery: Tensor, labels: Tensor, own: Tensor | None = None) -> Kept:
-        """What later versions need of a gallery ``(N, D)``, on the CPU.
+    def store(self, gallery: Tensor, labels: Tensor, self_items: Tensor | None = None) -> StoredGallery:
+        """Return the data that later versions need of a gallery, on the CPU.
 
-        Gallery items that are queries too, ``own``, are part of no class mean.
+        Args:
+            gallery: Gallery features, ``(N, D)``.
+            labels: Class ids, ``(N,)``.
+            self_items: Gallery items that each query is, ``(Q, M)``, negative for none. They enter no class mean.
+
         """
-        if self.kind == "nearest_class_mean" and own is not None:
-            others = others_of(own, len(labels))
+        if self.kind == "nearest_class_mean" and self_items is not None:
+            others = gallery_only_items(self_items, len(labels))
             gallery, labels = gallery[others.to(gallery.device)], labels[others.to(labels.device)]
-        if not self.keeps_means:
+        if not self.stores_means:
             return gallery.cpu(), labels.cpu()
         classes, means = class_means(gallery, labels)
         return means.cpu(), classes.cpu()
 
     def row(
-        self, query: Tensor, labels: Tensor, galleries: Sequence[Kept], own: Tensor | None = None
+        self, query: Tensor, labels: Tensor, galleries: Sequence[StoredGallery], self_items: Tensor | None = None
     ) -> tuple[list[float], list[Tensor]]:
-        """One row of the cross-test matrix, and what flips are counted from.
+        """Return one row of the cross-test matrix, and the correctness of queries for flip rates.
 
         Args:
-            query: features by one version, ``(Q, D)``; everything is computed on its device.
-            labels: class ids ``(Q,)``.
-            galleries: what :meth:`keep` gave for every version, the query's own last.
-            own: the gallery items that each query is, ``(Q, M)``, negative for none; it finds none of them.
+            query: Query features by one version, ``(Q, D)``. All computation runs on their device.
+            labels: Class ids of the queries, ``(Q,)``.
+            galleries: Results of :meth:`store` for each version, the query's version last.
+            self_items: Gallery items that each query is and must not find, ``(Q, M)``, negative for none.
 
         Returns:
-            M for each gallery, a share or a mean precision in [0, 1]; and which queries are right, ``(Q,)`` bool, on
-            each of the last two (or the only one): those nearest to the mean of their class, or to an item of it.
+            Score for each gallery, in [0, 1]; and whether each query is nearest to the mean or an item of its class,
+            ``(Q,)`` bool, in each of the last two galleries (or the only one).
 
         """
         query, labels = query.float(), labels.to(query.device)
-        if self.keeps_means:
-            right = _right_by_means(query, labels, galleries)
-            return [share(one) for one in right], right[-2:]
+        if self.stores_means:
+            correct = _correct_by_means(query, labels, galleries)
+            return [fraction_true(one) for one in correct], correct[-2:]
         if self.kind == "nearest_class_mean" or (self.kind == "cmc" and self.k == 1):
-            right = [self._right(query, labels, gallery, own) for gallery in galleries]
-            return [share(one) for one in right], right[-2:]
-        scores = [self._score(query, labels, gallery, own) for gallery in galleries]
-        return scores, [self._right(query, labels, gallery, own) for gallery in galleries[-2:]]
+            correct = [self._correct(query, labels, gallery, self_items) for gallery in galleries]
+            return [fraction_true(one) for one in correct], correct[-2:]
+        scores = [self._score(query, labels, gallery, self_items) for gallery in galleries]
+        return scores, [self._correct(query, labels, gallery, self_items) for gallery in galleries[-2:]]
 
-    def _excluded(self, own: Tensor | None) -> Own:
-        return self.exclude_self if own is None else own
+    def _excluded(self, self_items: Tensor | None) -> SelfItems:
+        return self.exclude_self if self_items is None else self_items
 
-    def _right(self, query: Tensor, labels: Tensor, gallery: Kept, own: Tensor | None) -> Tensor:
+    def _correct(self, query: Tensor, labels: Tensor, gallery: StoredGallery, self_items: Tensor | None) -> Tensor:
         query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return torch.zeros_like(labels, dtype=torch.bool)
         if self.kind == "nearest_class_mean":
             return nearest_class_mean_correct(query, labels, features, gallery[1])
-        return nearest_correct(query, labels, features, gallery[1], exclude_self=self._excluded(own))
+        return nearest_correct(query, labels, features, gallery[1], exclude_self=self._excluded(self_items))
 
-    def _score(self, query: Tensor, labels: Tensor, gallery: Kept, own: Tensor | None) -> float:
+    def _score(self, query: Tensor, labels: Tensor, gallery: StoredGallery, self_items: Tensor | None) -> float:
         query, features = self._comparable(query, gallery[0])
         if features.shape[1] != query.shape[1]:
             return 0.0
+        excluded = self._excluded(self_items)
         if self.kind == "map":
-            return mean_average_precision(query, labels, features, gallery[1], exclude_self=self._excluded(own))
-        return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=self._excluded(own))[self.k]
+            return mean_average_precision(query, labels, features, gallery[1], exclude_self=excluded)
+        return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=excluded)[self.k]
 
     def _comparable(self, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Both on the query's device, and of one width if they may be truncated to it."""
+        """Return both on the query's device, truncated to one width if allowed."""
         features = features.to(query.device)
-        return truncated(query, features) if self.truncate else (query, features)
+        return truncate_to_common(query, features) if self.truncate else (query, features)
 
 
-def truncated(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
-    """The first numbers of both, as many as the narrower one has.
+def truncate_to_common(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both cut to the width of the narrower one.
 
     Example:
-        >>> [part.shape[1] for part in truncated(torch.ones(2, 160), torch.ones(3, 128))]
+        >>> [part.shape[1] for part in truncate_to_common(torch.ones(2, 160), torch.ones(3, 128))]
         [128, 128]
 
     """
@@ -159,37 +171,37 @@ def truncated(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
     return query[:, :width], gallery[:, :width]
 
 
-def _right_by_means(query: Tensor, labels: Tensor, galleries: Sequence[Kept]) -> list[Tensor]:
-    """Queries nearest to the mean of their class, ``(Q,)`` for each gallery, from one product with all their means.
+def fraction_true(mask: Tensor) -> float:
+    """Return the fraction of true entries.
 
-    The same as :func:`~clsim.metrics.nearest_class_mean_correct` for each of them, which would go through
-    the queries once for every version there is.
+    Example:
+        >>> fraction_true(torch.tensor([True, False, True, True]))
+        0.75
+
     """
-    right = [torch.zeros_like(labels, dtype=torch.bool) for _ in galleries]
+    return int(mask.sum()) / len(mask)
+
+
+def _correct_by_means(query: Tensor, labels: Tensor, galleries: Sequence[StoredGallery]) -> list[Tensor]:
+    """Return whether queries are nearest to the mean of their class, ``(Q,)`` for each gallery.
+
+    Equals :func:`~clsim.metrics.nearest_class_mean_correct` for each gallery. One product with all means saves a pass
+    over the queries per version.
+    """
+    correct = [torch.zeros_like(labels, dtype=torch.bool) for _ in galleries]
     fitting = [index for index, (means, _) in enumerate(galleries) if means.shape[1] == query.shape[1]]
     if not fitting:
-        return right
+        return correct
     means = unit_rows(torch.cat([galleries[index][0] for index in fitting]).to(query.device), "class means").double()
     units = unit_rows(query, "query")
     classes = [galleries[index][1].to(query.device) for index in fitting]
     for rows in row_blocks(len(query), len(means)):
         parts = cosines(units[rows], means).split([len(part) for part in classes], dim=1)
         for index, part, names in zip(fitting, parts, classes, strict=True):
-            own = labels[rows, None] == names
-            right[index][rows] = _best(part, own) > _best(part, ~own)
-    return right
+            own_class = labels[rows, None] == names
+            correct[index][rows] = _best(part, own_class) > _best(part, ~own_class)
+    return correct
 
 
 def _best(similarity: Tensor, mask: Tensor) -> Tensor:
     return similarity.where(mask, -float("inf")).amax(dim=1)
-
-
-def share(right: Tensor) -> float:
-    """Share of the queries that are right, as an exact fraction.
-
-    Example:
-        >>> share(torch.tensor([True, False, True, True]))
-        0.75
-
-    """
-    return int(right.sum()) / len(right)

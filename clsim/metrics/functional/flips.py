@@ -1,7 +1,4 @@
-"""What a new model gets wrong that the old one got right, and the reverse.
-
-Imports torch where it computes, not where it is read.
-"""
+"""Flip rates between two models. Imports torch only when it computes."""
 
 from __future__ import annotations
 
@@ -14,21 +11,21 @@ if TYPE_CHECKING:
 
 
 def flip_rates(old_correct: Labels, new_correct: Labels) -> tuple[float, float]:
-    r"""Negative and positive flip rate over one set of queries.
+    r"""Return the negative and positive flip rate (NFR, PFR) over one set of queries.
 
     .. math:: NFR = \frac1Q \#\{i : o_i \wedge \neg n_i\}, \quad PFR = \frac1Q \#\{i : \neg o_i \wedge n_i\}
 
-    :math:`PFR - NFR` is the difference in accuracy; two models of equal accuracy may flip a lot.
+    :math:`PFR - NFR` is the gain in accuracy. Two models of equal accuracy may still flip many queries.
 
     Args:
-        old_correct: whether the old model answered each query rightly, ``(Q,)`` bool.
-        new_correct: the same for the new model, same queries in the same order.
+        old_correct: Correctness of the old model on each query, ``(Q,)`` bool.
+        new_correct: Correctness of the new model on the same queries, ``(Q,)`` bool.
 
     Returns:
-        Negative and positive rate, as fractions of all queries.
+        Negative and positive flip rate as fractions of all queries.
 
     Raises:
-        ValueError: the two are not one-dimensional of one length, hold no query, or are not boolean.
+        ValueError: The two differ in length, are empty, or are not one-dimensional and bool.
 
     Example:
         >>> import torch
@@ -38,12 +35,11 @@ def flip_rates(old_correct: Labels, new_correct: Labels) -> tuple[float, float]:
     """
     import torch
 
-    old_correct, new_correct = as_tensor(old_correct, "old answers"), as_tensor(new_correct, "new answers")
+    old_correct, new_correct = as_tensor(old_correct, "old_correct"), as_tensor(new_correct, "new_correct")
     if old_correct.ndim != 1 or old_correct.shape != new_correct.shape or not len(old_correct):
-        raise ValueError(
-            f"flips need two rows of one length: {tuple(old_correct.shape)} and {tuple(new_correct.shape)}"
-        )
+        shapes = f"{tuple(old_correct.shape)} and {tuple(new_correct.shape)}"
+        raise ValueError(f"flips need two vectors of one length, got {shapes}")
     if not old_correct.dtype == new_correct.dtype == torch.bool:
-        raise ValueError("flips are counted on booleans: which queries were answered rightly")
+        raise ValueError(f"flips need booleans, got {old_correct.dtype} and {new_correct.dtype}")
     new_correct, queries = new_correct.to(old_correct.device), len(old_correct)
     return int((old_correct & ~new_correct).sum()) / queries, int((~old_correct & new_correct).sum()) / queries

@@ -1,13 +1,13 @@
-"""Retrieval between images and texts: is a partner among the nearest?
+"""Recall@K of retrieval between images and texts.
 
-Compared by cosine, under the rules of :mod:`clsim.metrics.functional.retrieval`. Imports torch where it computes.
+Follows the rules of :mod:`clsim.metrics.functional.retrieval`. Imports torch only when it computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clsim.metrics.functional.checks import (
     Features,
@@ -25,37 +25,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+Positives: TypeAlias = "Tensor | NDArray[Any] | Sequence[Sequence[int]]"
+"""Mask ``(Q, N)``, or gallery positions for each query."""
+
 
 def recall_at_k(
     query: Features,
     gallery: Features,
-    positives: Tensor | NDArray[Any] | Sequence[Sequence[int]],
+    positives: Positives,
     k: Sequence[int] = (1, 5, 10),
     *,
     unmatched: Unmatched = "wrong",
     chunk: int | None = None,
 ) -> dict[int, float]:
-    """R@k of cross-modal retrieval: share of queries with a positive among the k nearest of the gallery.
+    """Return R@k: fraction of queries with a positive among the k nearest gallery items.
 
-    From image to text a query has several positives and the best of them counts; from text to image it has one. Where
-    images and texts bear the number of their image, this is :func:`cmc` with these numbers for class ids.
+    From image to text a query has several positives, and the best one counts. From text to image it has one. If each
+    image and text carries the number of its image, this equals :func:`cmc` with these numbers as class ids.
 
     Args:
-        query: features ``(Q, D)`` of images or of texts.
-        gallery: features ``(N, D)`` of the other modality.
-        positives: what may be found: a mask ``(Q, N)``, or for every query the gallery positions.
-        k: how many of the nearest count, each at least 1.
-        unmatched: Queries without any positive count as ``wrong``, or are left out, ``skip``.
-        chunk: queries at a time; by default as many as need 64 MiB of similarities.
+        query: Query features of images or texts, ``(Q, D)``.
+        gallery: Gallery features of the other modality, ``(N, D)``.
+        positives: Correct results: a bool mask ``(Q, N)``, or a list of gallery positions for each query.
+        k: Cut-off ranks, each at least 1.
+        unmatched: Treatment of queries without a positive: count as ``wrong``, or ``skip``.
+        chunk: Queries per block. The default holds 64 MiB of similarities.
 
     Returns:
-        A fraction for every ``k``.
+        Fraction for each ``k``.
 
     Raises:
-        ValueError: sizes do not fit together, a position or ``k`` is out of range, there is nothing to compare, or
-            features are not finite.
+        ValueError: Shapes do not fit, a position or ``k`` is out of range, an input is empty, or features are not
+            finite.
 
-    Source: SLERP paper and XBT (arXiv 2405.14715), which state it in percent.
+    Source: SLERP paper and XBT (arXiv 2405.14715), which report percentages.
 
     Example:
         >>> import torch
@@ -69,13 +72,13 @@ def recall_at_k(
     query, gallery = as_features(query, "query"), as_features(gallery, "gallery")
     check_widths(query, gallery)
     if len(positives) != len(query):
-        raise ValueError(f"positives of {len(positives)} queries for {len(query)} queries")
-    mask = _mask(positives, len(query), len(gallery))
+        raise ValueError(f"positives: expected one row for each of the {len(query)} queries, got {len(positives)}")
+    mask = _as_mask(positives, len(query), len(gallery))
     unit_query, unit_gallery = unit_rows(query, "query"), unit_rows(gallery, "gallery").double()
     found, matched = dict.fromkeys(counts, 0), 0
     for rows in row_blocks(len(query), len(gallery), chunk):
         similarity = cosines(unit_query[rows], unit_gallery)
-        right = _positive(positives[rows], similarity) if mask is None else mask[rows].to(similarity.device)
+        right = _positions_to_mask(positives[rows], similarity) if mask is None else mask[rows].to(similarity.device)
         known = count_true(right) > 0
         best = similarity.where(right, -float("inf")).amax(dim=1, keepdim=True)
         ahead = count_true((similarity >= best) & ~right)
@@ -85,24 +88,27 @@ def recall_at_k(
     return {count: mean_of_queries(total, matched, len(query), unmatched) for count, total in found.items()}
 
 
-def _mask(positives: Any, queries: int, items: int) -> Tensor | None:
-    """Return the mask of positives if one is given; ``None`` for positions.
+def _as_mask(positives: Positives, queries: int, items: int) -> Tensor | None:
+    """Return the mask of positives, or ``None`` if positions are given.
 
     Raises:
-        ValueError: Something between the two.
+        ValueError: The array is not a bool mask ``(Q, N)``.
     """
     import torch
 
-    if not hasattr(positives, "shape"):
+    if isinstance(positives, Sequence):
         return None
     mask = as_tensor(positives, "positives")
     if mask.shape != (queries, items) or mask.dtype != torch.bool:
-        raise ValueError(f"a mask of positives is bool ({queries}, {items}); pass positions as lists")
+        raise ValueError(
+            f"positives: expected a bool mask ({queries}, {items}) or lists of positions, "
+            f"got {tuple(mask.shape)} {mask.dtype}"
+        )
     return mask
 
 
-def _positive(positives: Any, like: Tensor) -> Tensor:
-    """Return the mask of some queries' positives, of the shape of ``like``."""
+def _positions_to_mask(positives: Any, like: Tensor) -> Tensor:
+    """Return the mask of the positives of some queries, with the shape and device of ``like``."""
     import torch
 
     mask = torch.zeros(like.shape, dtype=torch.bool)
@@ -110,8 +116,8 @@ def _positive(positives: Any, like: Tensor) -> Tensor:
         try:
             known = [-1 if isinstance(place, bool) else index(place) for place in places]
         except TypeError as error:
-            raise ValueError(f"positives are lists of gallery positions; got {places!r}") from error
+            raise ValueError(f"positives: expected lists of gallery positions, got {places!r}") from error
         if any(not 0 <= place < len(row) for place in known):
-            raise ValueError(f"a positive outside the gallery of {len(row)}: {list(places)}")
+            raise ValueError(f"positives: expected gallery positions 0 to {len(row) - 1}, got {list(places)}")
         row[known] = True
     return mask.to(like.device)

@@ -1,14 +1,12 @@
-"""Does search find the right class? Features and labels in, a fraction out.
+"""Retrieval metrics on class labels: features and labels in, fractions out.
 
-All features are compared by cosine. A similarity depends on nothing but its two vectors
-(see :mod:`.similarity`), and two rules hold throughout, so that no figure depends on the order of the gallery
-or on how much is held at once. An item of another class that is as similar as the best of the query's own class counts
-as ahead of it. A query whose class the gallery does not hold counts as answered wrongly, so that the set of queries
-does not change from one model to the next; with ``unmatched="skip"`` it is left out, as benchmarks of person
-re-identification do.
+Features are compared by cosine, and a similarity depends on its two vectors alone (see :mod:`.similarity`). Two rules
+keep every figure independent of gallery order and block size. An item of another class that ties with the best item
+of the query's class ranks ahead of it. A query whose class is not in the gallery counts as wrong, so that all models
+are scored on the same queries; ``unmatched="skip"`` leaves it out, as benchmarks of person re-identification do.
 
-Features and labels may be tensors, numpy arrays or lists; labels are integers, and features finite. Imports torch where
-it computes, not where it is read.
+Features and labels may be tensors, numpy arrays or lists. Labels are integers, features are finite. Imports torch only
+when it computes.
 """
 
 from __future__ import annotations
@@ -20,25 +18,25 @@ from typing import TYPE_CHECKING
 from clsim.metrics.functional.checks import (
     Features,
     Labels,
-    Own,
+    SelfItems,
     Unmatched,
     as_count,
     as_counts,
-    as_labelled,
+    as_labeled,
     check_unmatched,
     check_widths,
     mean_of_queries,
 )
 from clsim.metrics.functional.search import LARGE, nearest
-from clsim.metrics.functional.similarity import count_true, own_items, row_blocks, similarity_blocks, unit_rows
+from clsim.metrics.functional.similarity import count_true, find_self_items, row_blocks, similarity_blocks, unit_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NO_MATCH = 2**63 - 1
-"""Rank of a query without an item of its class."""
+"""Rank of a query whose class is not in the gallery."""
 NEAR = 1000
-"""From so many on, the nearest are not worth searching: all of a large gallery are ranked."""
+"""Cut-off rank from which ranking a large gallery is cheaper than searching it."""
 
 
 def match_ranks(
@@ -47,28 +45,33 @@ def match_ranks(
     gallery: Features,
     gallery_labels: Labels,
     *,
-    exclude_self: Own = False,
+    exclude_self: SelfItems = False,
     chunk: int | None = None,
 ) -> Tensor:
-    r"""Rank of the first gallery item of each query's class.
+    r"""Return the rank of the first gallery item of each query's class.
 
     .. math:: r_i = 1 + \#\{n : y_n \ne y_i,\ s_{in} \ge \max_{m : y_m = y_i} s_{im}\}
 
     Args:
-        query: features ``(Q, D)``.
-        query_labels: class ids ``(Q,)``.
-        gallery: features ``(N, D)``.
-        gallery_labels: class ids ``(N,)``.
-        exclude_self: ``True`` where query ``i`` is gallery item ``i`` and must not find itself; a tensor ``(Q,)``
-            where query ``i`` is gallery item ``exclude_self[i]`` (negative: none of them), or ``(Q, M)`` where it is
-            each of several.
-        chunk: queries at a time; by default as many as need 64 MiB of similarities.
+        query: Query features, ``(Q, D)``.
+        query_labels: Class ids of the queries, ``(Q,)``.
+        gallery: Gallery features, ``(N, D)``.
+        gallery_labels: Class ids of the gallery, ``(N,)``.
+        exclude_self: Gallery items that the queries are and must not find. ``True`` if query ``i`` is item ``i``; a
+            tensor ``(Q,)`` if query ``i`` is item ``exclude_self[i]``, negative for none; ``(Q, M)`` if it is each of
+            several.
+        chunk: Queries per block. The default holds 64 MiB of similarities.
 
     Returns:
-        ``(Q,)`` int64 from 1, on the gallery's device; :data:`NO_MATCH` without an item of the class.
+        Ranks from 1, ``(Q,)`` int64 on the gallery's device; :data:`NO_MATCH` without an item of the class.
 
     Raises:
-        ValueError: sizes do not fit together, or there is nothing to compare.
+        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
+
+    Example:
+        >>> gallery, labels = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], [0, 1, 1]
+        >>> match_ranks([[1.0, 0.1], [0.0, 1.0]], [1, 1], gallery, labels)
+        tensor([2, 1])
 
     """
     import torch
@@ -77,12 +80,12 @@ def match_ranks(
     for similarity, same in similarity_blocks(
         query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk
     ):
-        own, matches = _matches(similarity, same)
-        if not own.shape[1]:
+        own_class, matches = _matches(similarity, same)
+        if not own_class.shape[1]:
             ranks.append(torch.full_like(matches, NO_MATCH))
             continue
-        best = own.amax(dim=1, keepdim=True)
-        ahead = count_true(similarity >= best) - count_true(own >= best)
+        best = own_class.amax(dim=1, keepdim=True)
+        ahead = count_true(similarity >= best) - count_true(own_class >= best)
         ranks.append((ahead + 1).where(matches > 0, NO_MATCH))
     return torch.cat(ranks)
 
@@ -93,12 +96,17 @@ def nearest_correct(
     gallery: Features,
     gallery_labels: Labels,
     *,
-    exclude_self: Own = False,
+    exclude_self: SelfItems = False,
     chunk: int | None = None,
 ) -> Tensor:
-    """Whether each query's nearest gallery item is of its class, ``(Q,)`` bool.
+    """Return whether each query's nearest gallery item is of its class, ``(Q,)`` bool.
 
-    The arguments are those of :func:`match_ranks`.
+    Takes the arguments of :func:`match_ranks`.
+
+    Example:
+        >>> nearest_correct([[1.0, 0.1], [0.0, 1.0]], [1, 1], [[1.0, 0.0], [0.6, 0.8]], [0, 1])
+        tensor([False,  True])
+
     """
     return match_ranks(query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk) == 1
 
@@ -109,28 +117,27 @@ def cmc(
     gallery: Features,
     gallery_labels: Labels,
     k: Sequence[int] = (1, 5),
-    exclude_self: Own = False,
+    exclude_self: SelfItems = False,
     *,
     unmatched: Unmatched = "wrong",
     chunk: int | None = None,
 ) -> dict[int, float]:
-    """CMC@k: share of queries with an item of their class among the k nearest of the gallery.
+    """Return CMC@k: fraction of queries with an item of their class among the k nearest gallery items.
 
-    The other arguments are those of :func:`match_ranks`. In a gallery of more than a million the nearest are searched
-    (:func:`~clsim.metrics.nearest`), which gives the same figures.
+    Takes the other arguments of :func:`match_ranks`. A gallery of more than a million items is searched by
+    :func:`~clsim.metrics.nearest`, with equal results.
 
     Args:
-        k: how many of the nearest count, each at least 1.
-        unmatched: Queries without an item of their class count as ``wrong``, or are left out, ``skip``.
+        k: Cut-off ranks, each at least 1.
+        unmatched: Treatment of queries whose class is not in the gallery: count as ``wrong``, or ``skip``.
 
     Returns:
-        A fraction for every ``k``.
+        Fraction for each ``k``.
 
     Raises:
-        ValueError: a ``k`` below 1, sizes do not fit together, there is nothing to compare, features are not finite,
-            or labels are no integers.
+        ValueError: A ``k`` is below 1, shapes or types do not fit, an input is empty, or features are not finite.
 
-    Source: openBCT and ml-fct, ``cmc`` ("cumulative matching characteristics").
+    Source: ``cmc`` of openBCT and ml-fct ("cumulative matching characteristics").
 
     Example:
         >>> import torch
@@ -141,9 +148,9 @@ def cmc(
     """
     counts = as_counts(k)
     check_unmatched(unmatched)
-    query, query_labels = as_labelled(query, query_labels, "query")
-    gallery, gallery_labels = as_labelled(gallery, gallery_labels, "gallery")
-    rank = _ranks_of_nearest if len(gallery) > LARGE and max(counts) < NEAR else _ranks_of_all
+    query, query_labels = as_labeled(query, query_labels, "query")
+    gallery, gallery_labels = as_labeled(gallery, gallery_labels, "gallery")
+    rank = _ranks_by_search if len(gallery) > LARGE and max(counts) < NEAR else _ranks_of_all
     ranks, matched = rank(query, query_labels, gallery, gallery_labels, max(counts), exclude_self, chunk)
     return {
         count: mean_of_queries(int(((ranks <= count) & (ranks != NO_MATCH)).sum()), matched, len(query), unmatched)
@@ -156,25 +163,28 @@ def mean_average_precision(
     query_labels: Labels,
     gallery: Features,
     gallery_labels: Labels,
-    exclude_self: Own = False,
+    exclude_self: SelfItems = False,
     *,
     unmatched: Unmatched = "wrong",
     chunk: int | None = None,
 ) -> float:
-    r"""mAP: precision at every item of the query's class, averaged over these, then over the queries.
+    r"""Return mAP: precision at each item of the query's class, averaged over these items, then over the queries.
 
     .. math:: AP_i = \frac{1}{|P_i|} \sum_{p \in P_i}
         \frac{\#\{m \in P_i : s_{im} \ge s_{ip}\}}{\#\{n : s_{in} \ge s_{ip}\}}, \quad P_i = \{p : y_p = y_i\}
 
-    Equally similar items share a place, as in scikit-learn's ``average_precision_score``, with which this agrees.
-    :math:`AP_i = 0` where :math:`P_i` is empty. The arguments are those of :func:`match_ranks`.
+    Ties share a rank, as in scikit-learn's ``average_precision_score``, with which this agrees. :math:`AP_i = 0` if
+    :math:`P_i` is empty. Takes the other arguments of :func:`match_ranks`.
 
     Args:
-        unmatched: Queries without an item of their class count as 0, ``wrong``, or are left out, ``skip``.
+        unmatched: Treatment of queries whose class is not in the gallery: count as 0 (``wrong``), or ``skip``.
 
     Raises:
-        ValueError: sizes do not fit together, there is nothing to compare, features are not finite, or labels are no
-            integers.
+        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
+
+    Example:
+        >>> mean_average_precision([[1.0, 0.1]], [1], [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], [0, 1, 2])
+        0.5
 
     """
     check_unmatched(unmatched)
@@ -190,24 +200,29 @@ def mean_average_precision(
 
 
 def class_means(features: Features, labels: Labels) -> tuple[Tensor, Tensor]:
-    r"""One template a class, :math:`t_c = \bar f_c / \lVert \bar f_c \rVert`, the mean of unit features scaled to 1.
+    r"""Return one template per class, :math:`t_c = \bar f_c / \lVert \bar f_c \rVert`, from unit features.
 
     Args:
-        features: ``(N, D)``; each is scaled to length 1 before it is averaged.
-        labels: class ids ``(N,)``.
+        features: Features ``(N, D)``. Each is scaled to length 1 before averaging.
+        labels: Class ids, ``(N,)``.
 
     Returns:
-        The classes that occur, ``(C,)`` rising, and their templates, ``(C, D)`` float32.
+        Classes in ascending order, ``(C,)``, and their templates, ``(C, D)`` float32.
 
     Raises:
-        ValueError: sizes do not fit together, there are no features, they are not finite, or labels are no integers.
+        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
+
+    Example:
+        >>> class_means([[3.0, 0.0], [0.0, 1.0], [0.0, 2.0]], [4, 2, 2])
+        (tensor([2, 4]), tensor([[0., 1.],
+                [1., 0.]]))
 
     """
     import torch
 
-    features, labels = as_labelled(features, labels, "gallery")
+    features, labels = as_labeled(features, labels, "gallery")
     classes, index = torch.unique(labels.to(features.device), return_inverse=True)
-    units = unit_rows(features, "gallery").double()  # added in float64 they are exact, in any order
+    units = unit_rows(features, "gallery").double()  # float64 sums of unit rows are exact in any order
     sums = units.new_zeros(len(classes), units.shape[1]).index_add_(0, index, units)
     return classes, unit_rows(sums)
 
@@ -215,20 +230,23 @@ def class_means(features: Features, labels: Labels) -> tuple[Tensor, Tensor]:
 def nearest_class_mean_correct(
     query: Features, query_labels: Labels, gallery: Features, gallery_labels: Labels, *, chunk: int | None = None
 ) -> Tensor:
-    """Whether each query is nearest to the mean of its own class, ``(Q,)`` bool.
+    """Return whether each query is nearest to the mean of its class, ``(Q,)`` bool.
 
-    With the :func:`class_means` of a gallery at hand, ``nearest_correct(query, query_labels, means, classes)`` is
-    the same without the gallery.
+    With precomputed :func:`class_means`, ``nearest_correct(query, query_labels, means, classes)`` is equivalent.
 
     Args:
-        query: features ``(Q, D)``.
-        query_labels: class ids ``(Q,)``.
-        gallery: features ``(N, D)``.
-        gallery_labels: class ids ``(N,)``.
-        chunk: queries at a time.
+        query: Query features, ``(Q, D)``.
+        query_labels: Class ids of the queries, ``(Q,)``.
+        gallery: Gallery features, ``(N, D)``.
+        gallery_labels: Class ids of the gallery, ``(N,)``.
+        chunk: Queries per block.
 
     Raises:
-        ValueError: sizes do not fit together, or there is nothing to compare.
+        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
+
+    Example:
+        >>> nearest_class_mean_correct([[1.0, 0.2], [0.9, 0.5]], [0, 1], [[2.0, 0.0], [0.0, 1.0]], [0, 1])
+        tensor([ True, False])
 
     """
     classes, means = class_means(gallery, gallery_labels)
@@ -244,13 +262,13 @@ def nearest_class_mean_accuracy(
     unmatched: Unmatched = "wrong",
     chunk: int | None = None,
 ) -> float:
-    """Share of queries nearest to the mean of their own class: the published 1:N identification protocol.
+    """Return the fraction of queries nearest to the mean of their class: the published 1:N identification protocol.
 
-    Gallery features are scaled to length 1, averaged over each class and scaled again; the largest inner product
-    with a query names its class. The other arguments are those of :func:`nearest_class_mean_correct`.
+    Gallery features are scaled to length 1, averaged over each class and scaled again. The largest inner product with
+    a query determines its class. Takes the other arguments of :func:`nearest_class_mean_correct`.
 
     Args:
-        unmatched: Queries of a class that the gallery lacks count as ``wrong``, or are left out, ``skip``.
+        unmatched: Treatment of queries whose class is not in the gallery: count as ``wrong``, or ``skip``.
 
     Source: IAM-CL2R (arXiv 2405.02581), ``performance_metrics.py:27-84`` of the authors' code.
 
@@ -273,100 +291,100 @@ def _ranks_of_all(
     gallery: Tensor,
     gallery_labels: Tensor,
     most: int,
-    exclude_self: Own,
+    exclude_self: SelfItems,
     chunk: int | None,
 ) -> tuple[Tensor, int]:
-    """Return :func:`match_ranks` and the number of queries that have a match."""
+    """Return :func:`match_ranks` and the number of queries with a match."""
     ranks = match_ranks(query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk)
     return ranks, int((ranks != NO_MATCH).sum())
 
 
-def _ranks_of_nearest(
+def _ranks_by_search(
     query: Tensor,
     query_labels: Tensor,
     gallery: Tensor,
     gallery_labels: Tensor,
     most: int,
-    exclude_self: Own,
+    exclude_self: SelfItems,
     chunk: int | None,
 ) -> tuple[Tensor, int]:
-    """Return the same from the nearest alone; a rank above ``most`` is some number above ``most``."""
+    """Return the same from the nearest items alone. Ranks above ``most`` are only known to exceed it."""
     import torch
 
     check_widths(query, gallery)
     if chunk is not None:
-        as_count(chunk, "chunk counts queries and is at least 1")
+        as_count(chunk, "chunk")
     device = query.device
     gallery_labels, query_labels = gallery_labels.to(device), query_labels.to(device)
-    own = own_items(query_labels, gallery_labels, exclude_self)
-    own = torch.full_like(query_labels[:, None], -1) if own is None else own
-    listed = min(most + own.shape[1], len(gallery))
+    self_items = find_self_items(query_labels, gallery_labels, exclude_self)
+    self_items = torch.full_like(query_labels[:, None], -1) if self_items is None else self_items
+    listed = min(most + self_items.shape[1], len(gallery))
     ranks = []
     for rows in row_blocks(len(query), listed, chunk):
         similarity, found = nearest(query[rows], gallery, listed)
-        other = (found[:, :, None] != own[rows, None, :]).all(dim=2)
+        other = (found[:, :, None] != self_items[rows, None, :]).all(dim=2)
         same = (gallery_labels[found] == query_labels[rows, None]) & other
         best = similarity.where(same, -float("inf")).amax(dim=1, keepdim=True)
         ahead = ((similarity >= best) & other & ~same).sum(dim=1)
         rank = (ahead + 1).where(same.any(dim=1), NO_MATCH)
-        # Items that are as similar as the last one listed may be missing from the list.
+        # Items that tie with the last one listed may be missing from the list.
         unsure = (best[:, 0] == similarity[:, -1]) & (rank <= most)
         if listed < len(gallery) and bool(unsure.any()):
-            asked = unsure.nonzero().squeeze(1) + rows.start
+            again = unsure.nonzero().squeeze(1) + rows.start
             rank[unsure] = match_ranks(
-                query[asked], query_labels[asked], gallery, gallery_labels, exclude_self=own[asked]
+                query[again], query_labels[again], gallery, gallery_labels, exclude_self=self_items[again]
             ).to(device)
         ranks.append(rank)
-    return torch.cat(ranks), _matched(query_labels, gallery_labels, own)
+    return torch.cat(ranks), _count_matched(query_labels, gallery_labels, self_items)
 
 
-def _matched(query_labels: Tensor, gallery_labels: Tensor, own: Tensor) -> int:
-    """Return the number of queries that have an item of their class beside themselves."""
+def _count_matched(query_labels: Tensor, gallery_labels: Tensor, self_items: Tensor) -> int:
+    """Return the number of queries with an item of their class other than themselves."""
     import torch
 
-    classes, items = gallery_labels.unique(return_counts=True)
+    classes, sizes = gallery_labels.unique(return_counts=True)
     place = torch.searchsorted(classes, query_labels).clamp_max(len(classes) - 1)
-    there = items[place].where(classes[place] == query_labels, 0)
-    themselves = ((gallery_labels[own.clamp_min(0)] == query_labels[:, None]) & (own >= 0)).sum(dim=1)
-    return int((there > themselves).sum())
+    of_class = sizes[place].where(classes[place] == query_labels, 0)
+    themselves = ((gallery_labels[self_items.clamp_min(0)] == query_labels[:, None]) & (self_items >= 0)).sum(dim=1)
+    return int((of_class > themselves).sum())
 
 
 def _matches(similarity: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the similarities to each query's own class, ``(q, most)`` with minus infinity behind, and their number."""
+    """Return the similarities to each query's class, ``(q, most)`` padded with minus infinity, and their number."""
     import torch
 
     matches = count_true(same)
     most = int(matches.max())
-    own = similarity.new_full((len(similarity), most), -float("inf"))
-    own[torch.arange(most, device=own.device) < matches[:, None]] = similarity[same]
-    return own, matches
+    own_class = similarity.new_full((len(similarity), most), -float("inf"))
+    own_class[torch.arange(most, device=own_class.device) < matches[:, None]] = similarity[same]
+    return own_class, matches
 
 
 def _average_precision(similarity: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the average precision of each query, ``(q,)`` float64, and its matches; overwrite ``similarity``.
+    """Return the average precision of each query, ``(q,)`` float64, and its matches. Overwrites ``similarity``.
 
-    A place is a count of items at least as similar, which two sorted rows give by bisection.
+    A rank is the number of items at least as similar: a bisection of the sorted row.
     """
     import torch
 
-    own, matches = _matches(similarity, same)
-    own, items = _ascending(own), similarity.shape[1]
-    most = own.shape[1]
-    found = most - torch.searchsorted(own, own)
-    place = items - torch.searchsorted(_ascending(similarity), own)
-    precision = (found.double() / place).where(own > -float("inf"), 0.0)  # rows with fewer matches are padded
+    own_class, matches = _matches(similarity, same)
+    own_class, items = _ascending(own_class), similarity.shape[1]
+    most = own_class.shape[1]
+    found = most - torch.searchsorted(own_class, own_class)
+    rank = items - torch.searchsorted(_ascending(similarity), own_class)
+    precision = (found.double() / rank).where(own_class > -float("inf"), 0.0)  # drops the padding
     return _sums(precision) / matches.clamp_min(1), matches
 
 
 def _sums(fractions: Tensor) -> Tensor:
-    """Return the sum of each row of fractions, the same in any order and with any number of zeros beside them."""
+    """Return the sum of each row of fractions, independent of their order and of zeros among them."""
     coarse = (fractions * 2.0**26).round() / 2.0**26
     fine = ((fractions - coarse) * 2.0**53).round() / 2.0**53
     return coarse.sum(dim=1) + fine.sum(dim=1)
 
 
 def _ascending(rows: Tensor) -> Tensor:
-    """Each row sorted; on the CPU in place, by numpy, whose sort takes a fortieth of torch's time."""
+    """Return each row sorted. On the CPU numpy sorts in place, forty times as fast as torch."""
     if rows.device.type != "cpu":
         return rows.sort(dim=1).values
     rows.numpy().sort(axis=1)

@@ -1,4 +1,4 @@
-"""Which images take part where not all of them do: even over the classes, the same in every session."""
+"""Class-balanced selection and splits of images."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 
 
-def spread(labels: Tensor, count: int) -> Tensor:
-    """``count`` positions at even steps through the images in order of class; all of them if there are no more.
+def sample_evenly(labels: Tensor, count: int) -> Tensor:
+    """Return ``count`` positions spaced evenly through the images sorted by class; all if there are no more.
 
     Args:
-        labels: class ids ``(N,)``.
-        count: how many.
+        labels: Class ids, ``(N,)``.
+        count: Number of positions.
 
     Returns:
-        Positions in rising order; the numbers of two classes of the same size differ by 1 at most.
+        Positions in ascending order. Classes of equal size differ by at most 1 in the number sampled.
 
     Example:
-        >>> spread(torch.tensor([0, 1, 0, 1, 0, 1]), 2)
+        >>> sample_evenly(torch.tensor([0, 1, 0, 1, 0, 1]), 2)
         tensor([0, 1])
 
     """
@@ -27,21 +27,27 @@ def spread(labels: Tensor, count: int) -> Tensor:
     return labels.cpu().argsort(stable=True)[torch.arange(count) * size // count].sort().values
 
 
-def arrivals(labels: Tensor, sessions: int, generator: torch.Generator) -> list[Tensor]:
-    """Divides images evenly over sessions, class by class.
+def split_evenly(labels: Tensor, sessions: int, generator: torch.Generator) -> list[Tensor]:
+    """Split images at random over sessions, balanced by class.
 
     Args:
-        labels: class ids ``(N,)``.
-        sessions: how many parts.
-        generator: draws which image comes when.
+        labels: Class ids, ``(N,)``.
+        sessions: Number of parts.
+        generator: Generator of the random order.
 
     Returns:
-        Positions, one tensor a session; together all of them. The sizes of two parts differ by 1 at most, and so do
-        the numbers of images of a class in them.
+        Positions for each session; together they cover all images. Parts differ by at most 1 in size, and by at most
+        1 in the number of images of any class.
+
+    Example:
+        >>> parts = split_evenly(torch.tensor([0, 0, 1, 1]), 2, torch.Generator().manual_seed(0))
+        >>> [sorted((part // 2).tolist()) for part in parts]  # one image of each class
+        [[0, 1], [0, 1]]
 
     """
     drawn = torch.randperm(len(labels), generator=generator)
     ordered, order = labels.cpu()[drawn].sort(stable=True)
-    alone = len(ordered.unique_consecutive()) == len(ordered)
-    by_class = drawn if alone else drawn[order]  # items that are alone in their class come when they are drawn
+    all_distinct = len(ordered.unique_consecutive()) == len(ordered)
+    # Without classes to balance the drawn order itself is split: sorting by label would undo the draw.
+    by_class = drawn if all_distinct else drawn[order]
     return [by_class[session::sessions] for session in range(sessions)]

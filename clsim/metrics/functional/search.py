@@ -1,7 +1,6 @@
-"""The nearest items of a gallery, however large it is.
+"""Exact nearest-neighbor search in galleries of any size.
 
-Candidates are found by float32 products; they are then put in order by the exact cosine. Imports torch where it
-computes, not where it is read.
+Float32 products find the candidates, exact cosines rank them. Imports torch only when it computes.
 """
 
 from __future__ import annotations
@@ -11,21 +10,24 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from clsim.metrics.functional.checks import Features, as_count, as_features, check_widths
-from clsim.metrics.functional.similarity import cosines, held, unit_rows
+from clsim.metrics.functional.similarity import cosines, max_similarities, unit_rows
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 LARGE = 1_000_000
-"""Beyond so many items FAISS searches, where it is installed."""
+"""Gallery size above which ``engine="auto"`` prefers FAISS."""
 ITEMS = 1 << 15
-"""Gallery items that are looked at together by torch."""
+"""Gallery items per block of the torch engine."""
 FAISS_ITEMS = 1 << 18
-"""And by FAISS, which makes blocks of its own: 128 MiB of float32 features of 128 numbers."""
+"""Gallery items per block of FAISS: 128 MiB of float32 features of width 128."""
 SPARE = 8
-"""Candidates beyond those asked for: with them it shows that no other item comes near."""
-NUMBERS = 1 << 22
-"""Numbers of candidates that are looked at together."""
+"""Candidates beyond ``k``. They prove that no other item belongs among the nearest."""
+NUMBERS = {"cpu": 1 << 18, "cuda": 1 << 22}
+"""Numbers of candidate features per block of the exact ranking. On the CPU a block fits its cache."""
+RESIDENT = 1 << 24
+"""Numbers of a gallery whose unit rows are held at once: 64 MiB of float32."""
 
 Engine = Literal["auto", "torch", "faiss"]
 
@@ -38,30 +40,29 @@ def nearest(
     engine: Engine = "auto",
     block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""The ``k`` gallery items with the greatest cosine to each query, found by comparing with all of them.
+    r"""Return the ``k`` gallery items with the greatest cosine to each query, by exhaustive search.
 
     .. math:: \operatorname{arg\,top}_k \{ \cos(q_i, g_n) : n = 1 \dots N \}
 
-    Equally similar items come in the order of the gallery. Memory does not grow with the gallery beyond the features
-    themselves: these may be float16, or memory-mapped, and are made unit length a block at a time.
+    Ties are returned in gallery order. Memory beyond the features does not grow with the gallery: features may be
+    float16 or memory-mapped, and are normalized block by block.
 
     Args:
-        query: features ``(Q, D)``.
-        gallery: features ``(N, D)``.
-        k: how many, at most ``N``.
-        engine: ``torch``; ``faiss``, on the CPU; or ``auto``: ``faiss`` for more than :data:`LARGE` items on the CPU
-            where it is installed (``pip install 'clsim[retrieval]'``), else ``torch``. Both compare with every item,
-            and give the same.
-        block: similarities that torch holds at once, 4 bytes each; by default as many as
-            :func:`~clsim.metrics.functional.similarity.holding` says.
+        query: Query features, ``(Q, D)``.
+        gallery: Gallery features, ``(N, D)``.
+        k: Number of items per query, at most ``N``.
+        engine: Search engine: ``torch``, ``faiss`` (CPU only) or ``auto``. ``auto`` takes FAISS for more than
+            :data:`LARGE` items on the CPU if it is installed (``pip install 'clsim[retrieval]'``). Results are equal.
+        block: Similarities that torch holds at once, 4 bytes each. The default is the limit that
+            :func:`~clsim.metrics.functional.similarity.limit_similarities` sets.
 
     Returns:
-        Cosines, falling, ``(Q, k)`` float32, and the items' positions, ``(Q, k)`` int64, on the query's device.
+        Cosines in descending order, ``(Q, k)`` float32, and gallery positions, ``(Q, k)`` int64, on the query's device.
 
     Raises:
-        ValueError: widths differ, ``k``, ``block`` or ``engine`` is none of those, there is nothing to compare, or
-            features are not finite.
-        ModuleNotFoundError: FAISS is asked for and is not installed.
+        ValueError: Widths differ, ``k``, ``block`` or ``engine`` is invalid, an input is empty, or features are not
+            finite.
+        ModuleNotFoundError: FAISS is requested but not installed.
 
     Example:
         >>> import torch
@@ -72,46 +73,67 @@ def nearest(
     """
     query, gallery = as_features(query, "query"), as_features(gallery, "gallery")
     check_widths(query, gallery)
-    rule = f"k counts gallery items from 1 to {len(gallery)}"
-    if (k := as_count(k, rule)) > len(gallery):
-        raise ValueError(f"{rule}; got {k}")
-    block = held() if block is None else as_count(block, "block counts similarities and is at least 1")
+    if (k := as_count(k, "k")) > len(gallery):
+        raise ValueError(f"k: expected at most the {len(gallery)} gallery items, got {k}")
+    block = max_similarities() if block is None else as_count(block, "block")
     if engine not in ("auto", "torch", "faiss"):
-        raise ValueError(f"engine must be 'auto', 'torch' or 'faiss'; got {engine!r}")
-    device, unit_query = query.device, unit_rows(query, "query")
-    by_faiss = engine == "faiss" or (
-        engine == "auto" and len(gallery) > LARGE and device.type == "cpu" and find_spec("faiss") is not None
+        raise ValueError(f"engine: expected 'auto', 'torch' or 'faiss', got {engine!r}")
+    unit_query = unit_rows(query, "query")
+    items = _Gallery(gallery, query.device)
+    use_faiss = engine == "faiss" or (
+        engine == "auto" and len(gallery) > LARGE and query.device.type == "cpu" and find_spec("faiss") is not None
     )
-    about, items = _candidates(unit_query, gallery, min(k + SPARE, len(gallery)), block, by_faiss)
-    last = about[:, -1]
-    similarity, items, error = _in_order(unit_query, gallery, about, items)
-    similarity, items = similarity[:, :k], items[:, :k]
-    if about.shape[1] < len(gallery):
-        # A sum of D products in float32 is at most so far from the exact one, in any order.
+    approximate, found = _candidates(unit_query, items, min(k + SPARE, len(gallery)), block, use_faiss)
+    last = approximate[:, -1]
+    similarity, found, error = _rank(unit_query, items, approximate, found)
+    similarity, found = similarity[:, :k], found[:, :k]
+    if approximate.shape[1] < len(gallery):
+        # Largest error of a float32 sum of D products, in any order.
         bound = (query.shape[1] + 2) * 2.0**-23
-        near = similarity[:, -1] <= last + bound  # an item that is no candidate may belong here
+        unsure = similarity[:, -1] <= last + bound  # an item outside the candidates may belong here
         if float(error) > bound:
-            near[:] = True  # the products were of less precision, such as TF32
-        if bool(near.any()):
-            asked = near.nonzero().squeeze(1)
-            similarity[asked], items[asked] = _of_all(unit_query[asked], gallery, k, block)
-    return similarity.contiguous(), items.contiguous()
+            unsure[:] = True  # the products were less precise than float32, such as TF32
+        if bool(unsure.any()):
+            rows = unsure.nonzero().squeeze(1)
+            similarity[rows], found[rows] = _search_exactly(unit_query[rows], items, k, block)
+    return similarity.contiguous(), found.contiguous()
 
 
-def _parts(gallery: Tensor, like: Tensor, step: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield unit rows of the gallery on a device, and the position of the first of them."""
-    for start in range(0, len(gallery), step):
-        yield start, unit_rows(gallery[start : start + step].to(like.device), "gallery")
+class _Gallery:
+    """Unit rows of a gallery on a device; a small gallery is normalized only once."""
+
+    def __init__(self, features: Tensor, device: torch.device) -> None:
+        self.features = features
+        self.device = device
+        self._units = unit_rows(features.to(device), "gallery") if features.numel() <= RESIDENT else None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def blocks(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield the position of each block's first item, and the block's unit rows."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            if self._units is None:
+                yield start, unit_rows(self.features[part].to(self.device), "gallery")
+            else:
+                yield start, self._units[part]
+
+    def rows(self, positions: Tensor) -> Tensor:
+        """Return the unit rows at some positions."""
+        if self._units is not None:
+            return self._units.index_select(0, positions)
+        return unit_rows(self.features[positions.to(self.features.device)].to(self.device))
 
 
-def _candidates(query: Tensor, gallery: Tensor, count: int, block: int, by_faiss: bool) -> tuple[Tensor, Tensor]:
-    """Return the greatest cosines ``(Q, count)`` as float32 products give them, falling, and their items."""
+def _candidates(query: Tensor, gallery: _Gallery, count: int, block: int, use_faiss: bool) -> tuple[Tensor, Tensor]:
+    """Return the greatest cosines by float32 products in descending order, ``(Q, count)``, and their items."""
     import torch
 
     best = query.new_full((len(query), 0), 0.0)
     items = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
-    for start, part in _parts(gallery, query, FAISS_ITEMS if by_faiss else ITEMS):
-        parts = [_by_faiss(query, part, count)] if by_faiss else list(_by_torch(query, part, count, block))
+    for start, part in gallery.blocks(FAISS_ITEMS if use_faiss else ITEMS):
+        parts = [_by_faiss(query, part, count)] if use_faiss else list(_by_torch(query, part, count, block))
         similarity, found = (torch.cat(column) for column in zip(*parts, strict=True))
         best, items = torch.cat([best, similarity], dim=1), torch.cat([items, found + start], dim=1)
         best, order = best.topk(min(count, best.shape[1]), dim=1)
@@ -120,7 +142,7 @@ def _candidates(query: Tensor, gallery: Tensor, count: int, block: int, by_faiss
 
 
 def _by_torch(query: Tensor, part: Tensor, k: int, block: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The nearest of a part, for a number of queries at a time."""
+    """Yield the nearest items of a part, a block of queries at a time."""
     import torch
 
     for rows in query.split(max(1, block // len(part))):
@@ -139,32 +161,34 @@ def _by_faiss(query: Tensor, part: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(similarity).to(query.device), torch.from_numpy(found).to(query.device)
 
 
-def _in_order(query: Tensor, gallery: Tensor, about: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return exact cosines of candidates, falling, their items, and how far the float32 products were off."""
+def _rank(query: Tensor, gallery: _Gallery, approximate: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the candidates' exact cosines in descending order, their items, and the error of the float32 products."""
     import torch
 
-    similarity, step = torch.empty_like(about), max(1, NUMBERS // max(1, query.shape[1] * items.shape[1]))
+    similarity = torch.empty_like(approximate)
+    query, candidates = query.double(), items.shape[1]
+    step = max(1, NUMBERS.get(query.device.type, 1 << 18) // max(1, query.shape[1] * candidates))
+    # One buffer for all blocks: fresh memory would cost more than the products.
+    buffer = query.new_empty(min(step, len(query)) * candidates, query.shape[1])
     for start in range(0, len(query), step):
-        rows = slice(start, start + step)
-        found = items[rows]
-        near = unit_rows(gallery[found.flatten().to(gallery.device)].to(query.device)).double()
-        exact = near.view(*found.shape, -1).matmul(query[rows].double()[:, :, None])
-        similarity[rows] = exact.squeeze(2)
-    error = (similarity - about).abs().max()
+        part = slice(start, start + step)
+        rows = buffer[: items[part].numel()].copy_(gallery.rows(items[part].flatten()))
+        similarity[part] = rows.view(-1, candidates, query.shape[1]).matmul(query[part, :, None]).squeeze(2)
+    error = (similarity - approximate).abs().max()
     items, order = items.sort(dim=1)
     similarity, order = similarity.gather(1, order).sort(dim=1, descending=True, stable=True)
     return similarity, items.gather(1, order), error
 
 
-def _of_all(query: Tensor, gallery: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
-    """Return the same as :func:`nearest` from the exact cosines with every item.
+def _search_exactly(query: Tensor, gallery: _Gallery, k: int, block: int) -> tuple[Tensor, Tensor]:
+    """Return the result of :func:`nearest` from exact cosines with every item.
 
-    A cosine and a position make one whole number, which sorts by both.
+    A cosine and a position are packed into one integer, which sorts by both.
     """
     import torch
 
     best = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
-    for start, part in _parts(gallery, query, ITEMS):
+    for start, part in gallery.blocks(ITEMS):
         position = torch.arange(len(part), device=query.device) + start
         part = part.double()
         found = [
@@ -179,7 +203,7 @@ def _of_all(query: Tensor, gallery: Tensor, k: int, block: int) -> tuple[Tensor,
 
 
 def _keys(similarity: Tensor, position: Tensor) -> Tensor:
-    """Return whole numbers in the order of cosines and, among equals, against that of positions."""
+    """Return integers in ascending order of cosines and, among ties, in descending order of positions."""
     import torch
 
     bits = (similarity + 0.0).view(torch.int32)  # minus zero becomes zero

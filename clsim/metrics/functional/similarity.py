@@ -1,11 +1,11 @@
-r"""Cosine similarities of queries and gallery, block by block, so that memory does not grow with either.
+r"""Exact cosine similarities of queries and gallery, block by block.
 
-A similarity depends on its two vectors alone. Floating-point sums depend on their order, and the order in a matrix
-product on where a row lies, so that equal vectors would come out a last digit apart. Hence unit vectors are rounded to
-multiples of :math:`2^{-24}` and multiplied in float64: every product is a multiple of :math:`2^{-48}`, every sum of
-them stays below 2, and so each is exact in any order. The exact cosine is then rounded to float32, once.
+A similarity depends on its two vectors alone. Floating-point sums depend on their order, and a matrix product orders
+them by the position of a row, so that equal vectors may differ in the last digit. Hence unit vectors are rounded to
+multiples of :math:`2^{-24}` and multiplied in float64. Each product is then a multiple of :math:`2^{-48}` and each
+sum stays below 2, so sums are exact in any order. The exact cosine is rounded to float32 once.
 
-Imports torch where it computes, not where it is read: ``clsim list metrics`` stays light.
+Imports torch only when it computes, which keeps ``clsim list metrics`` light.
 """
 
 from __future__ import annotations
@@ -15,61 +15,74 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clsim.metrics.functional.checks import Features, Labels, Own, as_count, as_labelled, as_tensor, check_widths
+from clsim.metrics.functional.checks import Features, Labels, SelfItems, as_count, as_labeled, as_tensor, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 1 << 24
-"""Similarities held at once unless told otherwise: 64 MiB of float32."""
+"""Default number of similarities held at once: 64 MiB of float32."""
 GRID = 2.0**24
-"""Steps of a unit vector's numbers from 0 to 1; every float16 up to 1 lies on one."""
+"""Steps between 0 and 1 to which unit vectors are rounded. Every float16 up to 1 lies on one."""
 TILE = 1 << 20
-"""Similarities in float64 at once on the CPU: what its cache holds."""
+"""Similarities per float64 product on the CPU, sized to fit its cache."""
 NUMBERS = 1 << 18
-"""Numbers that are scaled at once on the CPU."""
-_HELD = ContextVar("similarities held at once", default=BLOCK)
+"""Numbers normalized at once on the CPU."""
+_LIMIT = ContextVar("similarities held at once", default=BLOCK)
 
 
 @contextmanager
-def holding(similarities: int) -> Iterator[None]:
-    """A region in which everything that is compared holds about so many similarities at once, 4 bytes each.
+def limit_similarities(count: int) -> Iterator[None]:
+    """Limit the number of similarities held at once inside the block, 4 bytes each.
 
-    Only memory and time depend on it, no figure does.
+    Affects memory and time only, never a figure.
+
+    Args:
+        count: Maximal number of similarities.
 
     Raises:
-        ValueError: less than one.
+        ValueError: The number is below 1.
+
+    Example:
+        >>> with limit_similarities(1000):
+        ...     max_similarities()
+        1000
+
     """
-    if similarities < 1:
-        raise ValueError(f"at least one similarity is held at once; got {similarities}")
-    token = _HELD.set(similarities)
+    token = _LIMIT.set(as_count(count, "similarities"))
     try:
         yield
     finally:
-        _HELD.reset(token)
+        _LIMIT.reset(token)
 
 
-def held() -> int:
-    """Similarities that may be held at once here."""
-    return _HELD.get()
+def max_similarities() -> int:
+    """Return the number of similarities that may be held at once.
+
+    Example:
+        >>> max_similarities() == BLOCK
+        True
+
+    """
+    return _LIMIT.get()
 
 
 def unit_rows(features: Tensor, name: str | None = None) -> Tensor:
-    r"""Return rows scaled to length 1, :math:`\hat f_i = f_i / \lVert f_i \rVert_2`, in steps of :math:`2^{-24}`.
+    r"""Return rows scaled to length 1, :math:`\hat f_i = f_i / \lVert f_i \rVert_2`, rounded to :math:`2^{-24}`.
 
-    A row comes out the same wherever it lies and whatever its scale, as long as its numbers are finite. A row of zeros
-    stays so.
+    The result for a row does not depend on its position or scale, as long as its numbers are finite. A row of zeros
+    stays zero.
 
     Args:
-        features: ``(N, D)``, of any type of real numbers.
-        name: Name of the features, for the message where some are not finite. Without it nothing is read from the
-            device, and such a row comes out with NaN in it.
+        features: Features ``(N, D)`` of any real type.
+        name: Name of the features for the message if some are not finite. ``None`` skips the check, which waits for
+            the device, and returns NaN for such rows.
 
     Returns:
-        ``(N, D)`` float32 on the device of ``features``, without gradient.
+        ``(N, D)`` float32 on the device of ``features``, detached.
 
     Raises:
-        ValueError: Rows with NaN or infinite numbers, if they have a name.
+        ValueError: ``name`` is given and rows hold NaN or infinite numbers.
 
     Example:
         >>> import torch
@@ -97,23 +110,40 @@ def check_finite(features: Tensor, name: str) -> None:
     """Raise if rows of features hold a number that is not finite.
 
     Raises:
-        ValueError: ``name``, the number of such rows, and the first of them.
+        ValueError: The message holds ``name``, the number of such rows and the first of them.
+
+    Example:
+        >>> import torch
+        >>> check_finite(torch.tensor([[0.0], [float("nan")]]), "query")
+        Traceback (most recent call last):
+        ...
+        ValueError: query: 1 of 2 rows hold NaN or infinite numbers, the first is row 1
+
     """
     broken = ~features.isfinite().all(dim=1)
     if count := int(broken.sum()):
         first = int(broken.long().argmax())
-        raise ValueError(f"{name}: {count} of {len(features)} rows hold NaN or infinite numbers, the first is {first}")
+        raise ValueError(
+            f"{name}: {count} of {len(features)} rows hold NaN or infinite numbers, the first is row {first}"
+        )
 
 
 def cosines(unit_query: Tensor, unit_gallery: Tensor) -> Tensor:
-    """Return the cosines ``(Q, N)`` of rows of :func:`unit_rows`, exact before their one rounding to float32.
+    """Return the cosines of :func:`unit_rows`, ``(Q, N)``, exact up to one rounding to float32.
 
     Args:
-        unit_query: ``(Q, D)``.
-        unit_gallery: ``(N, D)``; as float64 it need not be converted each time.
+        unit_query: Unit rows of the queries, ``(Q, D)``.
+        unit_gallery: Unit rows of the gallery, ``(N, D)``. Pass float64 to save the conversion.
 
     Returns:
-        Float32 on the gallery's device, inside an autocast region too.
+        Float32 on the gallery's device, also under autocast.
+
+    Example:
+        >>> import torch
+        >>> cosines(torch.eye(2), unit_rows(torch.tensor([[3.0, 4.0]])))
+        tensor([[0.6000],
+                [0.8000]])
+
     """
     import torch
 
@@ -128,21 +158,39 @@ def cosines(unit_query: Tensor, unit_gallery: Tensor) -> Tensor:
 
 
 def count_true(mask: Tensor) -> Tensor:
-    """Return how many of each row are true, ``(q,)`` int64."""
+    """Return the number of true entries of each row, ``(q,)`` int64.
+
+    Example:
+        >>> import torch
+        >>> count_true(torch.tensor([[True, False], [True, True]]))
+        tensor([1, 2])
+
+    """
     import numpy as np
     import torch
 
-    # On the CPU numpy counts in a tenth of torch's time.
+    # On the CPU numpy counts ten times as fast as torch.
     if mask.device.type != "cpu":
         return mask.sum(dim=1)
     return torch.from_numpy(np.count_nonzero(mask.numpy(), axis=1))
 
 
 def row_blocks(rows: int, columns: int, chunk: int | None = None) -> Iterator[slice]:
-    """Slices that cover ``rows``, ``chunk`` at a time; ``None``: so many pairs as :func:`holding` says."""
-    step = max(1, held() // max(1, columns))
+    """Yield slices that cover all rows of a similarity matrix.
+
+    Args:
+        rows: Number of rows.
+        columns: Number of columns.
+        chunk: Rows per slice. The default keeps a block below :func:`max_similarities`.
+
+    Example:
+        >>> list(row_blocks(5, 10, chunk=3))
+        [slice(0, 3, None), slice(3, 5, None)]
+
+    """
+    step = max(1, max_similarities() // max(1, columns))
     if chunk is not None:
-        step = as_count(chunk, "chunk counts queries and is at least 1")
+        step = as_count(chunk, "chunk")
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
@@ -153,62 +201,72 @@ def similarity_blocks(
     gallery: Features,
     gallery_labels: Labels,
     *,
-    exclude_self: Own = False,
+    exclude_self: SelfItems = False,
     chunk: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Goes through the queries and compares each with the whole gallery.
+    """Yield the similarities of queries to the whole gallery, a block of queries at a time.
 
     Args:
-        query: features ``(Q, D)``; need not be normalised.
-        query_labels: class ids ``(Q,)``.
-        gallery: features ``(N, D)``; need not be normalised.
-        gallery_labels: class ids ``(N,)``.
-        exclude_self: which gallery items each query is, see :func:`own_items`. Nothing is ever matched with itself.
-        chunk: queries at a time.
+        query: Query features, ``(Q, D)``. They need not be normalized.
+        query_labels: Class ids of the queries, ``(Q,)``.
+        gallery: Gallery features, ``(N, D)``. They need not be normalized.
+        gallery_labels: Class ids of the gallery, ``(N,)``.
+        exclude_self: Gallery items that the queries are, see :func:`find_self_items`. A query never matches itself.
+        chunk: Queries per block; see :func:`row_blocks` for the default.
 
     Yields:
-        For each block of ``q`` queries the cosines ``(q, N)``, minus infinity between a query and itself, and a mask
-        ``(q, N)`` of the items of the query's class, itself excepted; both on the gallery's device, the caller's to
-        overwrite.
+        Cosines ``(q, N)``, minus infinity between a query and itself, and a mask ``(q, N)`` of the other items of the
+        query's class. Both lie on the gallery's device, and the caller may overwrite them.
 
     Raises:
-        ValueError: sizes do not fit together, there is no query or no gallery, features are not finite, labels are no
-            integers, or a query and the gallery item it is said to be have different labels.
+        ValueError: Shapes or types do not fit, an input is empty, features are not finite, or a query and the gallery
+            item that it is differ in label.
+
+    Example:
+        >>> similarity, same = next(similarity_blocks([[1.0, 0.0]], [7], [[0.0, 2.0], [3.0, 0.0]], [7, 8]))
+        >>> similarity.tolist(), same.tolist()
+        ([[0.0, 1.0]], [[True, False]])
 
     """
-    query, query_labels = as_labelled(query, query_labels, "query")
-    gallery, gallery_labels = as_labelled(gallery, gallery_labels, "gallery")
+    query, query_labels = as_labeled(query, query_labels, "query")
+    gallery, gallery_labels = as_labeled(gallery, gallery_labels, "gallery")
     check_widths(query, gallery)
     device = gallery.device
     query_labels, gallery_labels = query_labels.to(device), gallery_labels.to(device)
-    own = own_items(query_labels, gallery_labels, exclude_self)
+    self_items = find_self_items(query_labels, gallery_labels, exclude_self)
     unit_query, unit_gallery = unit_rows(query, "query"), unit_rows(gallery, "gallery").double()
     for rows in row_blocks(len(query), len(gallery), chunk):
         similarity = cosines(unit_query[rows], unit_gallery)
         same = query_labels[rows, None] == gallery_labels
-        if own is not None:
-            row, place = (own[rows] >= 0).nonzero(as_tuple=True)
-            items = own[rows][row, place]
+        if self_items is not None:
+            row, column = (self_items[rows] >= 0).nonzero(as_tuple=True)
+            items = self_items[rows][row, column]
             similarity[row, items] = -float("inf")
             same[row, items] = False
         yield similarity, same
 
 
-def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: Own) -> Tensor | None:
+def find_self_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: SelfItems) -> Tensor | None:
     """Return the gallery items that each query is.
 
     Args:
-        query_labels: class ids ``(Q,)``.
-        gallery_labels: class ids ``(N,)``.
-        exclude_self: ``True``: query ``i`` is gallery item ``i``. A tensor ``(Q,)``: query ``i`` is gallery item
-            ``exclude_self[i]``, or none of them where that is negative. A tensor ``(Q, M)``: query ``i`` is each of
-            the items ``exclude_self[i]``, copies of one image, whatever their labels are.
+        query_labels: Class ids of the queries, ``(Q,)``.
+        gallery_labels: Class ids of the gallery, ``(N,)``.
+        exclude_self: ``True`` if query ``i`` is gallery item ``i``. A tensor ``(Q,)`` if query ``i`` is gallery item
+            ``exclude_self[i]``; negative for none. A tensor ``(Q, M)`` if query ``i`` is each of the items
+            ``exclude_self[i]``, copies of one image whose labels may differ.
 
     Returns:
-        ``(Q, M)`` on the gallery's device, negative for none; ``None`` where no query is in the gallery.
+        ``(Q, M)`` on the gallery's device, negative for none. ``None`` without exclusion.
 
     Raises:
-        ValueError: Another shape, an item that is not in the gallery, or one of another class than its query.
+        ValueError: The shape does not fit, an item is outside the gallery, or a query and its item differ in label.
+
+    Example:
+        >>> import torch
+        >>> find_self_items(torch.tensor([4, 5]), torch.tensor([5, 4]), torch.tensor([1, -1]))
+        tensor([[ 1],
+                [-1]])
 
     """
     import numpy as np
@@ -220,33 +278,33 @@ def own_items(query_labels: Tensor, gallery_labels: Tensor, exclude_self: Own) -
         return None
     if exclude_self is True:
         if queries != items:
-            raise ValueError(f"{queries} queries cannot be the {items} gallery items")
-        own = torch.arange(queries, device=gallery_labels.device)
+            raise ValueError(f"exclude_self=True needs as many queries as gallery items, got {queries} and {items}")
+        found = torch.arange(queries, device=gallery_labels.device)
     else:
-        own = as_tensor(exclude_self, "exclude_self").to(gallery_labels.device)
-        if own.ndim not in (1, 2) or len(own) != queries or own.is_floating_point() or own.dtype == torch.bool:
-            raise ValueError("exclude_self needs one index into the gallery for every query")
-        if own.numel() and int(own.max()) >= items:
-            raise ValueError(f"exclude_self names gallery items 0 to {items - 1}; got {int(own.max())}")
-        own = own.long()
-    if own.ndim == 2:
-        return own
-    known = own >= 0
-    if not torch.equal(query_labels[known], gallery_labels[own[known]]):
-        raise ValueError("a query and the gallery item that it is have different labels")
-    return own[:, None]
+        found = as_tensor(exclude_self, "exclude_self").to(gallery_labels.device)
+        if found.ndim not in (1, 2) or len(found) != queries or found.is_floating_point() or found.dtype == torch.bool:
+            raise ValueError(f"exclude_self: expected integers ({queries},) or ({queries}, M), one row per query")
+        if found.numel() and int(found.max()) >= items:
+            raise ValueError(f"exclude_self: expected gallery items 0 to {items - 1}, got {int(found.max())}")
+        found = found.long()
+    if found.ndim == 2:
+        return found
+    known = found >= 0
+    if not torch.equal(query_labels[known], gallery_labels[found[known]]):
+        raise ValueError("exclude_self: a query and the gallery item that it is differ in label")
+    return found[:, None]
 
 
 def _scale(features: Tensor, rows: Tensor) -> Tensor:
-    """Write unit rows to ``rows``, and return the largest number of each row, which is NaN or infinite if any is."""
+    """Write unit rows to ``rows`` and return the largest number of each row, NaN or infinite if any is."""
     import torch
 
     numbers = features.to(torch.float64, copy=True)
     largest = numbers.abs().amax(dim=1, keepdim=True)
     numbers.div_(largest.where(largest > 0, 1.0))
-    # Whole numbers that float64 adds without rounding, so that a length does not depend on the order of its sum.
+    # Integers that float64 adds without rounding: the length does not depend on the order of its sum.
     whole = 2.0 ** (52 - features.shape[1].bit_length())
     squares = numbers.square().mul_(whole).round_().sum(dim=1, keepdim=True).div_(whole)
-    # The largest number is 1 by now; less is a row of zeros.
+    # The largest number is 1 by now; below 1 is only a row of zeros.
     rows.copy_(numbers.div_(squares.sqrt_().clamp_min_(1.0)).mul_(GRID).round_().div_(GRID))
     return largest

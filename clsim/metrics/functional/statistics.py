@@ -1,6 +1,6 @@
-"""What several seeds say: means, deviations, intervals, and differences in pairs. Plain numbers in and out.
+"""Statistics over seeds: means, deviations, confidence intervals and paired tests. Plain numbers in and out.
 
-scipy is imported where a distribution is needed, and not before.
+Imports scipy only where a distribution is needed.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 EXACT = 10
-"""Pairs up to which every flip of signs is tried; with more the t-test says the same."""
+"""Number of pairs up to which the sign-flip test enumerates all flips. With more pairs the t-test agrees with it."""
 STILL = 1e-12
-"""A deviation below which fractions do not vary: what is left of rounding, in which no test finds anything."""
+"""Deviation of fractions below which they count as constant: it is rounding error, on which no test is meaningful."""
 
 Interval = tuple[float, float]
 
 
 class Spread(NamedTuple):
-    """What several values say of their mean.
+    """Mean of several values and its uncertainty.
 
     Attributes:
-        n: number of values.
-        mean: of them.
-        deviation: of the sample, over n - 1; ``None`` of a single value.
-        interval: that holds the mean of all seeds with the confidence asked for; ``None`` likewise.
+        n: Number of values.
+        mean: Mean of the values.
+        deviation: Sample standard deviation, with n - 1; ``None`` for a single value.
+        interval: Confidence interval of the mean; ``None`` for a single value.
 
     """
 
@@ -36,15 +36,15 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What pairs of values of the same seeds say of their difference; see :class:`Spread`.
+    """Mean paired difference of two methods, its uncertainty and its significance; see :class:`Spread`.
 
     Attributes:
-        n: number of pairs.
-        mean: of the differences.
-        deviation: of the differences.
-        interval: of their mean.
-        t_test: two-sided p of the paired t-test; ``None`` of a single pair, and where the differences do not vary.
-        sign_flips: two-sided p of all flips of their signs; ``None`` of a single pair, and of more than `EXACT`.
+        n: Number of pairs.
+        mean: Mean of the differences.
+        deviation: Sample standard deviation of the differences.
+        interval: Confidence interval of their mean.
+        t_test: Two-sided p-value of the paired t-test; ``None`` for a single pair or constant differences.
+        sign_flips: Two-sided p-value of the exact sign-flip test; ``None`` for a single pair or more than `EXACT`.
 
     """
 
@@ -57,17 +57,27 @@ class Difference(NamedTuple):
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample deviation of at least two values."""
+    """Return mean and sample standard deviation of at least two values.
+
+    Example:
+        >>> mean_and_deviation([0.5, 0.5])
+        (0.5, 0.0)
+
+    """
     return fmean(values), stdev(values)
 
 
 def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
-    """Mean, sample deviation and Student's interval of the mean.
+    """Return mean, sample deviation and Student's confidence interval of the mean.
 
-    Values that do not vary have an interval without width: a method in which nothing is random.
+    Constant values, such as those of a deterministic method, have an interval of width 0.
+
+    Args:
+        values: Finite numbers, at least one.
+        confidence: Confidence level of the interval.
 
     Raises:
-        ValueError: there are none, or one is no number.
+        ValueError: There are no values, or one is not finite.
 
     Example:
         >>> spread([0.7, 0.75, 0.8]).mean, spread([0.7]).interval
@@ -75,9 +85,9 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
 
     """
     if not len(values):
-        raise ValueError("there are no values")
+        raise ValueError("values: expected at least one number, got none")
     if not all(isfinite(value) for value in values):
-        raise ValueError(f"values are numbers; got {list(values)}")
+        raise ValueError(f"values: expected finite numbers, got {list(values)}")
     if len(values) < 2:
         return Spread(1, values[0], None, None)
     mean, deviation = mean_and_deviation(values)
@@ -90,18 +100,23 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], confidence: float = 0.95) -> Difference:
-    r"""Differences of two methods over the seeds that both have, and whether chance alone would bring them about.
+    r"""Return the differences of two methods over their common seeds, and p-values of two tests.
 
-    The t-test takes the differences for normal. The exact test asks only that a difference be as likely as its
-    opposite if the methods are alike; of `n` pairs it has no p below :math:`2 / 2^n`.
+    The t-test assumes normal differences. The exact sign-flip test only assumes that a difference is as likely as its
+    opposite under the null hypothesis; with `n` pairs its smallest p-value is :math:`2 / 2^n`.
 
     Args:
-        ours: values by seed.
-        theirs: of the same seeds, in the same order.
-        confidence: of the interval.
+        ours: Values of the first method, one per seed.
+        theirs: Values of the second method for the same seeds, in the same order.
+        confidence: Confidence level of the interval.
 
     Raises:
-        ValueError: there are none, one is no number, or they are not as many.
+        ValueError: There are no values, one is not finite, or the two differ in length.
+
+    Example:
+        >>> difference = paired([0.7, 0.75, 0.8], [0.6, 0.65, 0.72])
+        >>> difference.n, difference.sign_flips
+        (3, 0.25)
 
     """
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
@@ -126,7 +141,12 @@ def _mean_difference(ours: object, theirs: object, axis: int) -> object:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction of several p-values, so that all of them together err as seldom as one; gaps stay.
+    """Return p-values after Holm's correction for multiple tests; ``None`` stays ``None``.
+
+    Controls the probability of any false rejection among all tests.
+
+    Args:
+        p_values: Uncorrected p-values; ``None`` for a test that was not run.
 
     Example:
         >>> holm([0.01, 0.04, None, 0.03])

@@ -1,4 +1,4 @@
-"""Whether runs are of one experiment: what must be the same for all, within a strategy or within a seed."""
+"""Checks that runs are of one experiment: what must be equal in all, within a strategy or within a seed."""
 
 from __future__ import annotations
 
@@ -17,35 +17,32 @@ from clsim.utils.text import short
 
 SAME_DATA = ("train images", "test images", "train captions", "test captions")
 DRAWN_HASHES = ("split lists", "query images", "gallery images")
-"""What may follow from the seed, where the scenario leaves it to that."""
-TOLD = 10
-"""Differences that are named; nobody reads more."""
+"""Hashes that depend on the seed if the scenario draws images or classes by it."""
+SHOWN = 10
+"""Differences that are listed."""
 MEASURED = "evaluation.metrics"
-"""Of the scenario; a metric more changes no other figure."""
+"""Key of the scenario that may differ: one more metric changes no other figure."""
 EVERYWHERE = ""
 Facts = dict[str, Any]
 
 
 def check_agreement(runs: Sequence[Run]) -> None:
-    """Makes sure that the runs are of one experiment, all but their strategies and seeds.
+    """Raise an error unless the runs differ in nothing but strategy and seed.
 
     Raises:
-        UserErrors: something differs; one for every difference, with both runs.
+        UserErrors: Something differs; one error for every difference, with both runs.
 
     """
     found = list(_disagreements(runs))
-    if len(found) > TOLD:
-        others = len(found) - TOLD
-        found = [
-            *found[:TOLD],
-            UserError(f"and {others:,} further differences: these are other experiments altogether"),
-        ]
+    if len(found) > SHOWN:
+        others = f"and {len(found) - SHOWN:,} further differences: these are different experiments"
+        found = [*found[:SHOWN], UserError(others)]
     if found:
         raise UserErrors(found)
 
 
 def _disagreements(runs: Sequence[Run]) -> Iterator[UserError]:
-    """One error for every key and every further value of it, where it was met first."""
+    """Yield one error for every key and every further value of it, at the run that has it first."""
     groups: dict[str, list[tuple[Run, Facts]]] = {}
     for run in runs:
         for scope, facts in _facts(run).items():
@@ -53,16 +50,16 @@ def _disagreements(runs: Sequence[Run]) -> Iterator[UserError]:
     for members in groups.values():
         (first, reference), *others = members
         for key in dict.fromkeys(key for _, facts in members for key in facts):
-            told = {_written(reference.get(key))}
+            seen = {_written(reference.get(key))}
             for run, facts in others:
-                if (written := _written(facts.get(key))) not in told:
-                    told.add(written)
+                if (written := _written(facts.get(key))) not in seen:
+                    seen.add(written)
                     values = f"{_shown(facts.get(key))} here, {_shown(reference.get(key))} in {first.path}"
                     yield UserError(f"not of one experiment: {key}: {values}", where=str(run.path))
 
 
 def _facts(run: Run) -> dict[str, Facts]:
-    """By scope: what has to be the same in all runs, in those of one strategy, and in those of one seed."""
+    """Return, by scope, what must be equal in all runs, in those of one strategy, and in those of one seed."""
     hashes = run.manifest["hashes"]
     everywhere: Facts = {"clsim": _series(run.manifest["clsim"]), "measured on": _measured_on(run)}
     everywhere |= {f"split_lists.{key}": value for key, value in run.manifest.get("split_lists", {}).items()}
@@ -77,17 +74,17 @@ def _facts(run: Run) -> dict[str, Facts]:
         for key, value in flat(run.scenario.model_dump(mode="json")).items():
             if key.startswith("strategies."):
                 own |= {f"scenario {key}": value} if key.startswith(settings) else {}
-            elif key != MEASURED and key.partition(".")[0] not in (*NO_MATTER, "validation"):  # which results have, too
+            elif key != MEASURED and key.partition(".")[0] not in (*NO_MATTER, "validation"):  # also in the results
                 everywhere[f"scenario {key}"] = value
     found = {EVERYWHERE: everywhere, f"strategy {run.strategy}": own}
-    found |= {key: {key: value} for key, value in metrics.items()}  # the same file, wherever it was measured
+    found |= {key: {key: value} for key, value in metrics.items()}  # one file, in all runs that have the metric
     if run.scenario is not None and follows_from_seed(run.scenario):
         return {**found, f"seed {run.seed}": drawn}
     return {**found, EVERYWHERE: everywhere | drawn}
 
 
 def follows_from_seed(scenario: Scenario) -> bool:
-    """Whether another seed draws other images or classes."""
+    """Return whether another seed draws other images or classes."""
     return any(
         getattr(scenario.stream, key, None) == DRAWN and getattr(scenario.seeds, seed) is None
         for seed, key in DRAWN_BY.items()
@@ -95,23 +92,23 @@ def follows_from_seed(scenario: Scenario) -> bool:
 
 
 def _is_of_strategy(key: str, scenario: Scenario | None) -> bool:
-    """Whether a hash is of the method: its file, and weights that every seed begins with."""
+    """Return whether a hash is of the method: its file, and weights that every seed starts from."""
     kind, _, name = key.partition(" ")
     if kind in ("replacement", "model"):
         recipe = scenario.models.get(name) if scenario else None
-        return bool(getattr(recipe, "pretrained", True))  # others have random weights, which follow from the seed
+        return bool(getattr(recipe, "pretrained", True))  # others have random weights, which depend on the seed
     return key in ("strategy file", "pre-trained weights") or key.startswith(("weights file", STRATEGY_IMPORT))
 
 
 def _measured_on(run: Run) -> str:
-    """Which images; a composed run has no scenario that could say so."""
+    """Return the images of the evaluation; a composed run has no scenario to name them."""
     if (held := run.validation) is None:
         return "test images"
     return f"held-out training images (share {held.get('share')}, seed {held.get('seed')})"
 
 
 def _series(version: str) -> str:
-    """The part of a version within which results stay comparable: ``1`` of 1.4.2, ``0.3`` of 0.3.1."""
+    """Return the part of a version within which results are comparable: ``1`` of 1.4.2, ``0.3`` of 0.3.1."""
     parts = version.split(".")
     return ".".join(parts[:2]) if parts[0] == "0" else parts[0]
 
@@ -127,19 +124,18 @@ def _shown(value: Any) -> str:
 
 
 def circumstances(runs: Sequence[Run]) -> Iterator[str]:
-    """What is not the same, and may or may not move figures: said, not refused."""
-    told: Mapping[str, list[Any]] = {
+    """Yield a note for each fact that differs and may change figures, but is no reason to refuse the comparison."""
+    facts: Mapping[str, list[Any]] = {
         "versions of clsim": [run.manifest["clsim"] for run in runs],
-        "clsim's own source": [run.manifest["hashes"].get("clsim source") for run in runs],
+        "source of clsim": [run.manifest["hashes"].get("clsim source") for run in runs],
         "versions of torch": [run.manifest["packages"].get("torch") for run in runs],
         "kinds of device": [run.manifest["device"].partition(":")[0] for run in runs],
+        **{
+            f"precision of {name}": [run.manifest.get("precision") for run in runs if run.strategy == name]
+            for name in dict.fromkeys(run.strategy for run in runs)
+        },
     }
-    names = dict.fromkeys(run.strategy for run in runs)
-    precisions = {
-        f"precision of {name}": [run.manifest.get("precision") for run in runs if run.strategy == name]
-        for name in names
-    }
-    for what, values in {**told, **precisions}.items():
+    for what, values in facts.items():
         known = list(dict.fromkeys(_shown(value) for value in values))
         if len(known) > 1:
             yield f"not the same in all runs: {what} ({', '.join(known)})"

@@ -1,4 +1,4 @@
-"""The comparison itself: figures by strategy over seeds, differences in pairs, published rows, and what to know."""
+"""The comparison: figures by strategy over seeds, differences in pairs, published rows and notes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clsim.metrics.functional.compatibility import update_gain
 from clsim.metrics.functional.statistics import spread
 from clsim.report.compare.agreement import check_agreement
 from clsim.report.compare.notes import on_differences, on_runs
-from clsim.report.compare.pairs import Pair, Strategy, pairs_of
+from clsim.report.compare.pairs import Pair, StrategyRuns, pairs_of
 from clsim.report.compare.runs import Run, check_once, read_runs
 from clsim.report.upgrades import REFERENCES
-from clsim.results.figures import INDEPENDENT_GAIN, figure, ordered
+from clsim.results.figures import INDEPENDENT_GAIN, figure, ordered, session_of
 from clsim.results.run_figures import published_figures
 from clsim.utils.arguments import checked
 from clsim.utils.errors import ArgumentError, UserError
@@ -25,7 +25,7 @@ from clsim.utils.text import describe, nearest
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of a paper: its figures under our names, and where they stand."""
+    """A row of a paper: its figures under our names, and its source."""
 
     source: str
     figures: dict[str, float]
@@ -33,18 +33,18 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out.
+    """Result of a comparison.
 
     Attributes:
-        scenario: its name, or their names.
-        confidence: of the intervals.
-        stands_in_for: why a stand-in ran, where one did.
-        validation: the held-out training images that the runs were measured on; ``None``: test images.
-        strategies: in the order in which they were named.
-        pairs: of strategies that were compared.
-        published: rows of papers by method, those of methods that did not run too.
-        on_runs: what to know of the runs.
-        on_differences: what to know of the pairs.
+        scenario: Name of the scenario, or names.
+        confidence: Confidence of the intervals.
+        stands_in_for: Scenario that a stand-in replaced, and why; None without a stand-in.
+        validation: Held-out training images that the runs were evaluated on; None for test images.
+        strategies: Strategies in the order of the directories.
+        pairs: Pairs of strategies.
+        published: Rows of papers by method, including methods that did not run.
+        on_runs: Notes on the runs.
+        on_differences: Notes on the pairs.
 
     """
 
@@ -52,7 +52,7 @@ class Comparison:
     confidence: float
     stands_in_for: dict[str, Any] | None
     validation: dict[str, Any] | None
-    strategies: list[Strategy]
+    strategies: list[StrategyRuns]
     pairs: list[Pair]
     published: dict[str, PublishedRow]
     on_runs: list[str]
@@ -60,64 +60,60 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """What to know of all this."""
+        """All notes."""
         return [*self.on_runs, *self.on_differences]
 
     @property
     def figures(self) -> list[str]:
-        """Names of all figures that a run has, in the order in which they are shown."""
+        """Names of all figures that a run has, in the order of display."""
         return ordered(key for strategy in self.strategies for key in strategy.spreads)
 
-    def gap(self, strategy: Strategy, key: str) -> float | None:
-        """Our mean minus the published figure of the same method, where both are known."""
-        row = self.published.get(strategy.name)
-        if row is None or key not in row.figures or key not in strategy.spreads:
-            return None
-        return strategy.spreads[key].mean - row.figures[key]
+    @property
+    def whole_figures(self) -> list[str]:
+        """Names of the figures of whole runs."""
+        return [key for key in self.figures if session_of(key) is None]
+
+    @property
+    def other_methods(self) -> dict[str, PublishedRow]:
+        """Published rows of methods that did not run."""
+        ran = {strategy.name for strategy in self.strategies}
+        return {name: row for name, row in self.published.items() if name not in ran}
+
+    def published_figure(self, method: str, key: str) -> float | None:
+        """Return the published figure of a method; None if there is none."""
+        row = self.published.get(method)
+        return row.figures.get(key) if row else None
+
+    def gap(self, strategy: StrategyRuns, key: str) -> float | None:
+        """Return our mean minus the published figure of the same method; None if one is missing."""
+        published = self.published_figure(strategy.name, key)
+        return None if published is None or key not in strategy.spreads else strategy.spreads[key].mean - published
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines; figures are fractions."""
+        """Return everything as JSON values; figures are fractions."""
         return {
             "scenario": self.scenario,
             "confidence": self.confidence,
             "stands_in_for": self.stands_in_for,
             "validation": self.validation,
             "labels": {key: figure(key).label_of_run for key in self.figures},
-            "strategies": [
-                {
-                    "strategy": strategy.name,
-                    "seeds": strategy.seeds,
-                    "runs": [str(run.path) for run in strategy.runs],
-                    "figures": {
-                        key: {
-                            "by_seed": {str(seed): value for seed, value in strategy.figures[key].items()},
-                            **found._asdict(),
-                            "minus_published": self.gap(strategy, key),
-                        }
-                        for key, found in strategy.spreads.items()
-                    },
-                }
-                for strategy in self.strategies
-            ],
-            "differences": [
-                {
-                    "first": pair.first,
-                    "second": pair.second,
-                    "seeds": pair.seeds,
-                    "figures": {
-                        key: {
-                            **tested.difference._asdict(),
-                            "t_test_holm": tested.t_test_holm,
-                            "sign_flips_holm": tested.sign_flips_holm,
-                        }
-                        for key, tested in pair.figures.items()
-                    },
-                }
-                for pair in self.pairs
-            ],
+            "strategies": [self._strategy(strategy) for strategy in self.strategies],
+            "differences": [pair.to_dict() for pair in self.pairs],
             "published": {name: {"source": row.source, "figures": row.figures} for name, row in self.published.items()},
             "notes": self.notes,
         }
+
+    def _strategy(self, strategy: StrategyRuns) -> dict[str, Any]:
+        figures = {
+            key: {
+                "by_seed": {str(seed): value for seed, value in strategy.figures[key].items()},
+                **found._asdict(),
+                "minus_published": self.gap(strategy, key),
+            }
+            for key, found in strategy.spreads.items()
+        }
+        runs = [str(run.path) for run in strategy.runs]
+        return {"strategy": strategy.name, "seeds": strategy.seeds, "runs": runs, "figures": figures}
 
 
 @checked
@@ -129,17 +125,17 @@ def compare(
     incomplete: bool = False,
     latest: bool = False,
 ) -> Comparison:
-    """Runs of one experiment, side by side.
+    """Compare runs of one experiment.
 
     Args:
-        paths: directories that runs left; strategies are shown in the order in which they are met.
-        confidence: of the intervals, between 0 and 1.
-        against: compare the others with this strategy alone, not each with each.
-        incomplete: take also runs that are not complete, with the figures of the sessions that ended.
-        latest: of the runs of one strategy and seed take the one that was begun last.
+        paths: Run directories; strategies are shown in this order.
+        confidence: Confidence of the intervals, between 0 and 1.
+        against: Strategy that all others are compared with; None compares each with each.
+        incomplete: Whether to include incomplete runs, with the figures of the sessions that ended.
+        latest: Whether to use, of the runs of one strategy and seed, the one that was started last.
 
     Raises:
-        UserError: a run is missing or damaged, is not complete, is there twice, or is of another experiment.
+        UserError: A run is missing, damaged, incomplete, named twice, or of another experiment.
 
     """
     if not 0 < confidence < 1:
@@ -147,24 +143,22 @@ def compare(
     named = [paths] if isinstance(paths, str | Path) else paths
     folders = list(named) if isinstance(named, Iterable) else []
     if not isinstance(named, Iterable) or not all(isinstance(path, str | Path) for path in folders):
-        what = f"compare: paths: expected the directories that runs left, got {describe(paths)}"
-        raise ArgumentError(what)
+        raise ArgumentError(f"compare: paths: expected run directories, got {describe(paths)}")
     runs = read_runs([from_home(path, str(path)) for path in folders], incomplete=incomplete, latest=latest)
     check_agreement(runs)
-    check_once(runs)  # two that differ have been told by what differs
+    check_once(runs)  # after the check above, which names the difference between two runs of one seed
     strategies = [_strategy(name, runs, confidence) for name in dict.fromkeys(run.strategy for run in runs)]
     names = [strategy.name for strategy in strategies]
     if against is not None and against not in names:
         near = nearest(against, names)
-        fix = f"did you mean '{near}'?" if near else f"they are of {', '.join(names)}"
-        raise UserError(f"none of the runs is of '{against}'", where="--against", fix=fix)
+        fix = f"did you mean '{near}'?" if near else f"strategies of these runs: {', '.join(names)}"
+        raise UserError(f"no run is of strategy '{against}'", where="--against", fix=fix)
     pairs = pairs_of(strategies, confidence, against)
-    stands_in = next((run.results["stands_in_for"] for run in runs if run.results["stands_in_for"]), None)
     compared = [(pair.first, pair.second, pair.seeds) for pair in pairs]
     return Comparison(
         scenario=", ".join(dict.fromkeys(str(run.results["scenario"]) for run in runs)),
         confidence=confidence,
-        stands_in_for=stands_in,
+        stands_in_for=next((run.results["stands_in_for"] for run in runs if run.results["stands_in_for"]), None),
         validation=runs[0].validation,
         strategies=strategies,
         pairs=pairs,
@@ -174,23 +168,22 @@ def compare(
     )
 
 
-def _strategy(name: str, runs: Sequence[Run], confidence: float) -> Strategy:
+def _strategy(name: str, runs: Sequence[Run], confidence: float) -> StrategyRuns:
     own = sorted((run for run in runs if run.strategy == name), key=lambda run: run.seed)
     figures: dict[str, dict[int, float]] = {}
     for run in own:
         for key, value in {**run.figures, **_gain(run, runs)}.items():
             figures.setdefault(key, {})[run.seed] = value
     spreads = {key: spread(list(values.values()), confidence) for key, values in figures.items()}
-    return Strategy(name, tuple(own), figures, spreads)
+    return StrategyRuns(name, tuple(own), figures, spreads)
 
 
 def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
-    """The update gain by the new model of the reference's run with the same seed, where there is one."""
+    """Return the update gain by the new model of the reference's run with the same seed, if there is one."""
     criterion = run.scenario.upgrades_by if run.scenario else None
     reference = next((r.figures for r in runs if r.strategy in REFERENCES and r.seed == run.seed), {})
-    known = [run.figures.get(f"{criterion}.new_old"), run.figures.get(f"{criterion}.old_old")]
-    known.append(reference.get(f"{criterion}.new_new"))
-    new_old, old_old, upper = known
+    new_old, old_old = (run.figures.get(f"{criterion}.{part}") for part in ("new_old", "old_old"))
+    upper = reference.get(f"{criterion}.new_new")
     if new_old is None or old_old is None or upper is None:
         return {}
     gain = update_gain(new_old, old_old, upper)
@@ -198,9 +191,9 @@ def _gain(run: Run, runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _published(runs: Sequence[Run]) -> dict[str, PublishedRow]:
-    """The rows of the scenario; of those that runs tell differently, the first one's.
+    """Return the rows of the scenario; if runs disagree on a row, that of the first.
 
-    They are of test images: beside figures of others there are none.
+    Rows are of test images, so validation runs have none.
     """
     if runs[0].validation:
         return {}

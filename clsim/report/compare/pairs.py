@@ -1,24 +1,25 @@
-"""Strategies over their seeds, and the differences of two of them."""
+"""Strategies over their seeds, and the differences of pairs of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from clsim.metrics.functional.statistics import Difference, Spread, holm, paired
 from clsim.report.compare.runs import Run
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """One strategy and what its seeds say.
+class StrategyRuns:
+    """The runs of one strategy.
 
     Attributes:
-        name: of the strategy.
-        runs: its runs, by seed.
-        figures: value by seed, by figure.
-        spreads: of them, by figure.
+        name: Name of the strategy.
+        runs: Runs by seed.
+        figures: Value by seed of each figure.
+        spreads: Mean, deviation and interval of each figure.
 
     """
 
@@ -29,7 +30,7 @@ class Strategy:
 
     @property
     def seeds(self) -> list[int]:
-        """Of its runs."""
+        """Seeds of the runs."""
         return [run.seed for run in self.runs]
 
 
@@ -44,16 +45,28 @@ class Tested:
 
 @dataclass(frozen=True)
 class Pair:
-    """The first strategy minus the second, by figure, over the seeds that both have."""
+    """Differences of the first strategy minus the second by figure, over the seeds that both have."""
 
     first: str
     second: str
     seeds: list[int]
     figures: dict[str, Tested]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the pair as JSON values."""
+        figures = {
+            key: {
+                **tested.difference._asdict(),
+                "t_test_holm": tested.t_test_holm,
+                "sign_flips_holm": tested.sign_flips_holm,
+            }
+            for key, tested in self.figures.items()
+        }
+        return {"first": self.first, "second": self.second, "seeds": self.seeds, "figures": figures}
 
-def pairs_of(strategies: Sequence[Strategy], confidence: float, against: str | None) -> list[Pair]:
-    """Each strategy minus each that comes after it, or each other minus `against`."""
+
+def pairs_of(strategies: Sequence[StrategyRuns], confidence: float, against: str | None) -> list[Pair]:
+    """Return the differences of each pair of strategies, or of each other strategy minus `against`."""
     if against is None:
         chosen = list(combinations(strategies, 2))
     else:
@@ -73,11 +86,10 @@ def pairs_of(strategies: Sequence[Strategy], confidence: float, against: str | N
     ]
 
 
-def _differences(first: Strategy, second: Strategy, confidence: float) -> dict[str, Difference]:
+def _differences(first: StrategyRuns, second: StrategyRuns, confidence: float) -> dict[str, Difference]:
     found = {}
     for key, values in first.figures.items():
         others = second.figures.get(key, {})
         if common := [seed for seed in values if seed in others]:
-            pairs = [values[seed] for seed in common], [others[seed] for seed in common]
-            found[key] = paired(*pairs, confidence)
+            found[key] = paired([values[seed] for seed in common], [others[seed] for seed in common], confidence)
     return found

@@ -1,4 +1,4 @@
-"""The runs of a comparison, read with care: whole, complete, and each seed of a strategy once."""
+"""The runs of a comparison: undamaged, complete, and each seed of a strategy once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from clsim.config import Scenario
 from clsim.config.load import read_resolved
+from clsim.report.figures import several
 from clsim.results.reader import RunFiles, read_run
 from clsim.results.run_figures import figures_of
 from clsim.utils.errors import UserError, UserErrors
@@ -20,13 +21,13 @@ HASHED = ("results.json", "scenario.yaml")
 
 @dataclass(frozen=True)
 class Run:
-    """What a comparison needs of a run directory.
+    """A run of a comparison.
 
     Attributes:
-        path: of the directory.
-        results: of ``results.json``.
-        manifest: of ``manifest.json``.
-        scenario: of ``scenario.yaml``; ``None`` where stream and strategy were composed in Python.
+        path: Run directory.
+        results: Content of ``results.json``.
+        manifest: Content of ``manifest.json``.
+        scenario: Content of ``scenario.yaml``; None if stream and strategy were composed in Python.
 
     """
 
@@ -37,48 +38,47 @@ class Run:
 
     @property
     def strategy(self) -> str:
-        """Its name."""
+        """Name of the strategy."""
         return str(self.results["strategy"])
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
+        """Seed of the run."""
         return int(self.results["seed"])
 
     @property
     def validation(self) -> dict[str, Any] | None:
-        """The held-out training images that it was measured on, by share and seed; ``None``: test images."""
+        """Held-out training images of the evaluation, by share and seed; None for test images."""
         asked = self.scenario.validation if self.scenario else None
         return self.results.get("validation") or (asked.model_dump() if asked else None)
 
     @property
     def sessions(self) -> int:
-        """That have ended."""
+        """Number of sessions that ended."""
         return len(self.results["sessions"])
 
     @property
     def complete(self) -> bool:
-        """Whether it came to its end."""
+        """Whether all sessions ended."""
         return bool(self.results["status"] == "complete")
 
     @property
     def figures(self) -> dict[str, float]:
-        """Its figures by name."""
+        """Figures by name."""
         return figures_of(self.results, self.scenario.upgrades_by if self.scenario else None)
 
 
 def read_runs(paths: Iterable[Path], *, incomplete: bool = False, latest: bool = False) -> list[Run]:
-    """The runs of these directories, in their order.
+    """Read run directories for a comparison.
 
     Args:
-        paths: of run directories.
-        incomplete: take also those that were interrupted or have failed, as far as they went.
-        latest: of the runs of one strategy and seed take the one that was begun last, complete ones alone unless
-            ``incomplete``.
+        paths: Run directories.
+        incomplete: Whether to include interrupted and failed runs.
+        latest: Whether to use, of the runs of one strategy and seed, the one that was started last.
 
     Raises:
-        UserError: there are none.
-        UserErrors: one is no run directory, is damaged or is not complete.
+        UserError: There are none.
+        UserErrors: One is no run directory, is damaged or incomplete.
 
     """
     runs: list[Run] = []
@@ -94,16 +94,19 @@ def read_runs(paths: Iterable[Path], *, incomplete: bool = False, latest: bool =
             if run.complete or incomplete:
                 runs.append(run)
             elif not latest:
-                problems.append(_not_complete(run))
+                ended = several(run.sessions, "session")
+                what = f"this run is not complete ({run.results['status']}, {ended} ended)"
+                fix = "resume it with `clsim run ... --resume`, or include it with --incomplete"
+                problems.append(UserError(what, where=str(run.path), fix=fix))
     if problems:
         raise UserErrors(problems)
     if not runs:
-        raise UserError("there are no runs to compare", fix="name the directories that runs left")
+        raise UserError("there are no runs to compare", fix="name run directories")
     return list(_latest(runs)) if latest else runs
 
 
 def _latest(runs: Iterable[Run]) -> Iterator[Run]:
-    """Of each strategy and seed the run that was begun last, in the order in which they were met."""
+    """Yield the run of each strategy and seed that was started last."""
     found: dict[tuple[str, int], Run] = {}
     for run in runs:
         known = found.setdefault((run.strategy, run.seed), run)
@@ -115,49 +118,43 @@ def _latest(runs: Iterable[Run]) -> Iterator[Run]:
 def _read(path: Path) -> Run:
     files = read_run(path)
     if files.results is None:
-        raise UserError("there are no results", where=str(path / "results.json"), fix="the run has only begun")
+        raise UserError("there are no results yet", where=str(path / "results.json"), fix="wait for the first session")
     _check_whole(files, files.results)
     if files.scenario is None and (path / "scenario.yaml").exists():
-        read_resolved(path / "scenario.yaml")  # which says what is wrong with it
+        read_resolved(path / "scenario.yaml")  # raises the error that explains what is wrong
     if files.scenario is None and "scenario file" in files.manifest["hashes"]:
-        raise UserError("it is not there, and the run had one", where=str(path / "scenario.yaml"))
+        raise UserError("this file of the run is missing", where=str(path / "scenario.yaml"))
     return Run(path, files.results, files.manifest, files.scenario)
 
 
 def _check_whole(files: RunFiles, results: dict[str, Any]) -> None:
-    """Makes sure that the files are of one run, and those that it left."""
+    """Raise an error unless the files are of one run and unchanged."""
     for key in IDENTITY:
         if results[key] != files.manifest[key]:
-            what = f"the {key} is {results[key]!r} here, and {files.manifest[key]!r} in manifest.json"
+            what = f"the {key} is {results[key]!r} here and {files.manifest[key]!r} in manifest.json"
             raise UserError(what, where=str(files.path / "results.json"))
     noted = files.manifest.get("files") or {}
     for name in HASHED:
         if name in noted and (files.path / name).is_file() and sha256_of(files.path / name) != noted[name]:
-            fix = "`clsim verify` says what differs"
-            raise UserError("this is not the file that the run left", where=str(files.path / name), fix=fix)
-
-
-def _not_complete(run: Run) -> UserError:
-    ended = f"{run.sessions} session{'' if run.sessions == 1 else 's'} ended"
-    what = f"this run is not complete ({run.results['status']}, {ended})"
-    return UserError(what, where=str(run.path), fix="`clsim run ... --resume` goes on; --incomplete takes it as it is")
+            what = "this file was changed after the run"
+            raise UserError(what, where=str(files.path / name), fix="`clsim verify` shows what differs")
 
 
 def check_once(runs: Sequence[Run]) -> None:
-    """Makes sure that no two runs, alike in all else, are of one strategy and seed.
+    """Raise an error if two runs are of one strategy and seed.
 
     Raises:
-        UserErrors: two are.
+        UserErrors: Two are; one error for each further run.
 
     """
-    if found := list(_twice(runs)):
-        raise UserErrors(found)
-
-
-def _twice(runs: Sequence[Run]) -> Iterator[UserError]:
-    known: dict[tuple[str, int], Path] = {}
+    first: dict[tuple[str, int], Path] = {}
     for run in runs:
-        first = known.setdefault((run.strategy, run.seed), run.path)
-        if first is not run.path:
-            what = f"{run.strategy} with seed {run.seed} is here, and in {first} too"
-            yield UserError(what, where=str(run.path), fix="name one of them, or take the last with --latest")
+        first.setdefault((run.strategy, run.seed), run.path)
+    fix = "name one of them, or use the last one with --latest"
+    problems = [
+        UserError(f"{run.strategy} with seed {run.seed} is also in {path}", where=str(run.path), fix=fix)
+        for run in runs
+        if (path := first[run.strategy, run.seed]) is not run.path
+    ]
+    if problems:
+        raise UserErrors(problems)

@@ -1,179 +1,150 @@
-"""A comparison as tables of text; what stands in them is the same in every format."""
+"""A comparison as tables, the same in every format."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from clsim.metrics.functional.statistics import Interval
 from clsim.report.compare.comparison import Comparison
-from clsim.report.compare.pairs import Strategy, Tested
-from clsim.report.figures import DASH, points
+from clsim.report.compare.pairs import StrategyRuns, Tested
+from clsim.report.figures import DASH, finite
+from clsim.report.table import NOTHING, Cell, Column, Table, exact, of_rows, signed, words
 from clsim.results.figures import figure, session_of
 
 BY_SESSION = {"accuracy": "accuracy by session", "self_test": "self-test by session"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table as text.
-
-    Attributes:
-        title: above it.
-        headings: of its columns.
-        rows: of cells, one for each heading.
-        names: how many columns hold names; those after them hold figures.
-        signs: columns of differences to be coloured: green for a gain, red for a loss.
-        spare: columns that go where there is no room, the least important first.
-
-    """
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-    names: int = 1
-    signs: tuple[str, ...] = ()
-    spare: tuple[str, ...] = ()
-
-    def without(self, heading: str) -> Table:
-        """The same without a column."""
-        kept = [index for index, each in enumerate(self.headings) if each != heading]
-        rows = [[row[index] for index in kept] for row in self.rows]
-        spare = tuple(each for each in self.spare if each != heading)
-        return Table(self.title, [self.headings[i] for i in kept], rows, self.names, self.signs, spare)
-
-
 def tables_of(comparison: Comparison) -> list[Table]:
-    """Figures of whole runs, those by session, and differences; those that have no row are left out."""
+    """Return figures of whole runs, those by session, differences and sources; a table without rows is omitted."""
     found = [
-        _figures(comparison),
+        figures_table(comparison).known(),
         *(_by_session(comparison, kind) for kind in BY_SESSION),
-        _differences(comparison),
+        differences_table(comparison).known(),
         _sources(comparison),
     ]
     return [table for table in found if table.rows]
 
 
-def _figures(comparison: Comparison) -> Table:
-    """A row for every figure and strategy, and one for every published row of another method."""
-    interval = f"{100 * comparison.confidence:g} % interval"
-    headings = ["figure", "strategy", "seeds", "mean", "deviation", interval, "published", "differs"]
+def figures_table(comparison: Comparison, *, split: bool = False) -> Table:
+    """Return a row for every figure of whole runs and strategy, and for every published row of another method.
+
+    Args:
+        comparison: Comparison to show.
+        split: Whether an interval takes two columns, so that each end can be sorted and is exact in a file.
+
+    """
+    interval = _headings(comparison, split)
     rows = []
-    for key in (key for key in comparison.figures if session_of(key) is None):
+    for key in comparison.whole_figures:
         for strategy in comparison.strategies:
-            if found := strategy.spreads.get(key):
-                row = comparison.published.get(strategy.name)
-                rows.append(
-                    [
-                        figure(key).label_of_run,
-                        strategy.name,
-                        str(found.n),
-                        _figure(key, found.mean),
-                        _figure(key, found.deviation),
-                        _interval(key, found.interval),
-                        _percent(row.figures.get(key) if row else None),
-                        points(comparison.gap(strategy, key)),
-                    ]
-                )
-        ran = {strategy.name for strategy in comparison.strategies}
-        for name, row in comparison.published.items():
-            if name not in ran and key in row.figures:
-                rows.append([figure(key).label_of_run, name, DASH, *[DASH] * 3, _percent(row.figures[key]), DASH])
-    table = Table(
-        "figures (percent)", headings, rows, names=2, signs=("differs",), spare=("deviation", "published", "seeds")
-    )
-    for heading in headings[4:]:
-        if all(row[table.headings.index(heading)] == DASH for row in table.rows):
-            table = table.without(heading)
-    return table
+            if known := strategy.spreads.get(key):
+                means = (_cell(key, known.mean), _cell(key, known.deviation), *_interval(key, known.interval, split))
+                published = comparison.published_figure(strategy.name, key)
+                gap = _cell(key, comparison.gap(strategy, key), difference=True)
+                names = words(figure(key).label_of_run), words(strategy.name), exact(known.n, "count")
+                rows.append((*names, *means, exact(published), gap))
+        for name, row in comparison.other_methods.items():
+            if key in row.figures:
+                nothing = [NOTHING] * (3 + len(interval))
+                rows.append((words(figure(key).label_of_run), words(name), *nothing, exact(row.figures[key]), NOTHING))
+    headings = ("figure", "strategy", "seeds", "mean", "deviation", *interval, "published", "differs")
+    notes = (*comparison.on_runs, *(f"{name}, published: {row.source}" for name, row in comparison.published.items()))
+    title = "figures over seeds (percent)"
+    return of_rows("strategies", title, headings, rows, ranks=("deviation", "published", "seeds"), notes=notes)
+
+
+def differences_table(comparison: Comparison, *, split: bool = False) -> Table:
+    """Return a row for every figure of whole runs and pair of strategies; for `split` see :func:`figures_table`."""
+    corrected = len(comparison.pairs) > 1
+    rows = [
+        (
+            words(figure(key).label_of_run),
+            words(f"{pair.first} - {pair.second}"),
+            exact(tested.difference.n, "count"),
+            _cell(key, tested.difference.mean, difference=True),
+            _cell(key, tested.difference.deviation),
+            *_interval(key, tested.difference.interval, split, difference=True),
+            *_p_values(tested, corrected=corrected),
+        )
+        for key in comparison.whole_figures
+        for pair in comparison.pairs
+        if (tested := pair.figures.get(key))
+    ]
+    tests = ("p (t)", "Holm (t)", "p (flips)", "Holm (flips)") if corrected else ("p (t)", "p (flips)")
+    headings = ("figure", "difference", "seeds", "mean", "deviation", *_headings(comparison, split), *tests)
+    ranks = ("deviation", "seeds", *(("p (t)", "p (flips)") if corrected else ()))
+    title, notes = "differences between strategies (points)", comparison.on_differences
+    return of_rows("differences", title, headings, rows, ranks=ranks, notes=notes)
 
 
 def _by_session(comparison: Comparison, kind: str) -> Table:
-    """A row for every session, a column for every strategy; published rows beside ours."""
-    keys = [key for key in comparison.figures if (place := session_of(key)) is not None and place[0] == kind]
-    columns = [("session", [str(place[1]) for key in keys if (place := session_of(key))])]
-    signs = []
+    """Return a row for every session and a column for every strategy, with published rows beside ours."""
+    places = {key: place[1] for key in comparison.figures if (place := session_of(key)) and place[0] == kind}
+    columns = [Column("session", tuple(Cell(str(place), place) for place in places.values()), left=True)]
     for strategy in comparison.strategies:
-        columns.append((strategy.name, [_over_seeds(strategy, key) for key in keys]))
+        columns.append(Column(words(strategy.name).text, tuple(_over_seeds(strategy, key) for key in places)))
         row = comparison.published.get(strategy.name)
-        if row and any(key in row.figures for key in keys):
-            signs.append(f"{strategy.name} differs")
-            columns.append((f"{strategy.name}, published", [_percent(row.figures.get(key)) for key in keys]))
-            columns.append((signs[-1], [points(comparison.gap(strategy, key)) for key in keys]))
-    ran = {strategy.name for strategy in comparison.strategies}
-    rows_of_others = {name: row.figures for name, row in comparison.published.items() if name not in ran}
-    others = {f"{name}, published": row for name, row in rows_of_others.items() if any(key in row for key in keys)}
-    columns += [(heading, [_percent(row.get(key)) for key in keys]) for heading, row in others.items()]
-    headings, cells = [heading for heading, _ in columns], [column for _, column in columns]
-    rows = [list(row) for row in zip(*cells, strict=True)]
-    return Table(f"{BY_SESSION[kind]} (percent)", headings, rows, signs=tuple(signs), spare=tuple(others))
+        if row and any(key in row.figures for key in places):
+            gaps = tuple(_cell(key, comparison.gap(strategy, key), difference=True) for key in places)
+            columns += [_published(strategy.name, row.figures, places), Column(f"{strategy.name} differs", gaps)]
+    others = {
+        name: row.figures for name, row in comparison.other_methods.items() if any(key in row.figures for key in places)
+    }
+    for rank, (name, figures) in enumerate(others.items()):
+        columns.append(_published(name, figures, places, len(others) - rank))
+    return Table(f"{BY_SESSION[kind]} (percent)", tuple(columns))
 
 
-def _differences(comparison: Comparison) -> Table:
-    """A row for every figure and pair of strategies, of whole runs alone."""
-    interval = f"{100 * comparison.confidence:g} % interval"
-    several = len(comparison.pairs) > 1
-    tests = ["p (t)", *(["Holm (t)"] if several else []), "p (flips)", *(["Holm (flips)"] if several else [])]
-    headings = ["figure", "difference", "seeds", "mean", "deviation", interval, *tests]
-    rows = []
-    for key in (key for key in comparison.figures if session_of(key) is None):
-        for pair in comparison.pairs:
-            if tested := pair.figures.get(key):
-                found = tested.difference
-                rows.append(
-                    [
-                        figure(key).label_of_run,
-                        f"{pair.first} - {pair.second}",
-                        str(found.n),
-                        _figure(key, found.mean, signed=True),
-                        _figure(key, found.deviation),
-                        _interval(key, found.interval, signed=True),
-                        *_p_values(tested, several=several),
-                    ]
-                )
-    spare = ("deviation", "seeds", *(("p (t)", "p (flips)") if several else ()))
-    return Table("differences (points)", headings, rows, names=2, signs=("mean",), spare=spare)
-
-
-def _p_values(tested: Tested, *, several: bool) -> list[str]:
-    found = tested.difference
-    if several:
-        return [*map(p_value, (found.t_test, tested.t_test_holm, found.sign_flips, tested.sign_flips_holm))]
-    return [p_value(found.t_test), p_value(found.sign_flips)]
+def _published(name: str, figures: Mapping[str, float], keys: Mapping[str, int], rank: int = 0) -> Column:
+    return Column(f"{words(name).text}, published", tuple(exact(figures.get(key)) for key in keys), rank)
 
 
 def _sources(comparison: Comparison) -> Table:
-    rows = [[name, row.source] for name, row in comparison.published.items()]
-    return Table("published", ["method", "source"], rows, names=2)
+    rows = [(words(name), words(row.source)) for name, row in comparison.published.items()]
+    return of_rows("sources", "published", ("method", "source"), rows)
 
 
-def _over_seeds(strategy: Strategy, key: str) -> str:
+def _headings(comparison: Comparison, split: bool) -> tuple[str, ...]:
+    share = f"{100 * comparison.confidence:g} %"
+    return (f"{share} from", f"{share} to") if split else (f"{share} interval",)
+
+
+def _interval(key: str, interval: Interval | None, split: bool, *, difference: bool = False) -> list[Cell]:
+    ends = [_cell(key, bound, difference=difference)._replace(mark="") for bound in interval or (None, None)]
+    if split:
+        return ends
+    low, high = ends
+    return [NOTHING if interval is None else Cell(f"{low.text} to {high.text}", low.value)]
+
+
+def _cell(key: str, value: float | None, *, difference: bool = False) -> Cell:
+    """Return a figure in percent, a difference in points; others in their own unit."""
+    known = finite(value)
+    if known is None:
+        return NOTHING
+    named = figure(key)
+    if named.unit == "percent":
+        return signed(known, colored=named.better == "higher") if difference else exact(known)
+    return Cell(named.text(known, signed=difference), known)
+
+
+def _over_seeds(strategy: StrategyRuns, key: str) -> Cell:
     found = strategy.spreads.get(key)
     if found is None:
-        return DASH
-    few = f" ({found.n})" if found.n < len(strategy.runs) else ""  # of a run that is not complete
-    return _percent(found.mean) + (f" ± {_percent(found.deviation)}" if found.deviation is not None else "") + few
+        return NOTHING
+    few = f" ({found.n})" if found.n < len(strategy.runs) else ""  # a run is incomplete
+    deviation = f" ± {exact(found.deviation).text}" if found.deviation is not None else ""
+    return Cell(f"{exact(found.mean).text}{deviation}{few}", found.mean)
 
 
-def _percent(fraction: float | None) -> str:
-    return DASH if fraction is None else f"{100 * fraction:.2f}"
-
-
-def _figure(key: str, value: float | None, *, signed: bool = False) -> str:
-    """In percent or points with two decimals; a metric of one's own as it is."""
-    if value is None:
-        return DASH
-    if figure(key).unit == "percent":
-        return points(value) if signed else _percent(value)
-    return f"{value:+.4g}" if signed else f"{value:.4g}"
-
-
-def _interval(key: str, interval: Interval | None, *, signed: bool = False) -> str:
-    return DASH if interval is None else " to ".join(_figure(key, bound, signed=signed) for bound in interval)
+def _p_values(tested: Tested, *, corrected: bool) -> Iterator[Cell]:
+    found = tested.difference
+    values = (found.t_test, tested.t_test_holm, found.sign_flips, tested.sign_flips_holm)
+    yield from (Cell(p_value(p), p) for p in (values if corrected else values[::2]))
 
 
 def p_value(p: float | None) -> str:
-    """As papers write it.
+    """Return a p-value as papers write it.
 
     Example:
         >>> p_value(0.02020410), p_value(0.00001), p_value(None)
@@ -183,8 +154,3 @@ def p_value(p: float | None) -> str:
     if p is None:
         return DASH
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
-
-
-def columns_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Characters that each column needs."""
-    return [max(map(len, column)) for column in zip(headings, *rows, strict=True)]

@@ -1,4 +1,4 @@
-"""The cross-test matrix in heat colours."""
+"""The cross-test matrix in heat colors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ RAMP = (
     ("#afd700", "#000000"),
     ("#ffff5f", "#000000"),
 )
-"""Background and the ink to read on it, the lowest first: ever lighter, so that hue is not all that tells them apart.
+"""Background and a legible ink for it, the lowest first. Lightness grows, so that hue is not the only cue.
 
-All are among the 256 colours that nearly every terminal has.
+All are among the 256 colors that nearly every terminal has.
 """
 MARKS = {FAILS: "bold #ffffff on #d70000", TIES: "bold #000000 on #ffaf00"}
 MARKS_WITHOUT_SHADES = {FAILS: "bold red", TIES: "bold yellow"}
@@ -31,16 +31,16 @@ BLOCK = "█"
 
 
 def has_shades(console: Console) -> bool:
-    """Whether `console` has enough colours for backgrounds; among 16 there is none to read every text on."""
+    """Return whether `console` has enough colors for backgrounds; 16 are too few for legible text."""
     return console.color_system in ("256", "truecolor") and not console.no_color
 
 
 def heat(grid: Grid, *, shades: bool) -> Text:
-    """The numbers of the columns, then the rows, on backgrounds between round percents.
+    """Return the numbers of the columns and the rows on backgrounds between round percents.
 
     Args:
-        grid: the matrix laid out.
-        shades: whether to colour backgrounds; if not, only the marks of pairs that fail are coloured.
+        grid: Matrix laid out.
+        shades: Whether to color backgrounds; otherwise only the marks of pairs that fail are colored.
 
     """
     low, high = _span(grid)
@@ -60,7 +60,7 @@ def heat(grid: Grid, *, shades: bool) -> Text:
 
 
 def legend(grid: Grid, width: int, *, shades: bool) -> list[Text]:
-    """What marks and backgrounds mean, on as few lines of `width` characters as they need."""
+    """Return the meaning of marks and backgrounds, on as few lines of `width` characters as possible."""
     low, high = _span(grid)
     scale = [f"{low}% {BLOCK * len(RAMP)} {high}%"] if shades and grid.values else []
     lines = []

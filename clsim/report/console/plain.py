@@ -39,7 +39,8 @@ from clsim.report.figures import (
 )
 from clsim.report.matrix import lay_out
 from clsim.report.service import backfill_rows, service_sentence, service_table, spared
-from clsim.report.table import GAP, Sessions, sessions_table, summary_rows
+from clsim.report.sessions import sessions_table, summary_table
+from clsim.report.table import GAP
 from clsim.utils.text import clean
 
 
@@ -136,7 +137,7 @@ class PlainReporter:
         """Write the session's row under its headings, accuracy by session of origin, compatibility and service."""
         published = self._info.published if self._info else None
         table = sessions_table(results["sessions"], published)
-        for line in table_lines(Sessions(table.columns, table.rows[-1:])):
+        for line in (table.lines[0], table.lines[-1]):
             self._line(f"  {line}")
         record = results["sessions"][-1]
         origins = record.get("accuracy_by_session") or []
@@ -156,16 +157,16 @@ class PlainReporter:
         if info is None:
             return
         records = results.get("sessions") or []
-        for line in table_lines(sessions_table(records, info.published)):
+        for line in sessions_table(records, info.published).lines:
             self._line(line)
         grid = lay_out(results.get("compatibility_matrix") or [], replaced=replaced_versions(records))
         service = service_table(records)
         for line in (
             *([grid.title, *grid.lines(), *grid.legend()] if grid.rows else []),
-            *(table_lines(service) if service.rows else []),
+            *(service.lines if service.rows else []),
         ):
             self._line(line)
-        for name, ours, theirs, points in summary_rows(results, info):
+        for name, ours, theirs, points in summary_table(results, info).texts:
             beside = f"  (published {theirs}, {points} points)" if theirs != DASH else ""
             self._line(f"{name}: {ours}{beside}")
         if info.published_source:
@@ -194,11 +195,6 @@ def compatibility_lines(record: Record) -> list[str]:
     if backfill := backfill_rows(service.get("backfill"), bars=False):
         lines += [f"  {line}" for line in aligned(backfill[0], backfill[1:])]
     return lines
-
-
-def table_lines(table: Sessions) -> list[str]:
-    """Return the table of sessions, one line for its headings and one for each row."""
-    return aligned([" ".join(filter(None, column.header)) for column in table.columns], table.rows)
 
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.experiment.events import Record, Results
-from clsim.report.console.parts import BORDERS, FRAME, OURS, SLIM, framed, plain_table, table_of_sessions
+from clsim.report.console.parts import BORDERS, FRAME, OURS, SLIM, framed, plain_table, rich_table
 from clsim.report.service import backfill_rows, service_table
 from clsim.report.table import GAP
 
@@ -40,7 +40,7 @@ def service_panel(results: Results, *, width: int, height: int) -> tuple[Panel, 
     curves, wide = backfill_table(service.get("backfill"), inner)
     below = curves.row_count + HEADINGS if curves else 0  # a blank line, a heading and a rule
     table = whole.latest(max(3, height - BORDERS - HEADINGS - below))
-    body: list[RenderableType] = [table_of_sessions(table)]
+    body: list[RenderableType] = [rich_table(table, strong=-1)]
     if curves:
         body += [Text(), curves]
     inner = min(inner, max(SLIM, table.width, wide))

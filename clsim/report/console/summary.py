@@ -12,10 +12,11 @@ from rich.text import Text
 
 from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.console.compatibility_panel import fitted_matrix, matrix_view
-from clsim.report.console.parts import FRAME, OURS, SLIM, THEIRS, plain_table, run_title, sign_style, table_of_sessions
+from clsim.report.console.parts import FRAME, SLIM, rich_table, run_title
 from clsim.report.figures import duration, several
 from clsim.report.service import service_table, spared
-from clsim.report.table import GAP, sessions_table, summary_rows
+from clsim.report.sessions import sessions_table, summary_table
+from clsim.report.table import GAP
 from clsim.utils.text import clean
 
 View = Literal["sessions", "matrix", "service"]
@@ -46,12 +47,13 @@ def summary_panel(
     summary = results.get("summary") or {}
     status = clean(results.get("status", "complete"))
     inner = width - FRAME
-    figures, needed = _summary_table(results, info, inner)
+    figures = summary_table(results, info).fitted(inner if info.published or info.published_compatibility else 0)
+    needed = figures.width
     parts: list[RenderableType] = []
     if "sessions" in left_out:
         table = sessions_table(records, info.published).fitted(inner)
         needed = max(needed, table.width)
-        parts += [table_of_sessions(table), Text()]
+        parts += [rich_table(table, strong=-1), Text()]
     if "matrix" in left_out:
         grid = fitted_matrix(results, inner)
         needed = max(needed, grid.width)
@@ -59,7 +61,7 @@ def summary_panel(
     if "service" in left_out:
         table = service_table(records).fitted(inner)
         needed = max(needed, table.width)
-        parts += [table_of_sessions(table), Text()]
+        parts += [rich_table(table, strong=-1), Text()]
     inner = min(inner, max(needed, SLIM))
     facts = Table.grid(padding=(0, GAP, 0, 0))
     if summary.get("service"):
@@ -68,7 +70,7 @@ def summary_panel(
         facts.add_row(Text("published", "bold"), Text(clean(info.published_source), overflow="fold"))
     facts.add_row(Text("total time", "bold"), Text(f"{duration(seconds)} for {several(len(records), 'session')}"))
     facts.add_row(Text("files", "bold"), Text(clean(info.out), overflow="fold"))
-    parts += [figures, Text(), facts]
+    parts += [rich_table(figures), Text(), facts]
     good = status == "complete"
     return Panel(
         Group(*parts),
@@ -78,21 +80,3 @@ def summary_panel(
         width=inner + FRAME,
         padding=(0, 1),
     )
-
-
-def _summary_table(results: Results, info: RunInfo, width: int) -> tuple[Table, int]:
-    """The figures of the summary and the characters they take; ours alone where the others do not fit."""
-    rows = summary_rows(results, info)
-    headings = ("", "this run", "published", "points")
-    widths = [max(len(heading), *(len(row[i]) for row in rows)) for i, heading in enumerate(headings)]
-    compared = info.published or info.published_compatibility
-    shown = 4 if compared and sum(widths) + 3 * GAP <= width else 2
-    grid = plain_table()
-    grid.add_column()
-    for heading, style in list(zip(headings, ("", f"bold {OURS}", THEIRS, ""), strict=True))[1:shown]:
-        grid.add_column(Text(heading, "bold"), style=style, justify="right", no_wrap=True)
-    for name, ours, theirs, gap in rows:
-        # a larger drop is no gain and a smaller one no loss, so those are not coloured
-        style = sign_style(gap) if "accuracy" in name or "compatibility" in name else ""
-        grid.add_row(*[Text(name), Text(ours), Text(theirs), Text(gap, style)][:shown])
-    return grid, sum(widths[:shown]) + GAP * (shown - 1)

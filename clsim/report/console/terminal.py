@@ -26,8 +26,8 @@ from clsim.experiment.events import (
 )
 from clsim.report.console.compatibility_panel import compatibility_panel
 from clsim.report.console.heat import has_shades
-from clsim.report.console.panels import run_header, session_panel, stand_in_notice, validation_notice
-from clsim.report.console.parts import OURS, stacked
+from clsim.report.console.panels import run_header, session_panel
+from clsim.report.console.parts import OURS, print_notices, stacked
 from clsim.report.console.service_panel import service_panel
 from clsim.report.console.summary import View, summary_panel
 from clsim.report.console.underway import Underway
@@ -82,7 +82,7 @@ class RichReporter:
         """Show the facts of the run, after the notice of a stand-in."""
         self._info = info
         self._left_out = frozenset()
-        self._notices(info)
+        print_notices(self._console, info.scenario, info.stands_in_for, info.validation)
         self._console.print(run_header(info))
 
     def _session_started(self, begun: SessionStarted) -> None:
@@ -124,13 +124,7 @@ class RichReporter:
             results, self._info, seconds, width=self._console.width, shades=self._shades, left_out=self._left_out
         )
         self._console.print(panel)
-        self._notices(self._info)
-
-    def _notices(self, info: RunInfo) -> None:
-        if info.stands_in_for:
-            self._console.print(stand_in_notice(info.scenario, info.stands_in_for))
-        if info.validation:
-            self._console.print(validation_notice(info.validation))
+        print_notices(self._console, self._info.scenario, self._info.stands_in_for, self._info.validation)
 
 
 class UnderwayDisplay:

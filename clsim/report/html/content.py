@@ -1,70 +1,25 @@
-"""What a report shows, whatever it is shown on: sections of charts and tables with exact values."""
+"""Contents of a report: sections of charts and tables with exact values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-from clsim.report.figures import DASH, count, finite, percent
-from clsim.utils.text import clean
-
-Unit = Literal["percent", "number", "seconds", "count", "bytes"]
-
-
-class Cell(NamedTuple):
-    """One cell of a table.
-
-    Attributes:
-        text: as people read it.
-        value: exactly, as the files of the run have it; ``None`` where it is no figure.
-        mark: ``low`` for one that is below what it must exceed, ``own`` for a version among its own.
-        picture: data URIs of images that stand in its place.
-
-    """
-
-    text: str
-    value: float | None = None
-    mark: str = ""
-    picture: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        name: of files that are made of it.
-        title: its caption.
-        headings: of the columns.
-        rows: as many cells each as there are headings.
-        heat: whether the figures are shaded by their size.
-        notes: what has to be known to read it.
-
-    """
-
-    name: str
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    heat: bool = False
-    notes: tuple[str, ...] = ()
-
-    @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold figures."""
-        return tuple(any(row[i].value is not None for row in self.rows) for i in range(len(self.headings)))
+from clsim.report.table import Cell, Table, exact, of_rows
+from clsim.results.figures import Unit
+from clsim.utils.numbers import finite
 
 
 class Line(NamedTuple):
-    """One line of a chart; ``None`` is a gap in it.
+    """One line of a chart.
 
     Attributes:
-        name: in the legend.
-        x: positions.
-        y: exact values.
-        reference: whether it is published, not measured here.
-        bounds: least and greatest value of an interval around each `y`; empty where there are none.
+        name: Name in the legend.
+        x: Positions.
+        y: Exact values; None leaves a gap.
+        reference: Whether the values are published, not measured here.
+        bounds: Ends of an interval around each value; empty without intervals.
 
     """
 
@@ -76,7 +31,7 @@ class Line(NamedTuple):
 
     @property
     def columns(self) -> dict[str, dict[float, float | None]]:
-        """Values by position under the headings of a table: those of the line, and its bounds where it has any."""
+        """Values by position under the headings of a table: the line, and its bounds if it has any."""
         found = {self.name: dict(zip(self.x, self.y, strict=True))}
         if any(self.bounds):
             for side, heading in enumerate(("from", "to")):
@@ -90,15 +45,15 @@ class Chart:
     """Lines or bars over a common axis.
 
     Attributes:
-        name: of files that are made of it.
-        title: its heading.
-        x: what the horizontal axis counts.
-        y: what the vertical axis measures.
-        lines: at least one.
-        unit: of the values.
-        bars: whether they are bars.
-        legend: whether the lines are told apart.
-        notes: what has to be known to read it.
+        name: Name of the files made of it.
+        title: Heading.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        lines: At least one line.
+        unit: Unit of the values.
+        bars: Whether to draw bars.
+        legend: Whether to show the names of the lines.
+        notes: Sentences below the chart.
 
     """
 
@@ -114,14 +69,15 @@ class Chart:
 
     @property
     def table(self) -> Table:
-        """The same figures in columns."""
+        """The same figures as a table."""
         places = sorted({x for line in self.lines for x in line.x})
-        columns = [column for line in self.lines for column in line.columns.items()]  # two lines may have one name
+        columns = [column for line in self.lines for column in line.columns.items()]  # two lines may share a name
         rows = [
-            (Cell(f"{place:g}", place), *(figure(values.get(place), self.unit) for _, values in columns))
+            (Cell(f"{place:g}", place), *(exact(values.get(place), self.unit) for _, values in columns))
             for place in places
         ]
-        return Table(self.name, self.title, (self.x, *(heading for heading, _ in columns)), tuple(rows))
+        headings = (self.x, *(heading for heading, _ in columns))
+        return of_rows(self.name, self.title, headings, rows, notes=self.notes)
 
 
 @dataclass(frozen=True)
@@ -132,55 +88,9 @@ class Section:
     parts: tuple[Chart | Table, ...]
     notes: tuple[str, ...] = ()
 
-    @property
-    def charts(self) -> list[Chart]:
-        """Those of its parts that are drawn."""
-        return [part for part in self.parts if isinstance(part, Chart)]
-
-
-def figure(value: object, unit: Unit = "percent", mark: str = "") -> Cell:
-    """A figure with its exact value; a dash where there is none.
-
-    Example:
-        >>> figure(0.87834)
-        Cell(text='87.83', value=0.87834, mark='', picture=())
-
-    """
-    known = finite(value)
-    if known is None:
-        return Cell(DASH)
-    text = {
-        "percent": percent(known).rstrip("%"),
-        "seconds": f"{known:.2f}",
-        "count": count(known),
-        "bytes": f"{known / (1 << 20):,.1f} MiB",
-        "number": f"{known:.4g}",
-    }[unit]
-    return Cell(text, known, mark)
-
-
-def words(value: object) -> Cell:
-    """A text from a file; a dash where there is none."""
-    return Cell(DASH if value is None or value == "" else clean(value))
-
-
-def looked_up(record: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    """What stands in a record under nested keys; ``None`` where a block is not there."""
-    value: Any = record
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def known_columns(table: Table) -> Table:
-    """The table without columns that say nothing in any row."""
-    kept = [i for i in range(len(table.headings)) if not table.rows or any(row[i].text != DASH for row in table.rows)]
-    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
-    return replace(table, headings=tuple(table.headings[i] for i in kept), rows=rows)
-
 
 def with_figures(charts: Sequence[Chart]) -> tuple[Chart, ...]:
-    """The charts that have something to show, without lines that have nothing."""
+    """Return the charts that have a figure of ours, without lines that have none."""
     found = []
     for chart in charts:
         lines = tuple(line for line in chart.lines if any(finite(value) is not None for value in line.y))

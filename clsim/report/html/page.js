@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // The plotting library lies in the page, packed.
+  // The plotting library is in the page, compressed.
   async function unpacked() {
     const packed = document.getElementById("library").textContent.trim();
     const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
@@ -13,10 +13,10 @@
     return window.Plotly;
   }
 
-  // A telephone has no room for buttons, and fingers need none.
+  // A phone has no room for buttons.
   const NARROW = window.matchMedia("(max-width: 40rem)").matches;
   const FRAME = {
-    // The buttons stand in the right margin, one below another: a legend or a curve never lies under them.
+    // Buttons in the right margin, one below another, cover neither legend nor curves.
     margin: { l: 62, r: NARROW ? 12 : 40, t: 12, b: 48 },
     modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "#8a8f98", activecolor: "#3070b8" },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -30,7 +30,7 @@
     displayModeBar: NARROW ? false : "hover",
     displaylogo: false,
     responsive: true,
-    // The last of these would upload a chart: a report sends nothing.
+    // The last one would upload a chart: a report sends nothing.
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"],
     toImageButtonOptions: { format: "svg" },
   };
@@ -41,10 +41,10 @@
     walkable(plot, data);
   }
 
-  // Arrow keys: left and right along a line, up and down from line to line; what is there is said, too.
+  // Arrow keys: left and right along a line, up and down between lines. Screen readers announce the point.
   function walkable(plot, data) {
     let line = 0, point = -1;
-    const told = plot.parentElement.querySelector(".told");
+    const announced = plot.parentElement.querySelector(".announced");
     const known = (number) => data[line].y[number] !== null && data[line].y[number] !== undefined;
     const step = (by) => {
       let next = point + by;
@@ -57,7 +57,7 @@
         ? `${(100 * data[line].y[point]).toFixed(2)}%` : String(data[line].y[point]);
       const name = new DOMParser().parseFromString(data[line].name, "text/html").documentElement.textContent;
       const bounds = data[line].customdata?.[point] ?? "";
-      told.textContent = `${name}, ${title.text} ${data[line].x[point]}: ${text}${bounds}`;
+      announced.textContent = `${name}, ${title.text} ${data[line].x[point]}: ${text}${bounds}`;
       window.Plotly.Fx.hover(plot, [{ curveNumber: line, pointNumber: point }]);
     };
     plot.addEventListener("keydown", (event) => {
@@ -72,10 +72,10 @@
       event.preventDefault();
       show();
     });
-    plot.addEventListener("blur", () => { window.Plotly.Fx.unhover(plot); told.textContent = ""; });
+    plot.addEventListener("blur", () => { window.Plotly.Fx.unhover(plot); announced.textContent = ""; });
   }
 
-  // Charts are drawn when their run is looked at: what is hidden has no width.
+  // Charts are drawn when their panel is shown: a hidden one has no width.
   function drawIn(panel) {
     if (!window.Plotly) return;
     for (const plot of all(".plot", panel)) {
@@ -119,7 +119,7 @@
     choose(tabs[0]);
   }
 
-  // A heading that is pressed sorts its column, exact values where there are any; once more turns it round.
+  // A click on a heading sorts its column by exact values, a second click reverses the order.
   function sort(table, column, heading) {
     const up = heading.getAttribute("aria-sort") !== "ascending";
     const body = table.tBodies[0];
@@ -129,7 +129,7 @@
     };
     const order = (a, b) => {
       const [one, other] = [value(a), value(b)];
-      if (typeof one !== typeof other) return typeof one === "number" ? -1 : 1; // dashes come last, either way
+      if (typeof one !== typeof other) return typeof one === "number" ? -1 : 1; // dashes are last in both orders
       const sign = typeof one === "number" ? one - other : one.localeCompare(other);
       return up ? sign : -sign;
     };
@@ -150,8 +150,8 @@
 
   window.addEventListener("beforeprint", () => panels.filter((panel) => !panel.hidden).forEach(drawIn));
 
-  // Figures are open until the charts stand: on paper, and without this script, they are all there is. On a screen they
-  // would come and go, so they are out of sight for the moment.
+  // Tables are open until the charts are drawn, since paper and browsers without scripts show nothing else. On a screen
+  // they would flash, so they are hidden until then.
   document.body.dataset.waiting = "yes";
   const figures = all(".chart details");
 
@@ -162,7 +162,7 @@
       panels.filter((panel) => !panel.hidden).forEach(drawIn);
       document.body.dataset.ready = "yes";
     },
-    () => { // an old browser: the tables say it all
+    () => { // an old browser: tables only
       document.body.classList.add("bare");
       delete document.body.dataset.waiting;
       document.body.dataset.ready = "bare";

@@ -1,16 +1,12 @@
-"""The report's charts and matrices as pictures for papers, drawn with matplotlib."""
+"""Charts and matrices as pictures for papers, drawn with matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clsim.report.html.content import Chart, Table
-from clsim.report.html.exports import named_parts
-from clsim.report.html.page import COLOURS, HIGHEST, REFERENCE
-from clsim.report.html.run_view import RunView
-from clsim.utils.files import atomic
+from clsim.report.html.content import Chart
+from clsim.report.html.page import HIGHEST, styled
+from clsim.report.table import Table
 from clsim.utils.text import clean
 
 if TYPE_CHECKING:
@@ -24,45 +20,27 @@ MOST = 16
 """Rows of a matrix up to which every figure is written into its cell."""
 
 
-def draw_all(runs: Sequence[RunView], folder: Path, kind: str) -> Iterator[Path]:
-    """Draws every chart and matrix; yields the path of each picture."""
-    from matplotlib import rc_context
-
-    for name, part in named_parts(runs):
-        if not isinstance(part, Chart) and not part.heat:
-            continue
-        path = folder / f"{name}.{kind}"
-        with rc_context(STYLE), atomic(path, durable=False) as temporary:
-            # Without the date, the same figures give the same bytes.
-            dates = {"Date": None} if kind == "svg" else {"CreationDate": None}
-            picture(part).savefig(temporary, format=kind, bbox_inches="tight", metadata=dates)
-        yield path
-
-
 def picture(part: Chart | Table) -> Figure:
-    """A chart, or a matrix as a heat map with its values."""
+    """Return a chart, or a matrix as a heat map with its values."""
     from matplotlib.figure import Figure
 
     if isinstance(part, Chart):
-        figure = Figure(figsize=(4.6, 3.2))
-        _draw_chart(figure.add_subplot(), part)
-        return figure
+        drawn = Figure(figsize=(4.6, 3.2))
+        _draw_chart(drawn.add_subplot(), part)
+        return drawn
     side = 1.2 + 0.42 * min(len(part.rows), MOST)
-    figure = Figure(figsize=(side + 0.8, side))
-    _draw_matrix(figure.add_subplot(), part)
-    return figure
+    drawn = Figure(figsize=(side + 0.8, side))
+    _draw_matrix(drawn.add_subplot(), part)
+    return drawn
 
 
 def _draw_chart(axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-    ours, references, nothing = 0, 0, float("nan")
-    bars = 0.8 / len(chart.lines)
-    for line in chart.lines:
+    nothing, bars = float("nan"), 0.8 / len(chart.lines)
+    for number, color, line in styled(chart.lines):
         y = [nothing if value is None else value for value in line.y]
-        number = references if line.reference else ours
-        colour = REFERENCE if line.reference else COLOURS[number % len(COLOURS)]
-        look: dict[str, Any] = {"label": _text(line.name), "color": colour}
+        look: dict[str, Any] = {"label": _text(line.name), "color": color}
         if chart.bars:
             axes.bar([x - 0.4 + bars * (number + 0.5) for x in line.x], y, bars, **look)
         elif line.reference:
@@ -71,8 +49,7 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
             axes.plot(line.x, y, marker=MARKERS[number % len(MARKERS)], markersize=4, linewidth=1.5, **look)
             for x, bound in zip(line.x, line.bounds, strict=False):  # there may be none
                 if bound:
-                    axes.plot((x, x), bound, color=colour, linewidth=1, marker="_", markersize=5)
-        ours, references = ours + (not line.reference), references + line.reference
+                    axes.plot((x, x), bound, color=color, linewidth=1, marker="_", markersize=5)
     axes.set(xlabel=_text(chart.x), ylabel=_text(chart.y), title=_text(chart.title))
     axes.grid(alpha=0.3)
     if all(float(x).is_integer() for line in chart.lines for x in line.x):
@@ -93,7 +70,7 @@ def _draw_matrix(axes: Axes, table: Table) -> None:
     values = [[nothing if cell.value is None else cell.value for cell in row[1:]] for row in table.rows]
     known = [value for row in values for value in row if value == value]
     least, span = min(known, default=0.0), max(known, default=1.0) - min(known, default=0.0)
-    # The darkest shades are left out, so that black figures can be read on all of them.
+    # The darkest shades are not used, so that black figures are legible on all of them.
     axes.imshow(values, cmap="Blues", vmin=least - 0.1 * span, vmax=least + 2.2 * span if span else least + 1)
     width = range(len(table.rows))
     axes.set_xticks(width, map(_text, table.headings[1:]), fontsize=7)
@@ -114,5 +91,5 @@ def _draw_matrix(axes: Axes, table: Table) -> None:
 
 
 def _text(text: str) -> str:
-    """A text that is not read as a formula."""
+    """Return a text that is not read as a formula."""
     return clean(text).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""A run as the report sees it: the files it left, checked, and what it is called beside others."""
+"""A run as a report shows it: its files and a label that is unique in the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsim.config.evaluation import Published
+from clsim.config.evaluation import CompatibilityEvaluation, Published
 from clsim.report.figures import stand_in_sentences, validation_sentence
 from clsim.results.reader import RunFiles, read_run
 from clsim.utils.text import clean
@@ -23,11 +23,11 @@ NOTHING: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RunView:
-    """What a run left.
+    """A run in a report.
 
     Attributes:
-        files: of the run directory.
-        label: tells the run from the others of a report.
+        files: Files of the run directory.
+        label: Name of the run in the report.
 
     """
 
@@ -36,46 +36,46 @@ class RunView:
 
     @property
     def results(self) -> dict[str, Any]:
-        """Of ``results.json``; of a run that wrote none yet, that there is nothing."""
+        """Content of ``results.json``; empty results if there is none yet."""
         return self.files.results or {**self.files.manifest, **NOTHING, "status": "interrupted"}
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        """The records."""
+        """Records of the sessions."""
         return self.files.sessions
 
     @property
     def names_classes(self) -> bool:
-        """Whether anything was classified; of image-text models accuracy is what they find in their own index."""
+        """Whether classes were predicted; the accuracy of image-text models is recall in their own index."""
         return any(record["seen_classes"] for record in self.sessions)
 
     @property
     def criterion(self) -> str | None:
-        """That the compatibility matrix is of, where a scenario says so."""
-        scenario = self.files.scenario
-        asked = scenario.evaluation.compatibility if scenario else None
-        return asked.criterion if asked else None
+        """Criterion of the compatibility matrix if the scenario names one."""
+        return self._compatibility.criterion if self._compatibility else None
 
     @property
     def allows_ties(self) -> bool:
-        """Whether a cross-test as good as the gallery's own self-test counts as compatible."""
-        scenario = self.files.scenario
-        asked = scenario.evaluation.compatibility if scenario else None
-        return asked is not None and asked.ties
+        """Whether a cross-test equal to the gallery's self-test is compatible."""
+        return self._compatibility is not None and self._compatibility.ties
+
+    @property
+    def _compatibility(self) -> CompatibilityEvaluation | None:
+        return self.files.scenario.evaluation.compatibility if self.files.scenario else None
 
     @property
     def stand_in(self) -> list[str]:
-        """What has to be said aloud where a stand-in ran."""
+        """Notice of a stand-in; empty without one."""
         return stand_in_sentences(str(self.results["scenario"]), self.results["stands_in_for"])
 
     @property
     def validation(self) -> str:
-        """What has to be said aloud where it was measured on held-out training images."""
+        """Notice of an evaluation on held-out training images; empty for test images."""
         return validation_sentence(self.results.get("validation"))
 
     @property
     def _rows(self) -> dict[str, Published]:
-        """Of papers; they are of test images, and stand beside no figures of others."""
+        """Rows of papers, which are of test images: a validation run has none."""
         scenario = self.files.scenario
         return scenario.published if scenario and not self.validation else {}
 
@@ -86,7 +86,7 @@ class RunView:
 
     @property
     def published_sources(self) -> list[str]:
-        """Where the published figures stand, and those that belong to a whole run."""
+        """Published figures of whole runs and the sources of all."""
         found = []
         for name, row in self._rows.items():
             whole = [f"{key.upper()} {100 * value:.2f}%" for key, value in (("ac", row.ac), ("am", row.am)) if value]
@@ -94,11 +94,11 @@ class RunView:
         return found
 
 
-def read_runs(paths: Sequence[Path]) -> list[RunView]:
-    """The runs of a report, each with a label of its own.
+def view_runs(paths: Sequence[Path]) -> list[RunView]:
+    """Return the runs of a report, each with a unique label.
 
     Raises:
-        UserError: one is no run directory, or a file of it is damaged.
+        UserError: A path is no run directory, or a file of it is damaged.
 
     """
     files = [read_run(path) for path in paths]
@@ -117,7 +117,7 @@ def read_runs(paths: Sequence[Path]) -> list[RunView]:
 
 
 def heading(runs: Sequence[RunView]) -> str:
-    """What a report of them is called."""
+    """Return the heading of a report."""
     if len(runs) == 1:
         return runs[0].label
     scenarios = {clean(run.results["scenario"]) for run in runs}

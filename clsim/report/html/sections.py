@@ -1,102 +1,117 @@
-"""The sections of a report, in the order in which they are read."""
+"""The sections of a report in reading order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Iterator, Sequence
 
-from clsim.report.html import curves, tables
-from clsim.report.html.content import Cell, Chart, Line, Section, Table, figure, known_columns, with_figures, words
+from clsim.report.html import charts, tables
+from clsim.report.html.content import Chart, Line, Section, with_figures
 from clsim.report.html.run_view import RunView
 from clsim.report.html.strategies import over_seeds
+from clsim.report.table import Cell, Table, exact, of_rows, words
+from clsim.results.figures import figure
 
-HEADLINES = {
-    "final_accuracy": "accuracy after the last session",
-    "average_accuracy": "average accuracy",
-    "average_forgetting": "forgetting",
-    "performance_drop": "drop",
-    "ac": "AC",
-    "am": "AM",
-}
-"""Figures of a summary, the most asked for first."""
-
-
-class Headline(NamedTuple):
-    """A figure in large letters."""
-
-    name: str
-    cell: Cell
+HEADLINES = ("final_accuracy", "average_accuracy", "average_forgetting", "performance_drop", "ac", "am")
+"""Figures of a summary, the most important first."""
+SIDE_BY_SIDE = (
+    ("forgetting", "Forgetting, from the best earlier accuracy", "points lost", ("forgetting", "from_best")),
+    ("am", "Average multi-model accuracy (AM)", charts.QUERIES, ("compatibility", "am")),
+    ("ac", "Average compatibility (AC)", "share of pairs", ("compatibility", "ac")),
+    ("service", "Search in a gallery of mixed versions", charts.QUERIES, ("service", "accuracy")),
+)
 
 
-def headlines(run: RunView) -> list[Headline]:
-    """What the summary knows."""
+def headlines(run: RunView) -> dict[str, Cell]:
+    """Return the known figures of the summary by name."""
     summary = run.results["summary"]
-    known = {key: figure(summary.get(key)) for key in HEADLINES}
-    return [Headline(HEADLINES[key], cell) for key, cell in known.items() if cell.value is not None]
+    known = {figure(key).label: exact(summary.get(key)) for key in HEADLINES}
+    return {name: cell for name, cell in known.items() if cell.value is not None}
 
 
 def sections(run: RunView) -> list[Section]:
-    """All sections of one run; one that would have nothing to show is left out."""
+    """Return the sections of one run that have something to show."""
     records = run.sessions
     matrix = run.results["accuracy_matrix"]
-    accuracies = (tables.accuracy_matrix(matrix),) if matrix and run.names_classes else ()
-    worst, told = tables.confusion(run), tables.diagnostics(run)
+    accuracies = tables.accuracy_matrix(matrix) if matrix and run.names_classes else None
+    compatibility: tuple[Chart | Table, ...] = (
+        *tables.compatibility_matrices(run),
+        *charts.drawn(records, *charts.COMPATIBILITY),
+    )
     found = [
-        Section("Accuracy", curves.accuracy_charts(run)),
-        Section("Accuracy by session of origin", accuracies),
-        Section("Forgetting", curves.forgetting_charts(records)),
-        Section("Compatibility of versions", compatibility(run)),
-        Section("Search service", curves.service_charts(records)),
-        Section("Metrics of one's own", curves.own_charts(records)),
-        Section("Training", curves.training_charts(records)),
-        Section("Classes that are confused", () if worst is None else (worst,)),
-        Section("Time and memory", curves.cost_charts(records)),
+        Section("Accuracy", charts.accuracy_charts(run)),
+        Section("Accuracy by session of origin", _known(accuracies)),
+        Section("Forgetting", charts.drawn(records, charts.FORGETTING)),
+        Section("Compatibility of versions", compatibility),
+        Section("Search service", charts.service_charts(records)),
+        Section("Custom metrics", charts.custom_charts(records)),
+        Section("Training", charts.training_charts(records)),
+        Section("Most confused classes", _known(tables.confusion(run))),
+        Section("Time and memory", charts.drawn(records, *charts.COSTS)),
         Section("Sessions", (tables.records(run),) if records else (), () if records else ("No session ended.",)),
-        Section("Diagnostics", () if told is None else (told,)),
+        Section("Diagnostics", _known(tables.diagnostics(run))),
         Section("Manifest", (tables.manifest(run),)),
     ]
     return [section for section in found if section.parts or section.notes]
 
 
-def compatibility(run: RunView) -> tuple[Chart | Table, ...]:
-    """Matrices before the charts that follow from them."""
-    return (*tables.compatibility_matrices(run), *curves.compatibility_charts(run.sessions))
+def _known(table: Table | None) -> tuple[Table, ...]:
+    return () if table is None else (table,)
 
 
-def compared(runs: Sequence[RunView]) -> list[Section]:
-    """Several runs side by side; nothing for one alone."""
+def side_by_side(runs: Sequence[RunView]) -> list[Section]:
+    """Return the sections that compare several runs; none for a single one."""
     if len(runs) < 2:
         return []
-    lines = [curves.by_session(run.sessions, run.label, "accuracy") for run in runs]
-    published = {name: row for run in runs for name, row in run.published.items()}
-    rows = [Line(f"{name}, published", tuple(range(len(row))), tuple(row), True) for name, row in published.items()]
+    published = charts.published_lines({name: row for run in runs for name, row in run.published.items()})
     sources = tuple(dict.fromkeys(source for run in runs for source in run.published_sources))
-    ours = Chart("accuracy", "Accuracy after each session", curves.SESSION, "accuracy", (*lines, *rows), notes=sources)
-    charts = with_figures([ours, *(_compared(runs, *asked) for asked in _MORE)])
-    return [over_seeds(runs), Section("The runs", (summaries(runs),)), Section("Side by side", charts)]
+    lines = (*_lines(runs, ("accuracy",)), *published)
+    accuracy = Chart("accuracy", "Accuracy after each session", "session", "accuracy", lines, notes=sources)
+    others = (Chart(name, title, "session", y, _lines(runs, keys)) for name, title, y, keys in SIDE_BY_SIDE)
+    drawn = with_figures([accuracy, *others])
+    return [over_seeds(runs), Section("Runs", (summaries(runs),)), Section("Side by side", drawn)]
 
 
-_MORE = (
-    ("forgetting", "Forgetting, from the best earlier accuracy", "points lost", ("forgetting", "from_best")),
-    ("am", "Mean over all pairs of versions (AM)", "share of queries", ("compatibility", "am")),
-    ("ac", "Share of compatible pairs (AC)", "share of pairs", ("compatibility", "ac")),
-    ("service", "Search in a gallery of mixed versions", "share of queries", ("service", "accuracy")),
-)
-
-
-def _compared(runs: Sequence[RunView], name: str, title: str, measured: str, keys: tuple[str, ...]) -> Chart:
-    lines = tuple(curves.by_session(run.sessions, run.label, *keys) for run in runs)
-    return Chart(name, title, curves.SESSION, measured, lines)
+def _lines(runs: Sequence[RunView], keys: tuple[str, ...]) -> tuple[Line, ...]:
+    return tuple(charts.by_session(run.sessions, run.label, *keys) for run in runs)
 
 
 def summaries(runs: Sequence[RunView]) -> Table:
-    """A row for each run."""
+    """Return a row for each run."""
     rows = []
     for run in runs:
         seconds = sum(r.get("train_seconds", 0) + r.get("eval_seconds", 0) for r in run.sessions)
-        summary = run.results["summary"]
         facts = (words(run.label), words("stand-in" if run.stand_in else None), words(run.results["status"]))
-        figures = (figure(summary.get(key)) for key in HEADLINES)
-        rows.append((*facts, *figures, figure(seconds, "seconds")))
-    headings = ("run", "", "status", *HEADLINES.values(), "seconds")
-    return known_columns(Table("runs", "Summaries", headings, tuple(rows)))
+        figures = (exact(run.results["summary"].get(key)) for key in HEADLINES)
+        rows.append((*facts, *figures, exact(seconds, "seconds")))
+    names = ((figure(key).short or figure(key).label).replace("\n", " ") for key in HEADLINES)
+    headings = ("run", "", "status", *names, "seconds")
+    return of_rows("runs", "Summaries", headings, rows).known()
+
+
+def named_parts(runs: Sequence[RunView]) -> Iterator[tuple[str, Chart | Table]]:
+    """Yield every chart and table of the report with a name for its file, no two alike."""
+    groups: list[tuple[str, list[Section]]] = [("", sections(runs[0]))]
+    if len(runs) > 1:
+        groups = [("", side_by_side(runs)), *((run.label, sections(run)) for run in runs)]
+    taken: set[str] = set()
+    for prefix, found in groups:
+        for part in (part for section in found for part in section.parts):
+            name = unique = file_name(f"{prefix}-{part.name}" if prefix else part.name)
+            number = 1
+            while unique.lower() in taken:  # labels may differ only in characters that file names lack
+                number += 1
+                unique = f"{name}-{number}"
+            taken.add(unique.lower())
+            yield unique, part
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name.
+
+    Example:
+        >>> file_name("recall@1/image_to_text · seed 1")
+        'recall-1-image_to_text-seed-1'
+
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:120] or "table"

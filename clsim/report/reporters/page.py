@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clsim.experiment.events import Event, FilesWritten
-from clsim.report.html.write import NAME, leave_report
+from clsim.report.html.write import NAME, try_report
 
 
 class PageWriter:
@@ -22,4 +22,4 @@ class PageWriter:
     def on_event(self, event: Event) -> None:
         """Write the report; ignore other events."""
         if isinstance(event, FilesWritten):
-            leave_report([event.directory], event.directory / NAME, self._note)
+            try_report([event.directory], event.directory / NAME, self._note)

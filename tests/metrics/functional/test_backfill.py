@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.errors import refused
 from torch.nn.functional import normalize
 
 from clsim.metrics import (
@@ -84,11 +85,11 @@ def test_items_that_are_gallery_and_query_do_not_find_themselves():
     ]
     assert curve.accuracy == tuple(expected)
     assert backfill_curve(*sets, steps=2).accuracy[-1] == 1.0 > curve.accuracy[-1]
-    with pytest.raises(ValueError, match="gallery items 0 to 52"):
+    with refused(ValueError, names=("exclude_self", "0 to 52")):
         backfill_curve(*sets, exclude_self=own + 40)
-    with pytest.raises(ValueError, match="18 queries cannot be the 53"):
+    with refused(ValueError, names=("exclude_self", 18, 53)):
         backfill_curve(*sets, exclude_self=True)
-    with pytest.raises(ValueError, match="leave out the query"):
+    with refused(ValueError, names=("nearest_class_mean", "cmc@1")):
         backfill_curve(*sets, criterion="nearest_class_mean", exclude_self=own)
 
 
@@ -197,17 +198,17 @@ def test_wrong_input_is_refused():
         return backfill_curve(query, labels, stored, fresh, gallery_labels, order, **more)
 
     for order in (everything - 1, everything + 1, everything.clamp_min(1), everything[:0], everything[None]):
-        with pytest.raises(ValueError, match="order of re-indexing"):
+        with refused(ValueError, names=("order",)):
             curve(order=order)
-    with pytest.raises(ValueError, match="of other items"):
+    with refused(ValueError, names=("stored", "fresh")):
         curve(fresh=fresh[:, :5])
-    with pytest.raises(ValueError, match="6 and 5 numbers"):
+    with refused(ValueError, names=("width", 6, 5)):
         curve(stored=stored[:, :5], fresh=fresh[:, :5])
-    with pytest.raises(ValueError, match="at least 1 step"):
+    with refused(ValueError, names=("steps",)):
         curve(steps=0)
-    with pytest.raises(ValueError, match="criterion"):
+    with refused(ValueError, names=("criterion",)):
         curve(criterion="map")
-    with pytest.raises(ValueError, match="6 and 5 numbers"):
+    with refused(ValueError, names=("width", 6, 5)):
         best_first_order(stored, gallery_labels, (torch.arange(4), torch.randn(4, 5)))
 
 
@@ -244,7 +245,7 @@ def test_what_is_no_number_is_refused(name):
     sets = dict(zip(names, draw(), strict=True))
     sets[name] = sets[name].clone()
     sets[name][2, 1] = float("inf")
-    with pytest.raises(ValueError, match=f"{name if name == 'query' else 'gallery'}: 1 of .* NaN or infinite"):
+    with refused(ValueError, names=(name if name == "query" else "gallery", "1 of")):
         backfill_curve(*sets.values(), torch.arange(53))
-    with pytest.raises(ValueError, match="order: labels are integers"):
+    with refused(ValueError, names=("order", "integer")):
         backfill_curve(*draw(), torch.arange(53).float())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.errors import refused
 
 from clsim.metrics import (
     BackfillCurve,
@@ -71,35 +72,35 @@ def test_labels_of_every_kind_are_taken(labels):
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "names"),
     [
-        ({"query": QUERY[0]}, r"query: expected features \(N, D\); got \(4,\)"),
-        ({"query": QUERY[:, :0]}, "expected features"),
-        ({"query": [[1.0, 2.0], [3.0]]}, "a list of numbers; got list"),
-        ({"query": None}, "got NoneType"),
-        ({"query": QUERY > 0}, "real numbers; got torch.bool"),
-        ({"query": QUERY + 0j}, "real numbers; got torch.complex64"),
-        ({"query": QUERY.to_sparse()}, "a dense tensor is needed; got torch.sparse_coo"),
-        ({"query": QUERY.to("meta")}, "a dense tensor is needed"),
-        ({"gallery": [], "items": []}, "gallery: expected features"),
-        ({"gallery": GALLERY[:0], "items": ITEMS[:0]}, "gallery: no features"),
-        ({"labels": LABELS[:3]}, "labels .* for 6 features"),
-        ({"labels": LABELS[:, None]}, "labels .* for 6 features"),
-        ({"labels": LABELS.double()}, "labels are integers, ids of classes; got torch.float64"),
-        ({"labels": LABELS > 0}, "got torch.bool"),
-        ({"labels": ["a"] * 6}, "a list of numbers"),
-        ({"labels": np.array(LABELS.tolist(), dtype=object)}, r"got \(6,\) object"),
-        ({"labels": np.full(6, 2**63, dtype=np.uint64)}, "below 2"),
+        ({"query": QUERY[0]}, ("query", "(N, D)", "(4,)")),
+        ({"query": QUERY[:, :0]}, ("query", "(6, 0)")),
+        ({"query": [[1.0, 2.0], [3.0]]}, ("query", "list")),
+        ({"query": None}, ("query", "NoneType")),
+        ({"query": QUERY > 0}, ("query", "torch.bool")),
+        ({"query": QUERY + 0j}, ("query", "torch.complex64")),
+        ({"query": QUERY.to_sparse()}, ("query", "torch.sparse_coo")),
+        ({"query": QUERY.to("meta")}, ("query", "meta")),
+        ({"gallery": [], "items": []}, ("gallery", "(0,)")),
+        ({"gallery": GALLERY[:0], "items": ITEMS[:0]}, ("gallery", "none")),
+        ({"labels": LABELS[:3]}, ("query", "labels", "(6,)", "(3,)")),
+        ({"labels": LABELS[:, None]}, ("query", "labels", "(6,)", "(6, 1)")),
+        ({"labels": LABELS.double()}, ("labels", "torch.float64")),
+        ({"labels": LABELS > 0}, ("labels", "torch.bool")),
+        ({"labels": ["a"] * 6}, ("query", "list")),
+        ({"labels": np.array(LABELS.tolist(), dtype=object)}, ("(6,)", "object")),
+        ({"labels": np.full(6, 2**63, dtype=np.uint64)}, ("labels", "2**63")),
     ],
 )
-def test_what_is_neither_features_nor_labels_is_refused(given, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_is_neither_features_nor_labels_is_refused(given, names):
+    with refused(ValueError, names=names):
         figures(**given)
 
 
 @pytest.mark.parametrize("k", [None, "5", (0,), (1.0,), (True,), (), (-1, 5)])
 def test_numbers_of_items_are_integers_from_1(k):
-    with pytest.raises(ValueError, match=r"^k"):
+    with refused(ValueError, names=("k: expected",)):
         cmc(QUERY, LABELS, GALLERY, ITEMS, k=k)
 
 
@@ -113,7 +114,7 @@ def test_one_word_keeps_queries_from_themselves():
     for exclude in (np.True_, list(range(6)), np.arange(6), torch.arange(6)[:, None]):
         assert cmc(QUERY, LABELS, QUERY, LABELS, exclude_self=exclude) == own
     for exclude in (None, 1, "yes", [0.0] * 6):
-        with pytest.raises(ValueError, match="exclude_self"):
+        with refused(ValueError, names=("exclude_self",)):
             cmc(QUERY, LABELS, QUERY, LABELS, exclude_self=exclude)
 
 
@@ -150,5 +151,5 @@ def test_plain_figures_take_arrays_and_tensors():
     ],
 )
 def test_what_gives_no_figure_is_refused(call):
-    with pytest.raises(ValueError, match=r"\w"):
+    with refused(ValueError):
         call()

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from helpers.errors import refused
 
-from clsim.metrics.functional.criteria import Criterion, share
+from clsim.metrics.functional.criteria import Criterion, fraction_true
 from clsim.metrics.functional.retrieval import cmc, mean_average_precision, nearest_class_mean_correct, nearest_correct
 
 
@@ -18,13 +19,13 @@ GALLERIES = [features(40, seed=seed) for seed in (1, 2, 3)]
 
 def row(text, galleries=GALLERIES, exclude_self=False, query=QUERY, labels=LABELS):
     rule = Criterion.parse(text, exclude_self=exclude_self)
-    return rule.row(query, labels, [rule.keep(*gallery) for gallery in galleries])
+    return rule.row(query, labels, [rule.store(*gallery) for gallery in galleries])
 
 
 def test_means_of_all_galleries_at_once_equal_the_function_on_each():
     scores, right = row("nearest_class_mean")
     expected = [nearest_class_mean_correct(QUERY, LABELS, *gallery) for gallery in GALLERIES]
-    assert scores == [share(one) for one in expected]
+    assert scores == [fraction_true(one) for one in expected]
     assert len({*scores}) > 1
     assert torch.stack(right).equal(torch.stack(expected[-2:]))
 
@@ -47,7 +48,7 @@ def test_a_tie_with_another_class_is_wrong():
 def test_one_class_alone_is_always_nearest():
     gallery, labels = GALLERIES[0]
     only = labels == 1
-    assert row("nearest_class_mean", [(gallery[only], labels[only])])[0] == [share(LABELS == 1)]
+    assert row("nearest_class_mean", [(gallery[only], labels[only])])[0] == [fraction_true(LABELS == 1)]
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -89,34 +90,34 @@ def test_other_widths_cannot_be_compared(text):
 def test_truncated_widths_are_compared_by_their_first_numbers(text):
     rule = Criterion.parse(text, truncate=True)
     wide_query, wide = torch.cat([QUERY, torch.ones(60, 3).half()], 1), features(40, width=9, seed=4)
-    galleries = [rule.keep(*gallery) for gallery in (GALLERIES[0], wide)]
+    galleries = [rule.store(*gallery) for gallery in (GALLERIES[0], wide)]
     cut = Criterion.parse(text)
-    plain = [cut.keep(*gallery) for gallery in (GALLERIES[0], (wide[0][:, :6], wide[1]))]
+    plain = [cut.store(*gallery) for gallery in (GALLERIES[0], (wide[0][:, :6], wide[1]))]
     # A longer query on an older, shorter gallery; and a shorter query on a longer one.
     longer, shorter = rule.row(wide_query, LABELS, galleries), rule.row(QUERY, LABELS, galleries)
     assert longer[0][0] == pytest.approx(cut.row(QUERY, LABELS, plain[:1])[0][0])
     assert shorter[0] == pytest.approx(cut.row(QUERY, LABELS, plain)[0])
     # All numbers count where both have them.
     full = Criterion.parse(text)
-    assert longer[0][1] == pytest.approx(full.row(wide_query, LABELS, [full.keep(*wide)])[0][0])
+    assert longer[0][1] == pytest.approx(full.row(wide_query, LABELS, [full.store(*wide)])[0][0])
     assert longer[0][1] != pytest.approx(shorter[0][1])
 
 
 def test_class_means_are_all_that_is_kept_where_they_do():
-    means, classes = Criterion.parse("nearest_class_mean").keep(*GALLERIES[0])
+    means, classes = Criterion.parse("nearest_class_mean").store(*GALLERIES[0])
     assert means.shape == (4, 6)
     assert classes.tolist() == [0, 1, 2, 3]
-    assert Criterion.parse("map").keep(*GALLERIES[0])[0].equal(GALLERIES[0][0])
+    assert Criterion.parse("map").store(*GALLERIES[0])[0].equal(GALLERIES[0][0])
 
 
 @pytest.mark.parametrize("text", ["cmc", "cmc@x", "recall@1", "cmc@-1", ""])
 def test_unknown_criteria_are_refused(text):
-    with pytest.raises(ValueError, match="criterion must be"):
+    with refused(ValueError, names=("criterion",)):
         Criterion.parse(text)
 
 
 def test_criteria_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match="at least 1"):
+    with refused(ValueError, names=("cmc@K", "0")):
         Criterion.parse("cmc@0")
-    with pytest.raises(ValueError, match="other images than the queries"):
+    with refused(ValueError, names=("nearest_class_mean", "cmc@1")):
         Criterion.parse("nearest_class_mean", exclude_self=True)

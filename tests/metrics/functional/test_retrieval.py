@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from helpers.errors import refused
 
 from clsim.metrics import (
     class_means,
@@ -173,14 +174,14 @@ def test_features_that_are_no_numbers_are_refused(metric, number):
     query, labels, gallery, gallery_labels = draw(20, 31)
     for side, name in ((query, "query"), (gallery, "gallery")):
         side[3, 1], kept = number, float(side[3, 1])
-        with pytest.raises(ValueError, match=f"{name}: 1 of {len(side)} rows hold NaN or infinite .* first is 3"):
+        with refused(ValueError, names=(name, f"1 of {len(side)}", "row 3")):
             metric(query, labels, gallery, gallery_labels)
         side[3, 1] = kept
     metric(query, labels, gallery, gallery_labels)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_labels_are_integers_of_whatever_kind(metric):
+def test_labels_are_integers_of_any_kind(metric):
     query, labels, gallery, gallery_labels = draw(12, 20)
     expected = metric(query, labels, gallery, gallery_labels)
     for kind in (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.int, lambda ids: ids.numpy().astype("uint16")):
@@ -189,7 +190,7 @@ def test_labels_are_integers_of_whatever_kind(metric):
     features = metric(query.numpy(), labels, gallery.tolist(), gallery_labels)
     assert features.equal(expected) if isinstance(features, torch.Tensor) else features == expected
     for kind in (torch.Tensor.float, torch.Tensor.bool, lambda ids: [str(label) for label in ids], lambda ids: None):
-        with pytest.raises(ValueError, match=r"query: (labels are integers|expected)"):
+        with refused(ValueError, names=("query: expected",)):
             metric(query, kind(labels), gallery, gallery_labels)
 
 
@@ -269,9 +270,9 @@ def test_queries_without_a_match_are_wrong_or_left_out(monkeypatch, large):
         for key in skipped if isinstance(skipped, dict) else (None,):
             one, other = (skipped, wrong) if key is None else (skipped[key], wrong[key])
             assert other == pytest.approx(one * 7 / 10) and one > other
-        with pytest.raises(ValueError, match="no query has a match"):
+        with refused(ValueError, names=("match", "skip")):
             metric(query, labels + 20, gallery, gallery_labels, unmatched="skip")
-        with pytest.raises(ValueError, match="'wrong' or 'skip'"):
+        with refused(ValueError, names=("unmatched", "'wrong'", "'skip'")):
             metric(*sets, unmatched="ignore")
     # Who is alone in its class has no match but itself.
     alone = torch.tensor([0, 0, 1, 2, 2])
@@ -361,28 +362,28 @@ def test_class_means_weigh_every_item_alike_and_have_length_1():
 def test_wrong_input_is_refused():
     query, labels, gallery, gallery_labels = draw(6, 8)
     for metric in (cmc, mean_average_precision, nearest_class_mean_accuracy, match_ranks, nearest_correct):
-        with pytest.raises(ValueError, match="4 and 3 numbers"):
+        with refused(ValueError, names=("width", 4, 3)):
             metric(query, labels, gallery[:, :3], gallery_labels)
-        with pytest.raises(ValueError, match="query: expected"):
+        with refused(ValueError, names=("query", "(6,)", "(5,)")):
             metric(query, labels[:5], gallery, gallery_labels)
-        with pytest.raises(ValueError, match="gallery: no features"):
+        with refused(ValueError, names=("gallery", "none")):
             metric(query, labels, gallery[:0], gallery_labels[:0])
-        with pytest.raises(ValueError, match="query: no features"):
+        with refused(ValueError, names=("query", "none")):
             metric(query[:0], labels[:0], gallery, gallery_labels)
-        with pytest.raises(ValueError, match="at least 1"):
+        with refused(ValueError, names=("chunk",)):
             metric(query, labels, gallery, gallery_labels, chunk=0)
-    with pytest.raises(ValueError, match="from 1"):
+    with refused(ValueError, names=("k: expected",)):
         cmc(query, labels, gallery, gallery_labels, k=(0, 1))
 
 
 def test_a_query_is_itself_only_where_that_can_be():
     query, labels, gallery, gallery_labels = draw(6, 8)
-    with pytest.raises(ValueError, match="6 queries cannot be the 8"):
+    with refused(ValueError, names=("exclude_self", 6, 8)):
         cmc(query, labels, gallery, gallery_labels, exclude_self=True)
-    with pytest.raises(ValueError, match="different labels"):
+    with refused(ValueError, names=("exclude_self", "label")):
         cmc(query, labels, query, 3 - labels, exclude_self=True)
     for own in (torch.tensor([0, 1]), torch.zeros(6), torch.ones(6, dtype=torch.bool), torch.zeros(6, 1, 1).long()):
-        with pytest.raises(ValueError, match="one index into the gallery"):
+        with refused(ValueError, names=("exclude_self", "integers")):
             cmc(query, labels, gallery, gallery_labels, exclude_self=own)
-    with pytest.raises(ValueError, match="gallery items 0 to 7; got 8"):
+    with refused(ValueError, names=("exclude_self", "0 to 7", 8)):
         cmc(query, labels, gallery, gallery_labels, exclude_self=torch.full((6,), 8))

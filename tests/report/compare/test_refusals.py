@@ -126,16 +126,16 @@ def test_runs_on_held_out_images_have_no_published_row_beside_them(make: Make) -
     assert found.notes == [
         "SessionEvaluator on 80 training images of 4 classes that were held out (share 0.2, seed 0): "
         "no figure here is a test result.",
-        "published figures are of test images, and left out",
+        "published figures are of test images and omitted",
     ]
     assert found.gap(found.strategies[0], "final_accuracy") is None
 
 
 def test_one_seed_twice(make: Make) -> None:
     first, second = make("ours", 1, ROW), make("ours", 1, ROW)
-    fix = "\n  name one of them, or take the last with --latest"
-    assert problems([first, second]) == [f"{second}: ours with seed 1 is here, and in {first} too{fix}"]
-    assert problems([first, first]) == [f"{first}: ours with seed 1 is here, and in {first} too{fix}"]
+    fix = "\n  name one of them, or use the last one with --latest"
+    assert problems([first, second]) == [f"{second}: ours with seed 1 is also in {first}{fix}"]
+    assert problems([first, first]) == [f"{first}: ours with seed 1 is also in {first}{fix}"]
     other = make("ours", 1, ROW, scenario={"strategies": {"ours": {"lr": 0.2}}})
     assert problems([first, second, other]) == [
         f"{other}: not of one experiment: scenario strategies.ours.lr: 0.2 here, 0.1 in {first}"
@@ -168,7 +168,7 @@ def test_every_damaged_run_is_told_with_its_place(make: Make, tmp_path: Path) ->
         f"{paths[2] / 'results.json'}: there are no results",
         f"{paths[3] / 'scenario.yaml'}:1: not valid YAML",
         f"{paths[4] / 'results.json'}: ",
-        f"{paths[5] / 'results.json'}: the seed is 6 here, and 7 in manifest.json",
+        f"{paths[5] / 'results.json'}: the seed is 6 here and 7 in manifest.json",
         f"{tmp_path / 'nowhere'}: there is no such run directory",
     ):
         assert place in text
@@ -177,11 +177,11 @@ def test_every_damaged_run_is_told_with_its_place(make: Make, tmp_path: Path) ->
 def test_files_that_the_run_did_not_leave(make: Make) -> None:
     path = make("ours", 1, ROW, manifest={"files": {"results.json": "0" * 64}})
     (problem,) = problems([path])
-    assert problem.startswith(f"{path / 'results.json'}: this is not the file that the run left")
+    assert problem.startswith(f"{path / 'results.json'}: this file was changed after the run")
     path = make("ours", 1, ROW, hashes={"scenario file": "0" * 64})
     (path / "scenario.yaml").unlink()
     (problem,) = problems([path])
-    assert problem.startswith(f"{path / 'scenario.yaml'}: it is not there")
+    assert problem.startswith(f"{path / 'scenario.yaml'}: this file of the run is missing")
 
 
 def test_runs_composed_in_python(make: Make) -> None:
@@ -202,7 +202,7 @@ def test_circumstances_are_said(make: Make) -> None:
     paths = [make("ours", 1, ROW), make("ours", 2, ROW, manifest=told, hashes={"clsim source": "e" * 64})]
     assert clsim.compare(paths).notes == [
         "not the same in all runs: versions of clsim (0.1.0, 0.1.3)",
-        f"not the same in all runs: clsim's own source ({'d' * 12}, {'e' * 12})",
+        f"not the same in all runs: source of clsim ({'d' * 12}, {'e' * 12})",
         "not the same in all runs: versions of torch (2.6, 2.7)",
         "not the same in all runs: kinds of device (cpu, cuda)",
     ]
@@ -246,4 +246,4 @@ def test_other_experiments_are_told_in_part(make: Make) -> None:
     first, second = make("ours", 1, ROW), make("ours", 2, ROW, hashes=hashes)
     told = problems([first, second])
     assert len(told) == 11
-    assert told[-1] == "and 10 further differences: these are other experiments altogether"
+    assert told[-1] == "and 10 further differences: these are different experiments"

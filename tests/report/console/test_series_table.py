@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from clsim.report.console.choose import make_console
-from clsim.report.console.series_table import series_table
+from clsim.report.console.series_table import print_series
 
 
 def run(final: float, **others: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ ROWS = [
 
 def plain(rows: list[dict[str, Any]]) -> list[str]:
     stream = io.StringIO()
-    series_table(make_console(stream), rows)
+    print_series(make_console(stream), rows)
     return stream.getvalue().splitlines()
 
 
@@ -55,7 +55,7 @@ def test_the_stand_in_is_said_last(missing: dict[str, str]) -> None:
 def test_on_a_terminal_nothing_is_cut_and_names_are_text() -> None:
     for width in (60, 80, 100, 140):
         console = Console(file=io.StringIO(), width=width, force_terminal=True, record=True)
-        series_table(console, ROWS)
+        print_series(console, ROWS)
         lines = [line.rstrip() for line in console.export_text().splitlines()]
         text = "\n".join(lines)
         assert "…" not in text and max(map(len, lines)) <= width
@@ -65,7 +65,7 @@ def test_on_a_terminal_nothing_is_cut_and_names_are_text() -> None:
 
 def test_a_long_name_is_folded() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True)
-    series_table(console, [ROWS[0], {"strategy": "./" + "x" * 70 + ".py", "seeds": [run(0.5)]}])
+    print_series(console, [ROWS[0], {"strategy": "./" + "x" * 70 + ".py", "seeds": [run(0.5)]}])
     text = console.export_text()
     assert text.count("x") == 70 and "…" not in text
 
@@ -90,6 +90,6 @@ def test_a_narrow_comparison_keeps_ac_and_am() -> None:
     seed = run(0.7)
     seed["summary"].update(ac=20 / 21, am=0.689)
     console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True)
-    series_table(console, [{"strategy": "stationary", "seeds": [seed, seed, seed]}])
+    print_series(console, [{"strategy": "stationary", "seeds": [seed, seed, seed]}])
     text = console.export_text()
     assert "95.24±0.00%" in text and "68.90±0.00%" in text and "forgetting" not in text and "…" not in text

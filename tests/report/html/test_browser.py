@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clsim.report.html.page import write_page
-from clsim.report.html.run_view import read_runs
+from clsim.report.html.run_view import view_runs
 
 sync_api = pytest.importorskip("playwright.sync_api")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -65,7 +65,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Opened]:
 
     def opened(*runs: Path, width: int = 1280, **settings: Any) -> Any:
         path = tmp_path / "report.html"
-        write_page(read_runs(runs), path)
+        write_page(view_runs(runs), path)
         context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
         contexts.append(context)
         page = context.new_page()
@@ -247,7 +247,7 @@ def test_it_prints_without_what_only_serves_the_screen(show: Opened, made: Calla
 def test_without_scripts_every_figure_stands_in_a_table(
     browser: Any, made: Callable[..., Path], tmp_path: Path
 ) -> None:
-    write_page(read_runs([made("fscil"), made("replacement")]), tmp_path / "report.html")
+    write_page(view_runs([made("fscil"), made("replacement")]), tmp_path / "report.html")
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((tmp_path / "report.html").as_uri())
@@ -285,7 +285,7 @@ SLOW = """window.DecompressionStream = class {
 
 
 def test_until_charts_are_drawn_paper_has_the_figures(browser: Any, made: Callable[..., Path], tmp_path: Path) -> None:
-    write_page(read_runs([made("fscil")]), tmp_path / "report.html")
+    write_page(view_runs([made("fscil")]), tmp_path / "report.html")
     context = browser.new_context()
     page = context.new_page()
     page.add_init_script(SLOW)

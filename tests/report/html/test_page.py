@@ -18,7 +18,7 @@ from helpers.unkind import ATTACK, PUBLISHED, QUOTED
 
 from clsim.report.html.content import Chart, Line
 from clsim.report.html.page import page, plotted
-from clsim.report.html.run_view import read_runs
+from clsim.report.html.run_view import view_runs
 from clsim.utils.errors import UserError
 
 Made = Callable[..., Path]
@@ -27,7 +27,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def read(*runs: Path) -> Page:
-    return Page(page(read_runs(runs)))
+    return Page(page(view_runs(runs)))
 
 
 @every_kind
@@ -49,7 +49,7 @@ def test_the_figures_are_those_of_the_results(made: Made, results: Callable[[Pat
     assert losses == [loss for record in records for loss in record["training"]["loss"]]
     assert found.lines("run-1", "seconds")["training"] == [record["train_seconds"] for record in records]
     assert found.lines("run-1", "memory")["peak"] == [record["peak_memory_bytes"] for record in records]
-    shown = {"accuracy after the last session": "final_accuracy", "AC": "ac", "AM": "am"}
+    shown = {"final accuracy": "final_accuracy", "average compatibility (AC)": "ac"}
     assert {name: found.headlines["run-1"][name] for name in shown} == {
         name: told["summary"][key] for name, key in shown.items()
     }
@@ -60,14 +60,14 @@ def test_the_table_of_records_has_every_session(
     made: Made, results: Callable[[Path], dict[str, Any]], kind: str
 ) -> None:
     table, records = read(made(kind)).tables["run-1", "sessions"], results(made(kind))["sessions"]
-    for heading, key in {"accuracy": "accuracy", "training, s": "train_seconds", "seen": "seen_classes"}.items():
+    for heading, key in {"accuracy": "accuracy", "training time, s": "train_seconds", "seen": "seen_classes"}.items():
         assert table.column(heading) == [record[key] for record in records]
     assert ("model replaced by" in table.headings) == any(record["replaced_by"] for record in records)
 
 
 def test_the_service_is_drawn_with_its_backfill(made: Made, results: Callable[[Path], dict[str, Any]]) -> None:
     found, records = read(made("replacement")), results(made("replacement"))["sessions"]
-    assert found.lines("run-1", "service")["as it is stored"] == [record["service"]["accuracy"] for record in records]
+    assert found.lines("run-1", "service")["as stored"] == [record["service"]["accuracy"] for record in records]
     backfill = found.charts["run-1", "backfill"]["data"]
     assert backfill[0]["y"] == records[-1]["service"]["backfill"]["best_first"]
     assert backfill[1]["x"] == records[-1]["service"]["backfill"]["fractions"]
@@ -119,14 +119,14 @@ def test_the_worst_classes_and_what_they_were_taken_for(made: Made) -> None:
     noted = json.loads((run / "confusion.json").read_text())["classes"]
     found = read(run)
     table = found.tables["run-1", "worst_classes"]
-    shares = [share for share in table.column("named right, %") if share is not None]
+    shares = [share for share in table.column("recall, %") if share is not None]
     assert shares == sorted(entry["correct"] / entry["images"] for entry in noted)[: len(shares)]
     assert sum(tag == "img" for tag, _ in found.tags) == sum(len(entry["examples"]) for entry in noted) > 0
     assert all(given["alt"] for tag, given in found.tags if tag == "img")
 
 
 def test_nothing_in_a_name_is_obeyed(made: Made) -> None:
-    text = page(read_runs([made("fscil"), made("replacement")]))
+    text = page(view_runs([made("fscil"), made("replacement")]))
     found = Page(text)
     # Ours, the library, and one block of figures for every chart.
     assert sum(tag == "script" for tag, _ in found.tags) == 2 + len(found.charts)
@@ -160,7 +160,7 @@ def test_the_library_in_it_is_the_one_installed(made: Made) -> None:
 
 
 def test_the_same_run_gives_the_same_page(made: Made) -> None:
-    assert page(read_runs([made("upgrade")])) == page(read_runs([made("upgrade")]))
+    assert page(view_runs([made("upgrade")])) == page(view_runs([made("upgrade")]))
 
 
 def test_runs_side_by_side(made: Made, results: Callable[[Path], dict[str, Any]]) -> None:
@@ -171,7 +171,7 @@ def test_runs_side_by_side(made: Made, results: Callable[[Path], dict[str, Any]]
     assert list(lines)[:3] == labels
     assert [lines[label] for label in labels] == [[r["accuracy"] for r in each["sessions"]] for each in told]
     finals = [each["summary"]["final_accuracy"] for each in told]
-    assert found.tables["all", "runs"].column("accuracy after the last session") == finals
+    assert found.tables["all", "runs"].column("final accuracy") == finals
     assert f"{runs[2]}: not of one experiment: scenario " in found.text  # so that nothing is averaged
     tabs = [given["aria-controls"] for tag, given in found.tags if given.get("role") == "tab"]
     assert tabs == [given["id"] for tag, given in found.tags if tag == "article"] == ["all", "run-1", "run-2", "run-3"]
@@ -181,22 +181,22 @@ def test_runs_side_by_side(made: Made, results: Callable[[Path], dict[str, Any]]
 
 def test_runs_of_one_name_are_told_apart_by_their_directories(made: Made, tmp_path: Path) -> None:
     copy = shutil.copytree(made("upgrade"), tmp_path / "copy")
-    one, other = (run.label for run in read_runs([made("upgrade"), copy]))
+    one, other = (run.label for run in view_runs([made("upgrade"), copy]))
     assert one != other and str(copy) in other
 
 
 def test_a_stand_in_and_a_run_that_ended_early_are_said_aloud(made: Made, tmp_path: Path) -> None:
     run = shutil.copytree(made("upgrade"), tmp_path / "run")
     calm = read(run)
-    assert "Stand-in" not in calm.text and "did not come to its end" not in calm.text
+    assert "Stand-in" not in calm.text and "This run is incomplete" not in calm.text
     told = json.loads((run / "results.json").read_text())
     told |= {"status": "failed", "stands_in_for": {"scenario": ATTACK, "because": "it is not here", "fix": "buy it"}}
     (run / "results.json").write_text(json.dumps(told))
     found = read(run)
     assert "Stand-in" in found.texts and f"upgrade runs in place of {ATTACK}." in found.texts
-    assert "failed" in found.texts and "did not come to its end" in found.text
+    assert "failed" in found.texts and "This run is incomplete" in found.text
     both = read(run, made("fscil"))
-    assert "in place of" in both.text[: both.text.index("The runs")]
+    assert "in place of" in both.text[: both.text.index("Summaries")]
 
 
 def test_a_run_that_was_killed_before_its_first_session_has_a_page_too(made: Made, tmp_path: Path) -> None:

@@ -9,15 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clsim.report.html.charts import accuracy_charts
 from clsim.report.html.content import Chart, Line
-from clsim.report.html.curves import accuracy_charts
-from clsim.report.html.pictures import draw_all, picture
-from clsim.report.html.run_view import read_runs
+from clsim.report.html.pictures import picture
+from clsim.report.html.run_view import view_runs
 from clsim.report.html.tables import compatibility_matrices
+from clsim.report.html.write import write_pictures
 
 
 def test_lines_are_the_figures_and_the_published_rows(made: Callable[..., Path]) -> None:
-    (run,) = read_runs([made("fscil")])
+    (run,) = view_runs([made("fscil")])
     chart = accuracy_charts(run)[0]
     (axes,) = picture(chart).axes
     assert [tuple(line.get_ydata()) for line in axes.lines] == [line.y for line in chart.lines]
@@ -28,7 +29,7 @@ def test_lines_are_the_figures_and_the_published_rows(made: Callable[..., Path])
 
 
 def test_a_matrix_is_written_into_its_cells(made: Callable[..., Path]) -> None:
-    (run,) = read_runs([made("replacement")])
+    (run,) = view_runs([made("replacement")])
     told = run.results["compatibility_matrix"]
     (axes,) = picture(compatibility_matrices(run)[0]).axes
     written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
@@ -45,11 +46,11 @@ def test_a_name_is_no_formula() -> None:
 
 @pytest.mark.parametrize("kind", ["svg", "pdf"])
 def test_pictures_of_a_run(made: Callable[..., Path], tmp_path: Path, kind: str) -> None:
-    runs = read_runs([made("replacement")])
+    runs = view_runs([made("replacement")])
     folders = [tmp_path / "one", tmp_path / "again"]
     for folder in folders:
         folder.mkdir()
-    paths = [list(draw_all(runs, folder, kind)) for folder in folders]
+    paths = [list(write_pictures(runs, folder, kind)) for folder in folders]
     names = {path.stem for path in paths[0]}
     assert {"accuracy", "accuracy_matrix", "compatibility_matrix", "backfill", "flips", "seconds"} <= names
     assert "sessions" not in names

@@ -14,10 +14,10 @@ from helpers.unkind import ATTACK
 
 from clsim.report.compare import compare
 from clsim.report.html.content import Chart, Line
-from clsim.report.html.exports import write_tables
 from clsim.report.html.page import page, plotted
 from clsim.report.html.pictures import picture
-from clsim.report.html.run_view import read_runs
+from clsim.report.html.run_view import view_runs
+from clsim.report.html.write import write_tables
 
 ROW = [0.9, 0.8, 0.7]
 PUBLISHED = {
@@ -27,7 +27,7 @@ PUBLISHED = {
 
 
 def read(*runs: Path) -> Page:
-    return Page(page(read_runs(runs)))
+    return Page(page(view_runs(runs)))
 
 
 def row(table: Table, *names: str) -> dict[str, tuple[str, float | None]]:
@@ -138,15 +138,15 @@ def test_runs_of_two_experiments_are_shown_but_not_averaged(make: Make) -> None:
     first, second = make("ours", 1, ROW), make("ours", 2, [0.9, 0.6], scenario={"on_nan": "skip"})
     found = read(first, second)
     assert f"{second}: not of one experiment: scenario on_nan: skip here, stop in {first}" in found.texts
-    assert "Nothing is averaged here, for these runs cannot be compared:" in found.texts
+    assert "There are no averages, since these runs cannot be compared:" in found.texts
     assert {name for panel, name in found.tables if panel == "all"} == {"runs", "accuracy"}
     assert found.lines("all", "accuracy") == {"ours · seed 1": ROW, "ours · seed 2": [0.9, 0.6]}
 
 
 def test_only_the_first_of_many_differences_are_named(make: Make) -> None:
     found = read(make("ours", 1, ROW), *(make("ours", 2, ROW) for _ in range(8)))
-    assert sum("ours with seed 2 is here, and in" in text for text in found.texts) == 5
-    assert "and 2 more, which `clsim compare` names." in found.texts
+    assert sum("ours with seed 2 is also in" in text for text in found.texts) == 5
+    assert "and 2 more, which `clsim compare` lists." in found.texts
 
 
 def test_what_ended_early_counts_as_far_as_it_went(make: Make) -> None:
@@ -158,16 +158,16 @@ def test_what_ended_early_counts_as_far_as_it_went(make: Make) -> None:
     assert found.lines("all", "strategies_accuracy")["ours"] == [pytest.approx(0.8), pytest.approx(0.7), 0.7]
     assert found.charts["all", "strategies_accuracy"]["data"][0]["error_y"]["array"][2] is None
     assert any(text.startswith("ours, seed 2: interrupted after 2 sessions") for text in found.texts)
-    assert "ours · seed 3: no session ended, so it is left out here." in found.texts
+    assert "ours · seed 3: omitted here, since no session ended." in found.texts
     (whole / "results.json").unlink()
     (broken / "results.json").unlink()
-    assert "ours · seed 1: no session ended, so it is left out here." in read(whole, broken).texts
+    assert "ours · seed 1: omitted here, since no session ended." in read(whole, broken).texts
 
 
 def test_a_file_that_was_changed_by_hand_is_not_averaged(make: Make) -> None:
     runs = [make("ours", 1, ROW), make("ours", 2, ROW, manifest={"files": {"results.json": "0" * 64}})]
     found = read(*runs)
-    assert f"{runs[1] / 'results.json'}: this is not the file that the run left" in found.texts
+    assert f"{runs[1] / 'results.json'}: this file was changed after the run" in found.texts
     assert ("all", "strategies") not in found.tables
 
 
@@ -212,7 +212,7 @@ def test_held_out_images_are_said_and_have_no_published_row_beside_them(make: Ma
 def test_tables_for_papers_have_them(two: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "tables"
     folder.mkdir()
-    assert len(list(write_tables(read_runs([*two[3:], *two[:3]]), folder))) > 9
+    assert len(list(write_tables(view_runs([*two[3:], *two[:3]]), folder))) > 9
     rows = list(csv.DictReader((folder / "strategies.csv").open(newline="")))
     (ours,) = (r for r in rows if (r["figure"], r["strategy"]) == ("final accuracy", "ours"))
     assert float(ours["95 % from"]) == pytest.approx(0.6703172, abs=1e-7)

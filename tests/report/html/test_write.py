@@ -16,7 +16,7 @@ from helpers.tiny import TinyModel, tiny_dataset
 import clsim
 from clsim.report.html import page as html
 from clsim.report.html.page import page
-from clsim.report.html.run_view import read_runs
+from clsim.report.html.run_view import view_runs
 from clsim.streams import fscil
 
 
@@ -48,7 +48,7 @@ def simulate(out: Path, *plugins: SupervisedPlugin) -> clsim.Results:
 def test_a_complete_run_leaves_the_page_that_the_command_makes(made: Callable[..., Path]) -> None:
     run = made("replacement")
     written = (run / "report.html").read_text(encoding="utf-8")
-    assert written == page(read_runs([run]))
+    assert written == page(view_runs([run]))
     assert "files.results.json" in Page(written).text  # it was sealed before
 
 

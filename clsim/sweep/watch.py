@@ -1,4 +1,4 @@
-"""How a sweep is watched: a live table on a terminal, a line for what changes elsewhere, objects for machines."""
+"""Progress of a sweep: a live table on a terminal, lines elsewhere, JSON objects for machines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ORDER = ("running", "failed", "interrupted", "waiting", "complete")
-"""Which runs are shown first where there are too many."""
+"""States in the order in which runs are shown if there are too many."""
 STYLES = {"running": "bold", "complete": "green", "failed": "bold red", "interrupted": "yellow", "waiting": "dim"}
 MARGIN = 8
 
 
 def make_watcher(mode: Mode, stream: TextIO | None = None) -> Watcher:
-    """The watcher for `mode`, as :func:`~clsim.report.console.choose.make_reporter` has it for a run."""
+    """Return the watcher for `mode`, which :func:`~clsim.report.console.choose.make_reporter` explains."""
     out = stream if stream is not None else sys.stdout
     if mode == "json":
         return JsonWatcher(out, sys.stderr)
@@ -33,10 +33,10 @@ def make_watcher(mode: Mode, stream: TextIO | None = None) -> Watcher:
 
 
 class PlainWatcher:
-    """One line for every change.
+    """Prints one line for every change.
 
     Args:
-        stream: where to.
+        stream: Stream to write to.
 
     """
 
@@ -45,66 +45,66 @@ class PlainWatcher:
         self._board: Board | None = None
 
     def begun(self, board: Board, how: str) -> None:
-        """What there is to do, and where it goes."""
+        """Print the number of runs and their directory."""
         self._board = board
         write_line(self._stream, header(board, how))
         write_line(self._stream, f"files: {board.out}")
 
     def changed(self, state: State) -> None:
-        """One line."""
+        """Print one line."""
         if self._board is None or (state.standing == "running" and not state.session and state.attempts > 1):
             return
         done, every = self._board.count()["complete"], len(self._board.states)
         write_line(self._stream, f"[{done} of {every}] {state.job.name}: {sentence(state)}")
 
     def note(self, text: str) -> None:
-        """One line for each of the text's."""
+        """Print the lines of a text."""
         for line in text.splitlines():
             write_line(self._stream, line)
 
     def ended(self, board: Board) -> None:
-        """How many runs ended how."""
+        """Print the number of runs by state."""
         write_line(self._stream, f"{tally(board)}; files: {board.out}")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 class JsonWatcher:
-    """One object a line; notes go to `errors`."""
+    """Prints one JSON object per line; notes go to `errors`."""
 
     def __init__(self, stream: TextIO, errors: TextIO) -> None:
         self._stream, self._errors = stream, errors
 
     def begun(self, board: Board, how: str) -> None:
-        """``{"event": "sweep_started", ...}``."""
+        """Print ``{"event": "sweep_started", ...}``."""
         self._event("sweep_started", out=str(board.out), how=how, runs=len(board.states))
 
     def changed(self, state: State) -> None:
-        """``{"event": "run_changed", ...}`` with the run's entry of ``runs.json``."""
+        """Print ``{"event": "run_changed", ...}`` with the run's entry in ``runs.json``."""
         self._event("run_changed", **state.to_dict())
 
     def note(self, text: str) -> None:
-        """To the other stream."""
+        """Print to the error stream."""
         for line in text.splitlines():
             write_line(self._errors, line)
 
     def ended(self, board: Board) -> None:
-        """``{"event": "sweep_ended", ...}`` with what ``runs.json`` holds."""
+        """Print ``{"event": "sweep_ended", ...}`` with the content of ``runs.json``."""
         self._event("sweep_ended", **board.to_dict())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
     def _event(self, name: str, **content: object) -> None:
         write_line(self._stream, json.dumps({"event": name, **content}))
 
 
 class LiveWatcher:
-    """A table that is brought up to date twice a second.
+    """Shows a table and updates it twice a second.
 
     Args:
-        stream: a terminal.
+        stream: Terminal.
 
     """
 
@@ -113,7 +113,7 @@ class LiveWatcher:
         self._stop: Callable[[], object] = _nothing
 
     def begun(self, board: Board, how: str) -> None:
-        """Begins the display."""
+        """Start the display."""
         from rich.live import Live
         from rich.text import Text
 
@@ -126,31 +126,31 @@ class LiveWatcher:
             refresh_per_second=2,
         )
         live.start()
-        # should the sweep end without close(), the cursor comes back all the same
+        # restores the cursor even if the sweep ends without close()
         self._stop = weakref.finalize(self, live.stop)
 
     def changed(self, state: State) -> None:
-        """The display refreshes itself."""
+        """Do nothing: the display refreshes itself."""
 
     def note(self, text: str) -> None:
-        """A line above the table."""
+        """Print a line above the table."""
         from rich.text import Text
 
         for line in text.splitlines():
             self._console.print(Text(clean(line), "italic", overflow="fold"))
 
     def ended(self, board: Board) -> None:
-        """How many runs ended how."""
+        """Print the number of runs by state."""
         self.note(f"{tally(board)}; files: {board.out}")
 
     def close(self) -> None:
-        """Leaves the table as it is now."""
+        """Stop updating the table."""
         self._stop()
         self._stop = _nothing
 
 
 def table(board: Board, most: int) -> Table:
-    """The runs as they stand, those under way first if there are more than `most`."""
+    """Return the states of the runs, running ones first if there are more than `most`."""
     from rich.table import Table
     from rich.text import Text
 
@@ -172,22 +172,22 @@ def table(board: Board, most: int) -> Table:
 
 
 def header(board: Board, how: str) -> str:
-    """What is about to run."""
+    """Return what is about to run."""
     done = board.count()["complete"]
-    already = f", {count(done)} of them complete already" if done else ""
+    already = f", {count(done)} of them already complete" if done else ""
     return f"clsim: {several(len(board.states), 'run')}{already}; {how}"
 
 
 def tally(board: Board) -> str:
-    """How many runs stand how."""
+    """Return the number of runs by state."""
     found = board.count()
     return ", ".join(f"{found[standing]} {standing}" for standing in ORDER if found[standing])  # type: ignore[index]
 
 
 def sentence(state: State) -> str:
-    """How a run stands, in a line."""
+    """Return the state of a run in a line."""
     if state.standing == "running":
-        return f"session {_sessions(state)}, accuracy {percent(state.accuracy)}" if state.session else "begins"
+        return f"session {_sessions(state)}, accuracy {percent(state.accuracy)}" if state.session else "starts"
     parts = [_standing(state)]
     if state.standing == "complete":
         parts.append(f"accuracy {percent(state.accuracy)}")
@@ -206,4 +206,4 @@ def _sessions(state: State) -> str:
 
 
 def _nothing() -> None:
-    """No live display is on."""
+    """Do nothing: there is no live display."""

@@ -9,8 +9,8 @@ from helpers.desk import make_desk
 from rich.console import Console
 
 from clsim.sweep.load import load_sweep
-from clsim.sweep.show import JsonWatcher, LiveWatcher, PlainWatcher, make_watcher, table, tally
 from clsim.sweep.state import Board
+from clsim.sweep.watch import JsonWatcher, LiveWatcher, PlainWatcher, make_watcher, table, tally
 
 FILE = """\
 scenario: test
@@ -71,9 +71,9 @@ def test_plain_lines(board):
     lines = [line.replace(" in 0.0 s", " in") for line in out.getvalue().splitlines()]
     assert lines[0] == "clsim: 6 runs; 2 at once"
     assert lines[2:] == [
-        "[0 of 6] test/toy/epochs=3/seed1: begins",
-        "[0 of 6] test/toy/epochs=3/seed2: begins",
-        "[0 of 6] test/toy/epochs=5/seed1: begins",
+        "[0 of 6] test/toy/epochs=3/seed1: starts",
+        "[0 of 6] test/toy/epochs=3/seed2: starts",
+        "[0 of 6] test/toy/epochs=5/seed1: starts",
         "[0 of 6] test/toy/epochs=3/seed1: session 1 of 9, accuracy 25.00%",
         "[0 of 6] test/toy/epochs=3/seed2: failed (3rd attempt), in: out of memory",
         "[1 of 6] test/toy/epochs=5/seed1: complete, accuracy 75.00%, in",
