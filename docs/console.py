@@ -1,7 +1,7 @@
-"""Draws what a command prints on a terminal: python docs/console.py PNG COLUMNS FIRST LAST COMMAND...
+"""Render the terminal output of a command as an image: python docs/console.py PNG COLUMNS FIRST LAST COMMAND...
 
-The picture goes from the last line that holds the text FIRST before the first line after it that begins with the text
-LAST. Needs pyte, a terminal emulator, beside what ``[dev]`` installs, and Chromium.
+The image starts at the last line that contains the text FIRST, and ends before the next line that begins with LAST.
+Needs pyte, a terminal emulator, in addition to ``[dev]``, and Chromium.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ NAMES = {"brown": "#d9a62e", "blue": "#5aa0e0", "cyan": "#4fc1c9", "green": "#5f
 
 
 def printed(command: list[str], columns: int) -> bytes:
-    """What a command writes to a terminal of so many columns."""
+    """Return the output of a command on a terminal with this many columns."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", COLUMNS=str(columns), LINES=str(ROWS))
         os.execvp(command[0], command)  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
-    said = b""
+    output = b""
     while True:
         try:
             part = os.read(terminal, 65536)
-        except OSError:  # how a pseudo-terminal on Linux says that its other end is closed
-            return said
+        except OSError:  # Linux raises it when the other end of a pseudo-terminal is closed
+            return output
         if not part:
-            return said
-        said += part
+            return output
+        output += part
 
 
-def lines(said: bytes, columns: int) -> list[list]:
-    """The lines of the terminal at the end, those that have gone off its top first."""
+def lines(output: bytes, columns: int) -> list[list]:
+    """Return the final lines of the terminal, including those that have scrolled off."""
     import pyte
 
     screen = pyte.HistoryScreen(columns, ROWS, history=100_000, ratio=1.0)
-    pyte.ByteStream(screen).feed(said)
+    pyte.ByteStream(screen).feed(output)
     cells = [*screen.history.top, *(screen.buffer[row] for row in range(ROWS))]
     return [[line[column] for column in range(columns)] for line in cells]
 
 
 def text(line: list) -> str:
-    """A line without its colours."""
+    """Return the text of a line."""
     return "".join(cell.data for cell in line).rstrip()
 
 
 def markup(line: list) -> str:
-    """A line as HTML."""
+    """Return a line as HTML."""
     return "".join(f'<span style="{_style(cell)}">{html.escape(cell.data)}</span>' for cell in line)
 
 
 def _style(cell: object) -> str:
-    colours = cell.fg, cell.bg
-    front, back = (_colour(colour) for colour in (colours[::-1] if cell.reverse else colours))
+    colors = cell.fg, cell.bg
+    front, back = (_color(name) for name in (colors[::-1] if cell.reverse else colors))
     style = f"color:{front};" if front else ""
     style += f"background:{back};" if back else ""
     return style + ("font-weight:bold;" if cell.bold else "")
 
 
-def _colour(name: str) -> str | None:
+def _color(name: str) -> str | None:
     if name == "default":
         return None
     return NAMES.get(name, name if name.isalpha() else f"#{name}")
 
 
 def main() -> None:
-    """Runs the command and draws."""
+    """Run the command and write the image."""
     from playwright.sync_api import sync_playwright
 
     target, columns, first, last, *command = sys.argv[1:]

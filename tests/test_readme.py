@@ -63,7 +63,7 @@ def test_the_strategy_composed_in_python_runs(tmp_path, monkeypatch, capsys):
     exec(compile(block.text, "README.md", "exec"), {"__name__": "readme"})
     accuracy = float(capsys.readouterr().out.strip().splitlines()[-1])
     assert 0 < accuracy < 1
-    assert (tmp_path / "runs/by-hand/results.json").is_file()
+    assert (tmp_path / "runs/lwf/results.json").is_file()
 
 
 def test_every_python_block_is_run_or_saved_for_a_command():

@@ -116,7 +116,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, s
 
 
 def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return CPU tensors with storage of their own; safetensors refuses views and shared storage."""
+    """Return CPU tensors with separate storage; safetensors refuses views and shared storage."""
     seen: set[int] = set()
     found = {}
     for name, tensor in tensors.items():

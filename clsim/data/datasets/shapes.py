@@ -84,7 +84,7 @@ def kind_name(kind: int) -> str:
 
 
 class Camera:
-    """Renderer of scenes in one style, with a random generator of its own.
+    """Renderer of scenes in one style, with a separate random generator.
 
     Args:
         style: Rendering style.

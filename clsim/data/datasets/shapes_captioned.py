@@ -28,7 +28,7 @@ def shapes_captioned(
     """Draw images with captions; the same arguments give the same bytes and texts on one machine.
 
     The main object is never of a class of the ``shapes`` stream. All other kinds occur equally often, up to one image.
-    Up to the number of these kinds (620), every image has a kind of its own.
+    Up to the number of these kinds (620), every image has a different kind.
 
     Args:
         train: Number of training images.

@@ -37,7 +37,7 @@ class Pairs:
         pixels: Images, uint8 ``[N, 3, H, W]``.
         captions: N captions.
         topics: Topic of each image, int64 ``[N]``. Images of one topic (same class, same photograph) share captions, so
-            their captions are not negatives. -1 is a topic of its own.
+            their captions are not negatives. -1 marks an image that shares none.
     """
 
     pixels: Tensor
