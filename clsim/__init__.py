@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clsim.api import run
     from clsim.config import Scenario, load_scenario
     from clsim.report.compare import Comparison, compare
-    from clsim.results.run_directory import Results
+    from clsim.results.results import Results
     from clsim.training import Strategy
 
     __version__: str
@@ -41,7 +41,7 @@ _load, _ = lazy_exports(
     __name__,
     {
         "Comparison": "clsim.report.compare",
-        "Results": "clsim.results.run_directory",
+        "Results": "clsim.results.results",
         "Scenario": "clsim.config",
         "Strategy": "clsim.training",
         "compare": "clsim.report.compare",

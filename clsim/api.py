@@ -17,7 +17,8 @@ from clsim.report.compare import Comparison, compare
 from clsim.report.reporters.page import PageWriter
 from clsim.report.reporters.safe import SafeListener
 from clsim.report.trackers.make import tracking
-from clsim.results.run_directory import Results, check_usable
+from clsim.results.results import Results
+from clsim.results.run_directory import check_usable
 from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 from clsim.utils import distributed

@@ -41,14 +41,16 @@ class SessionAccuracy:
     """What a session's record says of accuracy.
 
     Attributes:
-        classes: ``new_classes`` and ``seen_classes``.
-        figures: over all test images seen so far, and over parts of them.
-        by_session: over the test images of each session so far; ``None`` for a session without any.
-        test_images: behind ``figures``.
+        new_classes: Classes that no earlier session had.
+        seen_classes: Number of classes seen so far.
+        figures: Accuracy over all test images so far, and over parts of them, by field of the record.
+        by_session: Accuracy over the test images of each session so far; ``None`` for a session without any.
+        test_images: Number of test images behind ``figures``.
 
     """
 
-    classes: dict[str, Any]
+    new_classes: list[int]
+    seen_classes: int
     figures: dict[str, float | None]
     by_session: list[float | None]
     test_images: int
@@ -103,7 +105,7 @@ class SessionEvaluator:
     def _ours(self) -> list[PluginMetric[Any]]:
         return [metric for metric in (self.accuracy, self.curve, self.versions) if metric is not None]
 
-    def own_record(self, strategy: Strategy) -> dict[str, float | None]:
+    def custom_record(self, strategy: Strategy) -> dict[str, float | None]:
         """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
         ours = self._ours()
         return custom_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
@@ -130,14 +132,14 @@ class SessionEvaluator:
             assert self.versions is not None
             found = self.versions.matrix[-1][-1]
             figures = {"accuracy": found, "base_accuracy": found, "novel_accuracy": None, "harmonic_mean": None}
-            classes = {"new_classes": [], "seen_classes": 0}
             # Every session is tested on the same images.
-            return SessionAccuracy(classes, figures, [found] * (session + 1), len(stream.dataset.test))
+            return SessionAccuracy([], 0, figures, [found] * (session + 1), len(stream.dataset.test))
         assert self.accuracy is not None
         counts, blocks = self.accuracy.counts, stream.class_blocks[: session + 1]
         seen = stream.train_stream[session].classes_seen_so_far
         return SessionAccuracy(
-            {"new_classes": list(blocks[-1]), "seen_classes": len(seen)},
+            list(blocks[-1]),
+            len(seen),
             accuracy_record(counts, blocks),
             counts.accuracy_by_block(blocks),
             int(counts.total.sum()),

@@ -29,7 +29,9 @@ from clsim.experiment.events import (
 )
 from clsim.plugins import LossGuard, Progress
 from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
-from clsim.results.run_directory import Onlooker, Results, RunDirectory
+from clsim.results.record import SessionRecord
+from clsim.results.results import Results
+from clsim.results.run_directory import ReadOnlyRunDirectory, RunDirectory
 from clsim.results.run_figures import published_of_versions
 from clsim.utils import distributed
 from clsim.utils.device import device_time, peak_memory
@@ -102,7 +104,7 @@ def _open(experiment: Experiment, out: Path | None, resume: bool, listeners: Seq
     try:
         # Before the directory is taken: a metric may not suit the images.
         evaluator = SessionEvaluator.of(experiment, path)
-        directory = RunDirectory(path, resume=resume) if distributed.is_main() else Onlooker(path)
+        directory = RunDirectory(path, resume=resume) if distributed.is_main() else ReadOnlyRunDirectory(path)
     except BaseException:
         if out is None and distributed.is_main():
             run_paths.remove_if_empty(path)
@@ -176,7 +178,7 @@ def _session(run: _Run, session: int, checkpointer: Checkpointer) -> None:
     """Train and evaluate one session; write its files and a checkpoint."""
     directory, results = run.directory, run.results
     record = _train_and_evaluate(run, session, checkpointer)
-    directory.append_session(record)
+    directory.append_session(record.to_dict())
     directory.write_json("results.json", results.to_dict())
     if confusion := run.evaluator.confusion_record(run.experiment.stream, session):
         directory.write_json("confusion.json", confusion)
@@ -187,7 +189,7 @@ def _session(run: _Run, session: int, checkpointer: Checkpointer) -> None:
     checkpointer.measured()
 
 
-def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> dict[str, Any]:
+def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> SessionRecord:
     """Train one session, evaluate the model and add the record to the results."""
     strategy, stream, evaluator = run.experiment.strategy, run.experiment.stream, run.evaluator
     checkpointer.begin(session)
@@ -205,27 +207,31 @@ def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> 
     matrix = [*run.results.accuracy_matrix, accuracy.by_session]
     replaced = replacement_records(strategy, stream, session)
     versions = evaluator.versions
-    record = {
-        "session": session,
-        **accuracy.classes,
-        "replaced_by": replaced[-1]["model"] if replaced else None,
-        "replacements": replaced,
-        **accuracy.figures,
-        "accuracy_by_session": accuracy.by_session,
-        "forgetting": forgetting_record(matrix) if run.results.measures_forgetting else None,
-        "compatibility": versions and versions.record(),
-        "service": versions and versions.service_record(),
-        "metrics": evaluator.own_record(strategy),
-        "training": evaluator.training_record(),
-        "train_seconds": train_seconds,
-        "eval_seconds": evaluated - trained,
-        "images_trained": strategy.images_trained,
-        "iterations": strategy.clock.train_exp_iterations,
-        "diagnostics": known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},
-        "trainable_parameters": sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
-        "peak_memory_bytes": peak_memory(strategy.device),
-    }
-    run.results.add(record, accuracy.by_session, accuracy.test_images)
+    record = SessionRecord(
+        session=session,
+        new_classes=accuracy.new_classes,
+        seen_classes=accuracy.seen_classes,
+        replaced_by=replaced[-1]["model"] if replaced else None,
+        replacements=replaced,
+        accuracy=accuracy.figures["accuracy"],
+        base_accuracy=accuracy.figures["base_accuracy"],
+        novel_accuracy=accuracy.figures["novel_accuracy"],
+        harmonic_mean=accuracy.figures["harmonic_mean"],
+        accuracy_by_session=accuracy.by_session,
+        forgetting=forgetting_record(matrix) if run.results.measures_forgetting else None,
+        compatibility=versions and versions.record(),
+        service=versions and versions.service_record(),
+        metrics=evaluator.custom_record(strategy),
+        training=evaluator.training_record(),
+        train_seconds=train_seconds,
+        eval_seconds=evaluated - trained,
+        images_trained=strategy.images_trained,
+        iterations=strategy.clock.train_exp_iterations,
+        diagnostics=known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},
+        trainable_parameters=sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
+        peak_memory_bytes=peak_memory(strategy.device),
+    )
+    run.results.add(record, accuracy.test_images)
     return record
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from clsim.report.figures import finite, percent
 from clsim.results.figures import figure
-from clsim.results.run_directory import Results
+from clsim.results.results import Results
 from clsim.sweep.grid import told
 from clsim.sweep.job import Job
 from clsim.sweep.schema import Choose

@@ -19,7 +19,7 @@ from clsim.utils.errors import DataMissing, UserError, WeightsMissing
 from clsim.utils.text import clean
 
 if TYPE_CHECKING:
-    from clsim.results.run_directory import Results
+    from clsim.results.results import Results
 
 
 class Resuming(NamedTuple):

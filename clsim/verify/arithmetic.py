@@ -8,7 +8,8 @@ from typing import Any
 
 from clsim.metrics import forgetting, harmonic_mean
 from clsim.results.reader import Content, RunFiles
-from clsim.results.run_directory import Results
+from clsim.results.record import SessionRecord
+from clsim.results.results import Results
 from clsim.verify.check import Check, agrees, compared, differs, not_checked
 
 WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
@@ -178,7 +179,7 @@ def _sums(run: RunFiles, results: Content) -> Iterator[Check]:
     expected = Results("", "", 0, run.path, measures_forgetting=_measures_forgetting(run))
     for number, record in enumerate(run.sessions):
         count = images[number] if images and number < len(images) else 1
-        expected.add(record, record["accuracy_by_session"], count)
+        expected.add(SessionRecord.from_dict(record), count)
     computed = expected.to_dict()
     for key in COMPUTED:
         if results[key] is not None or computed[key] is not None:

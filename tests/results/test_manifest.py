@@ -115,14 +115,15 @@ def test_an_altered_copy_of_clsim_is_told_without_git(tmp_path):
     copy = tmp_path / "clsim"
     shutil.copytree(CLSIM, copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert source_sha256(copy) == source_sha256()
-    (copy / "_desk" / "strategies").mkdir(parents=True)
-    (copy / "_desk" / "strategies" / "mine.py").write_text("")
-    (copy / "assets" / "note.txt").write_text("no code")
+    (copy / "_builtin" / "strategies").mkdir(parents=True)
+    (copy / "_builtin" / "strategies" / "mine.py").write_text("")
+    (copy / "pretraining" / "assets" / "note.txt").write_text("no code")
     assert source_sha256(copy) == source_sha256()
-    (copy / "losses.py").write_text((copy / "losses.py").read_text() + "\n")
+    source = copy / "losses" / "alignment.py"
+    source.write_text(source.read_text() + "\n")
     altered = source_sha256(copy)
     assert altered != source_sha256()
-    (copy / "losses.py").rename(copy / "gains.py")
+    source.rename(copy / "losses" / "gains.py")
     assert source_sha256(copy) not in (altered, source_sha256())
 
 

@@ -7,29 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from clsim.results.run_directory import Results, RunDirectory, check_usable
+from clsim.results.run_directory import RunDirectory, check_usable
 from clsim.utils.errors import UserError
-
-
-def record(accuracy: float) -> dict:
-    return {"accuracy": accuracy}
-
-
-def test_results_sum_up_their_sessions(tmp_path):
-    results = Results("s", "m", 1, tmp_path)
-    assert results.summary() == {}
-    results.sessions = [record(0.9), record(0.6)]
-    results.test_images = [100, 200]
-    results.accuracy_matrix = [[0.9], [0.8, 0.2]]
-    summary = results.summary()
-    assert summary["average_accuracy"] == pytest.approx(0.75)
-    assert summary["average_accuracy_weighted"] == pytest.approx(0.7)
-    assert summary["final_accuracy"] == 0.6
-    assert summary["performance_drop"] == pytest.approx(0.3)
-    assert summary["average_forgetting"] == pytest.approx(0.1)
-    content = results.to_dict()
-    assert content["format"] == 1
-    assert json.loads(json.dumps(content)) == content
 
 
 def test_a_run_directory_takes_one_run(tmp_path):
@@ -87,18 +66,3 @@ def test_a_run_is_gone_on_with_only_when_asked(tmp_path):
         with pytest.raises(UserError, match="damaged"):
             again.read_json("manifest.json")
     again.close()
-
-
-def test_results_are_read_back(tmp_path):
-    results = Results("s", "m", 1, tmp_path, status="complete")
-    results.add({**record(0.5), "session": 0}, [0.5], 10)
-    results.add({**record(0.25), "session": 1}, [0.25, 0.5], 20)
-    (tmp_path / "results.json").write_text(json.dumps(results.to_dict()))
-    assert Results.read(tmp_path).to_dict() == results.to_dict()
-    for damaged in ("", "[]", "{}", '{"scenario": 1}', "[" * 100_000):
-        (tmp_path / "results.json").write_text(damaged)
-        with pytest.raises(UserError, match="damaged"):
-            Results.read(tmp_path)
-    (tmp_path / "results.json").unlink()
-    with pytest.raises(UserError, match="there are no results"):
-        Results.read(tmp_path)

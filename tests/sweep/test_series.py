@@ -13,7 +13,8 @@ from helpers.errors import refused
 
 from clsim.config import Scenario, load_scenario, yaml
 from clsim.config.scenario import strategy_name
-from clsim.results.run_directory import Results
+from clsim.results.record import SessionRecord
+from clsim.results.results import Results
 from clsim.sweep.series import read_seeds, run_series
 from clsim.utils.errors import UserError, WeightsMissing
 
@@ -33,9 +34,7 @@ class Runner(ModuleType):
         self.asked.append((scenario, options["out"], options["strict"]))
         name = scenario.selected_strategy.name
         results = Results("test", name, scenario.seed, Path("out"), stands_in_for=self.stands_in_for)
-        results.sessions.append({"accuracy": 0.5})
-        results.accuracy_matrix.append([0.5])
-        results.test_images.append(1)
+        results.add(SessionRecord(0, accuracy=0.5, accuracy_by_session=[0.5]), 1)
         return results
 
     @property

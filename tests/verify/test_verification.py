@@ -4,7 +4,8 @@ import pytest
 from verify.tampering import differing, edit
 
 from clsim.report.verification import print_verification
-from clsim.results.run_directory import Results
+from clsim.results.record import SessionRecord
+from clsim.results.results import Results
 from clsim.verify import verify
 
 KINDS = ("fscil", "replaced", "upgrade", "texts", "grown", "held_out", "overlapping")
@@ -114,7 +115,7 @@ def test_a_run_that_is_not_complete_is_verified_as_far_as_it_goes(run, command):
     full = json.loads((path / "results.json").read_text())
     # Killed after the features and the line of session 1, before the file of all sessions.
     one = Results("", "", 0, path)
-    one.add(full["sessions"][0], full["accuracy_matrix"][0], 18)
+    one.add(SessionRecord.from_dict(full["sessions"][0]), 18)
     again = one.to_dict()
     kept = ("summary", "accuracy_matrix", "compatibility_matrix", "matrices")
     edit(path / "results.json", lambda content: content.update({key: again[key] for key in kept}, status="interrupted"))

@@ -13,7 +13,7 @@ from torch import Tensor
 from clsim.experiment.checkpoint.codec import NotStorable, State
 from clsim.experiment.checkpoint.files import Checkpoints, Damaged, Moment
 from clsim.experiment.checkpoint.snapshots import Snapshots
-from clsim.results.run_directory import Results
+from clsim.results.results import Results
 from clsim.streams.protocols import StreamLike
 from clsim.training import Strategy
 from clsim.training.strategy import GoingOn

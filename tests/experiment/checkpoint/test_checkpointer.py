@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -425,3 +427,12 @@ def test_the_command_line_is_stopped_and_goes_on(tmp_path):
     assert goes_on.returncode == 0
     assert "going on" in goes_on.stdout
     assert left(place) == left(whole)
+
+
+def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
+    shutil.copytree(Path(__file__).parent / "from_before" / "rehearsal", tmp_path / "run")
+    heard = Heard()
+    run(stream(), rehearsed(5), out=tmp_path / "run", resume=True, force=True, listeners=[heard])
+    assert any("session 1, after 2 iterations" in note for note in heard.notes)
+    run(stream(), rehearsed(5), out=tmp_path / "whole")
+    assert left(tmp_path / "run") == left(tmp_path / "whole")

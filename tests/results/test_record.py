@@ -1,0 +1,21 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from clsim.results.record import SessionRecord
+
+OLD = Path(__file__).parents[1] / "experiment" / "checkpoint" / "from_before" / "rehearsal" / "results.json"
+
+
+def test_a_record_of_an_earlier_version_is_read_and_written_byte_for_byte():
+    (stored,) = json.loads(OLD.read_text())["sessions"]
+    record = SessionRecord.from_dict(stored)
+    assert json.dumps(record.to_dict()) == json.dumps(stored)
+    assert (record.session, record.accuracy, record.others) == (0, stored["accuracy"], {})
+
+
+def test_missing_keys_have_defaults_and_unknown_ones_are_stored():
+    record = SessionRecord.from_dict({"session": 2, "accuracy": 0.5, "from_tomorrow": [1]})
+    assert (record.accuracy, record.metrics, record.service) == (0.5, {}, None)
+    assert record.to_dict()["from_tomorrow"] == [1]
+    assert list(record.to_dict())[:-1] == [each.name for each in fields(SessionRecord)][:-1]
