@@ -93,7 +93,7 @@ def build(
             image_size=image_size,
             interpolation=interpolation,
             zero_init=zero_init,
-            lanes=lanes,
+            cpu_workers=lanes,
         )
         return model.to(memory_format=layout)
 

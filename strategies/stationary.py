@@ -155,7 +155,7 @@ def build(
                 ProgressiveResize(sizes),
                 FreezeAfterBase(model.backbone),
                 FeatureReplay(
-                    model, weight=replay_weight, per_class=replay_per_class, own=own_share, sharpness=sharpness
+                    model, weight=replay_weight, per_class=replay_per_class, own_weight=own_share, sharpness=sharpness
                 ),
             ],
             augment=Compose(RandomCrop(crop_padding, mode="reflect"), HorizontalFlip()),

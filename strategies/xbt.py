@@ -92,7 +92,7 @@ def build(
 
     upgrade = ClipUpgrade(stream.models, steered)
     projection = TextProjection(
-        upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast=contrast
+        upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast_weight=contrast
     )
     losses = [
         (matched, lambda batch: contrasted(batch.images, batch.texts, batch.same)),

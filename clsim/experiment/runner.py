@@ -27,6 +27,7 @@ from clsim.experiment.events import (
     RunStarted,
     SessionEnded,
 )
+from clsim.models.protocols import HasDiagnostics
 from clsim.plugins import LossGuard, Progress
 from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
 from clsim.results.record import SessionRecord
@@ -156,8 +157,7 @@ def _loop(run: _Run, *, resumed: bool) -> None:
     interruption = Interruption()
     checkpointer = _checkpointer(run, interruption)
     if run.reports_progress:
-        plugins = experiment.strategy.plugins
-        plugins.insert(plugins.index(experiment.strategy.evaluator), Progress(run.listener))
+        experiment.strategy.add_plugin(Progress(run.listener))
     run.listener.on_event(RunStarted(_info(experiment, directory.path)))
     for note in (*experiment.notes, *run.evaluator.notes):
         run.note(note)
@@ -227,7 +227,7 @@ def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> 
         eval_seconds=evaluated - trained,
         images_trained=strategy.images_trained,
         iterations=strategy.clock.train_exp_iterations,
-        diagnostics=known(strategy.model.diagnostics()) if hasattr(strategy.model, "diagnostics") else {},
+        diagnostics=known(strategy.model.diagnostics()) if isinstance(strategy.model, HasDiagnostics) else {},
         trainable_parameters=sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         peak_memory_bytes=peak_memory(strategy.device),
     )
@@ -239,7 +239,7 @@ def _checkpointer(run: _Run, interruption: Interruption) -> Checkpointer:
     """Return the run's checkpointer; the guard against a bad loss names its last checkpoint."""
     strategy, scenario = run.experiment.strategy, run.experiment.scenario
     guard = LossGuard("stop" if scenario is None else scenario.on_nan)
-    strategy.plugins.insert(strategy.plugins.index(strategy.evaluator), guard)
+    strategy.add_plugin(guard)
     checkpointer = Checkpointer(
         strategy,
         run.experiment.stream,
@@ -258,7 +258,8 @@ def _explained(experiment: Experiment, checkpointer: Checkpointer, doing: str) -
     strategy, settings = experiment.strategy, "evaluation.batch_size or evaluation.memory"
     batch = strategy.eval_mb_size
     if doing == "training":
-        batch = strategy.train_mb_size
+        session = experiment.stream.train_stream[checkpointer.session]
+        batch = strategy.session_plan(session).train_mb_size or batch
         settings = batch_settings(experiment.scenario.selected_strategy.settings if experiment.scenario else {}, batch)
     return explained(f"{doing} in session {checkpointer.session}", batch, settings, checkpointer.where)
 

@@ -12,25 +12,25 @@ from torch.nn import functional as F
 
 
 def residual_block(block: nn.Module, state: Tensor, mask: Tensor | None = None, read: Tensor | None = None) -> Tensor:
-    """What the block gives for a sequence, computed by :func:`self_attention` where it is one of the usual ones.
+    """Return the output of a block, computed by :func:`self_attention` if it is a standard one.
 
-    The same figures as the block's own forward pass, up to rounding. That goes through ``nn.MultiheadAttention``, whose
+    The result equals the block's own forward pass up to rounding. The block uses ``nn.MultiheadAttention``, whose
     linear maps see transposed tokens; on a CPU their gradient then copies the weights once for every token.
 
     Args:
-        block: of ``transformer.resblocks``; of another kind than open_clip's ``ResidualAttentionBlock`` it is called.
-        state: ``(B, T, D)``.
-        mask: ``(T, T)``, added to the scores, or ``None``.
-        read: place of the one token of each sequence that is looked at afterwards, ``(B,)``: of the last block, whose
-            other outputs are not computed then.
+        block: Block of ``transformer.resblocks``; other kinds than open_clip's ``ResidualAttentionBlock`` are called.
+        state: Tokens ``(B, T, D)``.
+        mask: Mask ``(T, T)``, added to the scores; None: no mask.
+        read: Place of the one token of each sequence that is used afterwards, ``(B,)``; the outputs of the others are
+            not computed. None: all tokens.
 
     Returns:
-        ``(B, T, D)``, or ``(B, D)`` with ``read``.
+        Tokens ``(B, T, D)``, or ``(B, D)`` with ``read``.
 
     """
     usual: Any = block
     own = isinstance(block, ResidualAttentionBlock) and _is_usual(usual.attn) and not hasattr(usual, "ln_1_kv")
-    if not own or block._forward_pre_hooks or block._forward_hooks:  # whoever listens at the block is to hear it
+    if not own or block._forward_pre_hooks or block._forward_hooks:  # a hook must see the call of the block
         output: Tensor = usual(state, attn_mask=mask)
         return output if read is None else _at(output, read)
     mixed = self_attention(usual.attn, usual.ln_1(state), mask, read)
@@ -42,16 +42,21 @@ def residual_block(block: nn.Module, state: Tensor, mask: Tensor | None = None, 
 def self_attention(
     attention: nn.MultiheadAttention, state: Tensor, mask: Tensor | None = None, read: Tensor | None = None
 ) -> Tensor:
-    r"""Multi-head self-attention, :math:`\mathrm{softmax}(Q K^\top / \sqrt d + M) V`, mixed by the output map.
+    r"""Return multi-head self-attention, :math:`\mathrm{softmax}(Q K^\top / \sqrt d + M) V`, mixed by the output map.
 
     Args:
-        attention: batch first, one width for queries, keys and values, no dropout.
-        state: ``(B, T, D)``.
-        mask: ``(T, T)``, added to the scores, or ``None``.
-        read: the one token of each sequence that asks the others, ``(B,)``; without it all do.
+        attention: Layer with the batch first, one width for queries, keys and values, and no dropout.
+        state: Tokens ``(B, T, D)``.
+        mask: Mask ``(T, T)``, added to the scores; None: no mask.
+        read: Place of the one token of each sequence that queries the others, ``(B,)``; None: all tokens do.
 
     Returns:
-        ``(B, T, D)``, or ``(B, D)`` with ``read``.
+        Tokens ``(B, T, D)``, or ``(B, D)`` with ``read``.
+
+    Example:
+        >>> layer, tokens = nn.MultiheadAttention(4, 2, batch_first=True), torch.rand(1, 3, 4)
+        >>> torch.allclose(self_attention(layer, tokens), layer(tokens, tokens, tokens)[0], atol=1e-6)
+        True
 
     """
     width, weight, bias = state.shape[-1], attention.in_proj_weight, attention.in_proj_bias
@@ -68,13 +73,13 @@ def self_attention(
 
 
 def _heads(packed: Tensor, heads: int, parts: int) -> Iterable[Tensor]:
-    """``(B, T, parts * D)`` to as many ``(B, heads, T, D / heads)``."""
+    """Split ``(B, T, parts * D)`` into ``parts`` tensors ``(B, heads, T, D / heads)``."""
     parted: Iterable[Tensor] = packed.unflatten(2, (parts, heads, -1)).permute(2, 0, 3, 1, 4)
     return parted
 
 
 def _at(state: Tensor, places: Tensor) -> Tensor:
-    """One token of each sequence, ``(B, D)``."""
+    """Return one token of each sequence, ``(B, D)``."""
     return state[torch.arange(len(state), device=state.device), places]
 
 

@@ -1,4 +1,4 @@
-"""Classifiers on top of a backbone that return features too."""
+"""Classifiers on top of a backbone that return features beside logits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from clsim.models.cpu_parallel import CpuDataParallel
+from clsim.models.protocols import ModelOutput
 from clsim.utils.arguments import Count, checked
 
 if TYPE_CHECKING:
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
 
 
 class FeatureClassifier(nn.Module, ABC):
-    """A classifier in three steps: images to a backbone's output, to features that can be stored, to logits.
+    """Base class of classifiers in three parts: backbone, features that an index stores, logits.
+
+    :meth:`outputs` returns logits and features of one pass; :class:`~clsim.training.Strategy` calls it. Calling the
+    model returns logits, as PyTorch and Avalanche expect.
 
     Args:
-        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
-        head: the backbone's output to logits.
+        backbone: Network from images in [0, 1] to ``(B, backbone.num_features)``.
+        head: Network from the backbone's output to logits.
 
     Attributes:
-        features: those of the last batch that went through :meth:`forward`, for losses on features.
+        features: Features of the last call of the model, where Avalanche's ``FeatureDistillationPlugin`` looks for
+            them. Nothing of clsim reads them while it trains by :meth:`outputs`.
 
     """
 
@@ -35,46 +40,54 @@ class FeatureClassifier(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
-        """Features to store and compare."""
+        """Return the features to store and compare."""
 
     @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
-        """Features to logits over class ids."""
+        """Return logits over class ids for features."""
+
+    def outputs(self, images: Tensor) -> ModelOutput:
+        """Return logits, one for every class id, and features of one pass."""
+        features = self.embed(images)
+        return ModelOutput(self.classify(features), features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, one for every class id."""
-        self.features = self.embed(images)
-        return self.classify(self.features)
+        """Return logits, one for every class id."""
+        logits, self.features = self.outputs(images)
+        return logits
 
-    def replace(self, arrival: ReplacementModel) -> bool:
-        """Takes over a copy of the backbone of a model that arrives, whatever its architecture and width.
+    def replace(self, model: ReplacementModel) -> bool:
+        """Take over a copy of the backbone of a replacement model, of any architecture and width.
+
+        Args:
+            model: Replacement model, which stays unchanged.
 
         Returns:
-            Whether the head was made anew and knows nothing, so that something should be done about it.
+            Whether the head is new and untrained.
 
         """
-        old, new = self.backbone, deepcopy(arrival.backbone)
-        # The lanes belong to this machine, not to the model.
-        self.backbone = CpuDataParallel(new, old.lanes) if isinstance(old, CpuDataParallel) else new
+        old, new = self.backbone, deepcopy(model.backbone)
+        # The number of workers belongs to this machine, not to the model.
+        self.backbone = CpuDataParallel(new, old.workers) if isinstance(old, CpuDataParallel) else new
         self.backbone.requires_grad_(True)
-        return self._new_head(arrival)
+        return self._new_head(model)
 
     @abstractmethod
-    def _new_head(self, arrival: ReplacementModel) -> bool:
-        """Puts a head on the new backbone; whether it knows nothing."""
+    def _new_head(self, model: ReplacementModel) -> bool:
+        """Put a head on the new backbone; return whether it is untrained."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the last batch's features, which hang on a graph and cannot be copied."""
+        """Leave out the last features: they belong to a graph, which cannot be copied."""
         return {**self.__dict__, "features": None}
 
 
 class LinearClassifier(FeatureClassifier):
-    """``W f(x) + b`` over all class ids of a data set; features are the backbone's output ``f(x)``.
+    """Logits ``W f(x) + b`` over all class ids of a data set; features are the backbone's output ``f(x)``.
 
     Args:
-        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
-        classes: number of class ids.
-        bias: whether there is a ``b``.
+        backbone: Network from images in [0, 1] to ``(B, backbone.num_features)``.
+        classes: Number of class ids.
+        bias: Whether there is a ``b``.
 
     """
 
@@ -84,18 +97,18 @@ class LinearClassifier(FeatureClassifier):
         super().__init__(backbone, nn.Linear(width, classes, bias=bias))
 
     def embed(self, images: Tensor) -> Tensor:
-        """``(B, backbone.num_features)``."""
+        """Return ``(B, backbone.num_features)``."""
         features: Tensor = self.backbone(images)
         return features
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits ``(B, classes)``."""
+        """Return logits ``(B, classes)``."""
         logits: Tensor = self.head(features)
         return logits
 
-    def _new_head(self, arrival: ReplacementModel) -> bool:
-        """Starts the classifier over: its rows were directions in the space of the model that left."""
+    def _new_head(self, model: ReplacementModel) -> bool:
+        """Start the classifier over: its rows were directions in the space of the old model."""
         old: Any = self.head
-        fresh = nn.Linear(arrival.width, old.out_features, bias=old.bias is not None)
+        fresh = nn.Linear(model.width, old.out_features, bias=old.bias is not None)
         self.head = fresh.to(old.weight.device)
         return True

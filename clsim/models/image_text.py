@@ -1,4 +1,4 @@
-"""A CLIP that searches: images and texts to features of one space, its own or that of the model before it."""
+"""A CLIP for search: features of images and texts in one space, its own or that of an older model."""
 
 from __future__ import annotations
 
@@ -21,26 +21,25 @@ if TYPE_CHECKING:
 
 
 class ImageTextModel(nn.Module):
-    """Both towers of a frozen CLIP, a few numbers that steer them, and a projection behind them.
+    """Both towers of a frozen CLIP with trainable prompts, low-rank changes and a projection.
 
-    Only what steers is trained: prompts among the tokens of the first layer, low-rank changes of the matrices (both
-    in both towers), and the projection, which carries images and texts alike.
+    Only these are trained: prompts among the tokens of the first layer and low-rank changes of the matrices, in both
+    towers, and the projection, which images and texts share.
 
     Args:
-        clip: any open_clip model; with prompts, one of plain transformers.
-        projection: unit features ``(B, E)`` to another space ``(B, D)``; none: the model's own space.
-        prompts: prompt tokens in each tower.
-        rank: of the low-rank changes; 0 for none.
-        beside: Older model whose features the own ones are moved away from, along the great circle in the space of the
-            longer ones (:func:`~clsim.losses.slerp`); none: the own features alone. The projection must then
-            be a rotation without a network behind it.
-        shares: Shares in [0, 1] of the way from the older model's features to the own ones, for images and for texts.
+        clip: Any open_clip model; with prompts, one of plain transformers.
+        projection: Network from unit features ``(B, E)`` to another space ``(B, D)``; None: the CLIP's own space.
+        prompts: Number of prompt tokens in each tower.
+        rank: Rank of the low-rank changes; 0: none.
+        beside: Older model whose features are mixed in, along the great circle in the space of the longer ones
+            (:func:`~clsim.losses.slerp`); None: the new features alone. The projection must then be a plain rotation.
+        shares: Shares in [0, 1] of the way from the older model's features to the new ones, for images and for texts.
 
     Attributes:
-        weights_sha256: of the CLIP's weights as they were loaded.
+        weights_sha256: Hash of the CLIP's weights as loaded.
 
     Raises:
-        UserError: the model cannot take prompts.
+        UserError: The model cannot take prompts.
 
     """
 
@@ -55,7 +54,7 @@ class ImageTextModel(nn.Module):
         shares: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__()
-        # Low-rank changes stand in the modules of the model itself, which is not ours alone.
+        # Low-rank changes alter the modules of the CLIP, which other models may share.
         self.clip = (deepcopy(clip.model) if rank else clip.model).requires_grad_(False).eval()
         self.tokenizer = clip.tokenizer
         self.preprocess = clip.preprocess()
@@ -75,7 +74,7 @@ class ImageTextModel(nn.Module):
         self.shares = shares
 
     def train(self, mode: bool = True) -> ImageTextModel:
-        """Sets the mode of the projection; the frozen CLIP stays in evaluation mode."""
+        """Set the mode of the projection; the frozen CLIP stays in evaluation mode."""
         super().train(mode)
         self.clip.eval()
         return self
@@ -97,15 +96,15 @@ class ImageTextModel(nn.Module):
         return int(projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1])
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Token ids ``(n, T)`` on the CPU, see :meth:`cut`."""
+        """Return token ids ``(n, T)`` on the CPU, see :meth:`cut`."""
         return self.cut(self.tokenizer(list(texts)))
 
     def cut(self, tokens: Tensor) -> Tensor:
-        """The same token ids, cut behind the longest text; whole for a tower that looks at what stands there."""
+        """Return the token ids cut behind the longest text; uncut for a tower that reads beyond the end of a text."""
         return tokens if text_tower(self.clip) is None else tokens[:, : int(tokens.argmax(dim=1).max()) + 1]
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Unit features ``(B, E)`` in the CLIP's own space, of images in [0, 1]."""
+        """Return unit features ``(B, E)`` of images in [0, 1], in the CLIP's own space."""
         model: Any = self.clip
         images = self.preprocess(images)
         if self.image_prompts is None:
@@ -113,7 +112,7 @@ class ImageTextModel(nn.Module):
         return F.normalize(read_image(towers(model)[1], images, self.image_prompts), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Unit features ``(n, E)`` in the CLIP's own space, of what :meth:`tokenize` gave."""
+        """Return unit features ``(n, E)`` of token ids, in the CLIP's own space."""
         model: Any = self.clip
         text = text_tower(model)
         if text is None:
@@ -122,34 +121,34 @@ class ImageTextModel(nn.Module):
         return F.normalize(read_text(text, tokens, end, self.text_prompts, words_move=False), dim=-1)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Unit features ``(B, D)`` behind the projection, as an index stores them."""
+        """Return unit features ``(B, D)`` behind the projection, as an index stores them."""
         own: Tensor = self.projection(self.encode_image(images))
         if self.beside is None:
             return F.normalize(own, dim=-1)
         return slerp(self.beside.embed(images).float(), own.float(), self.shares[0])
 
     def embed_text(self, tokens: Tensor) -> Tensor:
-        """Unit features ``(n, D)`` behind the projection; for a model without another one beside it."""
+        """Return unit features ``(n, D)`` behind the projection, of a model without an older one beside it."""
         return F.normalize(self.projection(self.encode_text(tokens)), dim=-1)
 
     def _turned_text(self, tokens: Tensor) -> Tensor:
-        """Features behind the projection, ``(n, D)``, not scaled to length 1."""
+        """Return features ``(n, D)`` behind the projection, not normalized."""
         turned: Tensor = self.projection(self.encode_text(tokens))
         return turned
 
     @torch.no_grad()
     def features_of(self, texts: Sequence[str], *, projected: bool = True, size: int = 256) -> Tensor:
-        """Unit features of texts, float32, ``(T, D)`` or, before the projection, ``(T, E)``.
+        """Return unit features of texts in float32, ``(T, D)`` or, before the projection, ``(T, E)``.
 
         Args:
-            texts: T of them; of those that occur more than once only one is encoded.
-            projected: behind the projection, or in the CLIP's own space.
-            size: texts a batch.
+            texts: T texts; equal ones are encoded once.
+            projected: Whether to apply the projection; else features are in the CLIP's own space.
+            size: Texts a batch.
 
         """
         device, mixed = self.preprocess.mean.device, projected and self.beside is not None
         encode = self._turned_text if mixed else self.embed_text if projected else self.encode_text
-        once = sorted(dict.fromkeys(texts), key=len)  # a batch is as long as its longest text
+        once = sorted(dict.fromkeys(texts), key=len)  # short texts together: a batch is as long as its longest
         with parametrize.cached():
             found = [
                 encode(self.tokenize(once[start : start + size]).to(device)).float()
@@ -162,8 +161,8 @@ class ImageTextModel(nn.Module):
         return slerp(self.beside.features_of(texts, size=size), own, self.shares[1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """See :meth:`embed`."""
-        with parametrize.cached():  # a changed matrix is made once a pass
+        """Return unit features ``(B, D)``, see :meth:`embed`."""
+        with parametrize.cached():  # computes each changed matrix once a pass
             return self.embed(images)
 
 
@@ -172,11 +171,11 @@ def _towers(clip: LoadedClip) -> tuple[Any, Any]:
         return towers(clip.model)
     except ValueError as error:
         raise UserError(
-            f"model {clip.name}: {error}", fix="do without prompts (xbt: prompt_tokens: 0); low-rank changes suit any"
+            f"model {clip.name}: {error}", fix="use no prompts (xbt: prompt_tokens: 0); low-rank changes suit any model"
         ) from error
 
 
 def _prompts(count: int, first: Tensor) -> nn.Parameter:
-    """Copies of a tower's first token, which it is used to and hardly minds having more of, a little apart."""
+    """Return slightly different copies of a tower's first token, which change its output least."""
     near = first.detach().expand(1, count, -1)
     return nn.Parameter(near + 0.02 * first.detach().std() * torch.randn_like(near))

@@ -1,4 +1,4 @@
-"""Low-rank changes of frozen matrices (LoRA, arXiv 2106.09685), as parametrizations of the module that holds them."""
+"""Low-rank changes of frozen matrices (LoRA, arXiv 2106.09685), as parametrizations of their modules."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from clsim.utils.arguments import Count, checked
 
 
 class LowRank(nn.Module):
-    r"""A matrix :math:`W` to :math:`W + \frac{\alpha}{r} B A`, with :math:`B` zero at first.
+    r"""Parametrization of a matrix :math:`W` as :math:`W + \frac{\alpha}{r} B A`, with :math:`B` zero at first.
 
-    As a parametrization it reaches what a wrapped layer would not: the joint matrix of queries, keys and values in
-    ``nn.MultiheadAttention``, which is a bare parameter there. (The usual library for it would bring along two more,
-    for language models, to do this.)
+    A parametrization also reaches the joint matrix of queries, keys and values in ``nn.MultiheadAttention``, which is a
+    bare parameter. Wrapping layers would not. (The usual LoRA library depends on two more for language models.)
 
     Args:
-        rows: of :math:`W`.
-        columns: of :math:`W`.
-        rank: :math:`r`, columns of :math:`B` and rows of :math:`A`.
-        alpha: strength; the change is scaled by ``alpha / rank``. Without it by 1.
+        rows: Rows of :math:`W`.
+        columns: Columns of :math:`W`.
+        rank: Rank :math:`r`: columns of :math:`B` and rows of :math:`A`.
+        alpha: Strength; the change is scaled by ``alpha / rank``. None: by 1.
 
     Raises:
-        ArgumentError: a rank below 1.
+        ArgumentError: The rank is below 1.
 
     Example:
         >>> change = LowRank(4, 3, rank=2)
@@ -45,20 +44,25 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The changed matrix."""
+        """Return the changed matrix."""
         return weight + self.scale * self.up @ self.down
 
 
 def add_low_rank(module: nn.Module, rank: int, alpha: float | None = None) -> int:
-    """Puts a :class:`LowRank` on every matrix of attention and of linear layers in ``module``, and freezes the rest.
+    """Put a :class:`LowRank` on every matrix of attention and linear layers, and freeze the rest.
 
     Args:
-        module: a tower, or any part of one; its own parameters no longer want gradients.
-        rank: of the changes.
-        alpha: see :class:`LowRank`.
+        module: Network to change; its present parameters are frozen.
+        rank: Rank of the changes.
+        alpha: Strength, see :class:`LowRank`.
 
     Returns:
-        The number of matrices that can change.
+        The number of changed matrices.
+
+    Example:
+        >>> layer = nn.Linear(3, 4)
+        >>> add_low_rank(layer, rank=2), layer(torch.ones(1, 3)).shape
+        (1, torch.Size([1, 4]))
 
     """
     module.requires_grad_(False)
@@ -67,13 +71,13 @@ def add_low_rank(module: nn.Module, rank: int, alpha: float | None = None) -> in
         weight: Any = getattr(holder, name)
         rows, columns = weight.shape
         change = LowRank(rows, columns, rank, alpha).to(weight.device)
-        # Unsafe only in that shapes are not tried out first, which would copy every matrix.
+        # "unsafe" skips a trial of the shapes, which would copy every matrix.
         parametrize.register_parametrization(holder, name, change, unsafe=True)
     return len(found)
 
 
 def _matrices(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
-    """Modules and the names of their matrices."""
+    """Yield modules and the names of their matrices."""
     for part in module.modules():
         if isinstance(part, nn.MultiheadAttention) and part.in_proj_weight is not None:
             yield part, "in_proj_weight"

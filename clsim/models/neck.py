@@ -1,4 +1,4 @@
-"""Features of a chosen length straight from the last block of a residual network, as the models of OCA have them."""
+"""Features of a chosen length from the last block of a residual network, as in OCA's models."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def shape_features(block: BasicBlock | Bottleneck, dimensions: int) -> None:
     stays without a convolution. The layers before the last convolution stay as they are.
 
     Args:
-        block: last block of the network; changed in place.
-        dimensions: length of the features.
+        block: Last block of the network, changed in place.
+        dimensions: Length of the features.
 
     Raises:
-        ValueError: the block has an attention layer, whose width is that of the old features.
+        ValueError: The block has an attention layer, whose width is that of the old features.
 
     Source: ``models/resnet.py`` of OCA's authors' code, with ``last_nonlin`` off.
 
     """
     if block.se is not None:
-        raise ValueError("the last block has an attention layer")
+        raise ValueError("the last block has an attention layer of the old width")
     name, norm, act = ("conv3", "bn3", "act3") if isinstance(block, Bottleneck) else ("conv2", "bn2", "act2")
     last: nn.Conv2d = getattr(block, name)
     incoming = block.conv1.in_channels
@@ -35,7 +35,7 @@ def shape_features(block: BasicBlock | Bottleneck, dimensions: int) -> None:
     setattr(block, norm, nn.BatchNorm2d(dimensions))
     setattr(block, act, nn.Identity())
     if block.downsample is not None:
-        # Whatever stands before the convolution halves the resolution; only the width changes here.
+        # The layers before the convolution reduce the resolution; only the width changes here.
         shortcut: Any = block.downsample
         *before, projection, _ = shortcut
         projected = _convolution(projection.in_channels, dimensions, projection.kernel_size[0], projection.stride[0])

@@ -1,4 +1,4 @@
-"""A square layer that turns features and changes no angle between them."""
+"""A square linear layer that preserves all angles between features."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from clsim.utils.arguments import Count, checked
 
 
 class OrthogonalAlignment(nn.Linear):
-    r"""``Q h + b`` with :math:`Q^\top Q = I` at every step of training, by parametrisation (OCA, arXiv 2408.08793).
+    r"""``Q h + b`` with :math:`Q^\top Q = I` at every step of training, by parametrization (OCA, arXiv 2408.08793).
 
     Args:
-        dimensions: of the features.
+        dimensions: Length of the features.
 
     Example:
         >>> torch.manual_seed(0) and None
@@ -28,7 +28,7 @@ class OrthogonalAlignment(nn.Linear):
         orthogonal(self)
 
     def error(self) -> float:
-        r"""Largest entry of :math:`|Q Q^\top - I|` in absolute value, computed in float64."""
+        r"""Return the largest absolute entry of :math:`Q Q^\top - I`, computed in float64."""
         turn: Tensor = self.weight.detach().double()
         identity = torch.eye(len(turn), dtype=turn.dtype, device=turn.device)
         return float((turn @ turn.T - identity).abs().max())

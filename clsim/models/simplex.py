@@ -1,4 +1,4 @@
-"""The d-simplex: a classifier fixed before anything is learnt, with room for classes to come."""
+"""The d-simplex: a classifier fixed before training, with room for future classes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ Vertices = Annotated[int, Field(ge=2)]
 
 @checked
 def dsimplex(vertices: Vertices) -> Tensor:
-    r"""Vertices of a regular simplex around the origin.
+    r"""Return the vertices of a regular simplex around the origin.
 
-    The ``n = K - 1`` vectors of the standard basis and :math:`\frac{1 - \sqrt{1 + n}}{n} \mathbf 1` are as far
-    from one another as can be; less their mean, and scaled to length 1, any two of them have cosine
-    :math:`-1 / (K - 1)`.
+    The ``n = K - 1`` vectors of the standard basis and :math:`\frac{1 - \sqrt{1 + n}}{n} \mathbf 1` are equally far
+    from each other. Centered and scaled to length 1, any two of them have cosine :math:`-1 / (K - 1)`.
 
     Args:
-        vertices: how many, ``K``, at least 2.
+        vertices: Number of vertices ``K``, at least 2.
 
     Returns:
-        ``(K, K - 1)``, unit rows that sum to 0.
+        Unit rows ``(K, K - 1)`` that sum to 0.
 
     Raises:
-        ArgumentError: fewer than 2 vertices.
+        ArgumentError: There are fewer than 2 vertices.
 
     Source: IAM-CL2R (arXiv 2405.02581), ``src/iamcl2r/models/__init__.py`` of the authors' code.
 
@@ -52,17 +51,21 @@ def dsimplex(vertices: Vertices) -> Tensor:
 
 
 class SimplexClassifier(nn.Module):
-    """Logits against vertices that never move: ``w_y . z``, one for every class there may ever be.
+    """Fixed classifier: logits ``w_y . z`` against the vertices of a simplex, one for every possible class.
 
-    Class ``y`` owns vertex ``K - 1 - y``: local classes use the last vertices, since models that arrive from
-    elsewhere occupy the first.
+    Class ``y`` owns vertex ``K - 1 - y``: local classes use the last vertices, and replacement models the first.
 
     Args:
-        vertices: ``K``, the classes there is room for.
-        from_last: ``False`` gives class ``y`` vertex ``y``, which is how a model is trained elsewhere.
+        vertices: Number of possible classes ``K``.
+        from_last: Whether class ``y`` owns vertex ``K - 1 - y``; else vertex ``y``, as in the training of replacement
+            models.
 
     Attributes:
-        weight: ``(K, K - 1)``, row ``y`` is the vertex of class ``y``; a buffer, so nothing can train it.
+        weight: Buffer ``(K, K - 1)`` that nothing trains; row ``y`` is the vertex of class ``y``.
+
+    Example:
+        >>> SimplexClassifier(3)(dsimplex(3)).argmax(dim=1)
+        tensor([2, 1, 0])
 
     """
 
@@ -75,22 +78,22 @@ class SimplexClassifier(nn.Module):
     weight: Tensor
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(B, K - 1)`` to logits ``(B, K)``; column ``y`` belongs to class ``y``."""
+        """Return logits ``(B, K)`` for features ``(B, K - 1)``; column ``y`` belongs to class ``y``."""
         return features @ self.weight.T
 
 
 class StationaryClassifier(FeatureClassifier):
-    """A backbone, a linear projection ``P`` and vertices that never move: logits ``W P f(x)``.
+    """A backbone, a linear projection ``P`` and the fixed vertices of a simplex: logits ``W P f(x)``.
 
-    Where an image ought to lie after the projection is settled before anything is learnt, so the features
-    ``P f(x)`` of all sessions, and of all models that know the same simplex, live in one space.
+    The target of every class is fixed before training. So the features ``P f(x)`` of all sessions, and of all models
+    trained with the same simplex, share one space.
 
     Args:
-        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
-        vertices: classes there is room for, those not seen yet included.
+        backbone: Network from images in [0, 1] to ``(B, backbone.num_features)``.
+        vertices: Number of possible classes, future ones included.
 
     Attributes:
-        head: the projection and the vertices, the backbone's output to logits ``(B, K)``.
+        head: Projection and vertices, from the backbone's output to logits ``(B, K)``.
 
     """
 
@@ -104,32 +107,30 @@ class StationaryClassifier(FeatureClassifier):
 
     @property
     def projection(self) -> nn.Linear:
-        """``P``."""
+        """The projection ``P``."""
         projection: Any = self.head[0]
         return projection  # type: ignore[no-any-return]
 
     def embed(self, images: Tensor) -> Tensor:
-        """``(B, K - 1)``: what the vertices are compared with."""
+        """Return the features ``(B, K - 1)`` that are compared with the vertices."""
         features: Tensor = self.projection(self.backbone(images))
         return features
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits ``(B, K)``; column ``y`` belongs to class ``y``."""
+        """Return logits ``(B, K)``; column ``y`` belongs to class ``y``."""
         logits: Tensor = self.head[1](features)
         return logits
 
     def fit_projection(self, outputs: Tensor, labels: Tensor, *, ridge: float = 1e-2, length: float = 10.0) -> None:
-        r"""Sends a backbone's outputs to the vertices of their classes as well as a linear map can.
+        r"""Fit the projection of a backbone that was trained without the simplex, by ridge regression.
 
         .. math:: P = Y^\top F (F^\top F + \alpha \tfrac{\operatorname{tr} F^\top F}{D} I)^{-1}
 
-        for a model that was trained without the simplex: ridge regression, in closed form.
-
         Args:
-            outputs: ``F``, ``(N, D)``.
-            labels: class ids ``(N,)``; row ``n`` of ``Y`` is the vertex of class ``labels[n]`` times ``length``.
-            ridge: :math:`\alpha`, relative to the mean square of the outputs.
-            length: of the features that are aimed at; with a length of 1 the softmax could not be sure of anything.
+            outputs: Outputs ``F`` of the backbone, ``(N, D)``.
+            labels: Class ids ``(N,)``; row ``n`` of ``Y`` is the vertex of class ``labels[n]`` times ``length``.
+            ridge: Factor :math:`\alpha`, relative to the mean square of the outputs.
+            length: Length of the target features; at length 1 the softmax could not become confident.
 
         """
         vertices: Any = self.head[1]
@@ -141,13 +142,13 @@ class StationaryClassifier(FeatureClassifier):
         with torch.no_grad():
             self.projection.weight.copy_(solved.T)
 
-    def _new_head(self, arrival: ReplacementModel) -> bool:
-        """Its own projection if it was trained with this simplex; else an empty one, to be fitted."""
+    def _new_head(self, model: ReplacementModel) -> bool:
+        """Use the model's projection if it was trained with this simplex, else a new one, to be fitted."""
         old = self.projection
-        fresh = nn.Linear(arrival.width, old.out_features, bias=False).to(old.weight.device)
-        known = arrival.projection is not None and arrival.projection.shape == fresh.weight.shape
-        if known and arrival.projection is not None:
+        fresh = nn.Linear(model.width, old.out_features, bias=False).to(old.weight.device)
+        known = model.projection is not None and model.projection.shape == fresh.weight.shape
+        if known and model.projection is not None:
             with torch.no_grad():
-                fresh.weight.copy_(arrival.projection)
+                fresh.weight.copy_(model.projection)
         self.head[0] = fresh
         return not known

@@ -1,4 +1,4 @@
-"""The two towers of an open_clip model, read with prompts among their tokens or without."""
+"""Forward passes of the two towers of an open_clip model, with prompts among their tokens or without."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ PromptMode = Literal["replace", "accumulate", "accumulate_same"]
 
 
 def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptMode) -> Tensor:
-    """The token sequence that enters ``layer``, with that layer's prompts in place.
+    """Return the token sequence that enters a layer, with that layer's prompts.
 
     Args:
-        state: output of the layer below, ``(B, T, D)``; its prompt tokens begin at ``start``.
-        prompts: all prompts, ``(layers, L, D)``.
-        layer: index of the layer about to run, from 1.
-        start: position of the first prompt token.
-        mode: ``replace`` overwrites the prompts' outputs by this layer's prompts; ``accumulate`` keeps them and
-            adds this layer's behind; ``accumulate_same`` puts in the raw prompts of all layers so far.
+        state: Output of the layer below, ``(B, T, D)``; its prompt tokens begin at ``start``.
+        prompts: Prompts of all layers, ``(layers, L, D)``.
+        layer: Index of the layer about to run, from 1.
+        start: Position of the first prompt token.
+        mode: Treatment of the prompts of the layer below. ``replace`` overwrites their outputs by this layer's prompts;
+            ``accumulate`` appends this layer's prompts; ``accumulate_same`` inserts the raw prompts of all layers so
+            far.
 
     Returns:
-        ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
+        Tokens ``(B, T', D)`` with ``L`` prompt tokens (``replace``) or ``L * (layer + 1)``.
 
     Source: ``CoLeLib/models/clip_models.py`` of the authors' code.
 
@@ -38,13 +39,13 @@ def deepen(state: Tensor, prompts: Tensor, layer: int, start: int, mode: PromptM
 
 
 def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode: PromptMode = "accumulate") -> Tensor:
-    """Image features ``(B, E)``, not normalised.
+    """Return image features ``(B, E)``, not normalized.
 
     Args:
-        vision: the image tower, see :func:`towers`.
-        images: ``(B, 3, H, W)``, normalised, of the tower's size.
-        prompts: ``(layers, L, width)``, put behind the patches; layers beyond them get none of their own.
-        mode: see :func:`deepen`.
+        vision: Image tower, see :func:`towers`.
+        images: Normalized images ``(B, 3, H, W)`` of the tower's size.
+        prompts: Prompts ``(layers, L, width)`` behind the patches; later layers have none.
+        mode: Treatment of the prompts of the layer below, see :func:`deepen`.
 
     """
     state = vision.conv1(images).flatten(2).transpose(1, 2)
@@ -58,7 +59,7 @@ def read_image(vision: Any, images: Tensor, prompts: Tensor | None = None, mode:
     for layer, block in enumerate(blocks):
         if prompts is not None and 0 < layer < len(prompts):
             state = deepen(state, prompts, layer, start, mode)
-        # Of the last layer only the class token is looked at.
+        # Only the class token of the last layer is used.
         read = torch.zeros(len(state), dtype=torch.long, device=state.device) if layer == len(blocks) - 1 else None
         state = residual_block(block, state, read=read)
     features: Tensor = vision.ln_post(state) @ vision.proj
@@ -74,16 +75,16 @@ def read_text(
     *,
     words_move: bool = True,
 ) -> Tensor:
-    """Text features ``(n, E)``, not normalised.
+    """Return text features ``(n, E)``, not normalized.
 
     Args:
-        text: the text tower, see :func:`towers`.
-        tokens: int64 ``(n, T)``, cut behind the longest text if one likes: what stands there is never looked at.
-        end: place of each text's end token, ``(n,)``.
-        prompts: ``(layers, L, width)``, put behind the start token.
-        mode: see :func:`deepen`.
-        words_move: whether positions are added after the prompts went in, so that the words of a text move on by their
-            number; else every word keeps the position it was trained in, and prompts have none.
+        text: Text tower, see :func:`towers`.
+        tokens: Token ids, int64 ``(n, T)``; the columns behind the longest text have no effect and may be cut.
+        end: Place of each text's end token, ``(n,)``.
+        prompts: Prompts ``(layers, L, width)`` behind the start token.
+        mode: Treatment of the prompts of the layer below, see :func:`deepen`.
+        words_move: Whether the prompts shift the positions of the words; else every word keeps the position that it was
+            trained in, and prompts have none.
 
     """
     state = text.token_embedding(tokens)
@@ -114,17 +115,17 @@ def read_text(
 
 
 def _placed(text: Any, state: Tensor) -> Tensor:
-    """Tokens with their positions."""
+    """Add positions to tokens."""
     placed: Tensor = state + text.positional_embedding[: state.shape[1]].to(state.dtype)
     return placed
 
 
 def towers(clip: nn.Module) -> tuple[Any, Any]:
-    """The text and the image tower of an open_clip model.
+    """Return the text and the image tower of an open_clip model.
 
     Raises:
-        ValueError: the image tower is not a plain vision transformer read off at its class token, or the text
-            tower is not one of :func:`text_tower`.
+        ValueError: The image tower is not a plain vision transformer with a class token, or :func:`text_tower` finds no
+            text tower.
 
     """
     model: Any = clip
@@ -132,23 +133,23 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     plain = all(hasattr(vision, name) for name in ("conv1", "class_embedding", "transformer", "ln_pre", "proj"))
     if not plain or vision.attn_pool is not None or vision.pool_type != "tok" or vision.final_ln_after_pool:
         raise ValueError(
-            "prompts need an image tower that is a vision transformer with a class token "
-            f"(ViT-B-16, ViT-L-14, ...); this model's is a {type(vision).__name__}"
+            "prompts need a vision transformer with a class token as image tower "
+            f"(ViT-B-16, ViT-L-14, ...), not a {type(vision).__name__}"
         )
     text = text_tower(model)
     if text is None:
         raise ValueError(
-            "prompts need a text tower that is open_clip's own transformer, in which a word sees those before it, "
-            f"read off at its end token; this one, a {type(getattr(model, 'text', model)).__name__}, is not"
+            "prompts need open_clip's own text transformer, with causal attention and features at the end token, "
+            f"not a {type(getattr(model, 'text', model)).__name__}"
         )
     return text, vision
 
 
 def text_tower(clip: nn.Module) -> Any | None:
-    """The text tower of an open_clip model, if :func:`read_text` reads it as the model itself does.
+    """Return the text tower of an open_clip model, None if :func:`read_text` computes something else than the model.
 
-    That is open_clip's own transformer with causal attention, read off at the end token, which has the highest id.
-    Others (SigLIP, CoCa, CLIPA, Hugging Face's) look at what stands behind a text, or are read off elsewhere.
+    It reads open_clip's own transformer with causal attention, whose features stand at the end token, which has the
+    highest id. Others (SigLIP, CoCa, CLIPA, Hugging Face's) attend beyond the end of a text or pool elsewhere.
     """
     model: Any = clip
     text = getattr(model, "text", model)
@@ -159,5 +160,5 @@ def text_tower(clip: nn.Module) -> Any | None:
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:
-    """``(length, length)``, minus infinity above the diagonal: a token sees itself and what came before."""
+    """Return ``(length, length)``, minus infinity above the diagonal: a token attends to itself and those before."""
     return torch.full((length, length), float("-inf"), device=device).triu(1)

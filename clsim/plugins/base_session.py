@@ -1,31 +1,35 @@
-"""Other settings for the base session than for the few-shot sessions after it."""
+"""Epochs and batch size of the base session, which differ from those of the few-shot sessions."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from avalanche.training.plugins import SupervisedPlugin
-
+from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import Count, Whole, checked
+from clsim.utils.template import Experience
 
 
-class BaseSession(SupervisedPlugin[Any]):
-    """Sets epochs and batch size before each session.
+class BaseSession(SessionPlanner):
+    """Plans epochs and batch size of session 0; later sessions have the strategy's own.
 
     Args:
-        epochs, train_mb_size: of session 0; every later session has the strategy's own.
+        epochs: Number of passes over session 0.
+        train_mb_size: Images a batch of session 0.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> plugin = BaseSession(epochs=20, train_mb_size=128)
+        >>> plugin.plan(SimpleNamespace(current_experience=0))
+        SessionPlan(epochs=20, train_mb_size=128)
+        >>> plugin.plan(SimpleNamespace(current_experience=1))
+        SessionPlan(epochs=None, train_mb_size=None)
 
     """
 
     @checked
     def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:
         super().__init__()
-        self.base = (epochs, train_mb_size)
-        self.later: tuple[int, int] | None = None
+        self.epochs = epochs
+        self.train_mb_size = train_mb_size
 
-    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
-        """Before the loader is made and the epochs are counted."""
-        if self.later is None:
-            self.later = (strategy.train_epochs, strategy.train_mb_size)
-        first = strategy.experience.current_experience == 0
-        strategy.train_epochs, strategy.train_mb_size = self.base if first else self.later
+    def plan(self, session: Experience) -> SessionPlan:
+        """Return the settings of the base session, or none for a later one."""
+        return SessionPlan(self.epochs, self.train_mb_size) if session.current_experience == 0 else SessionPlan()

@@ -1,8 +1,8 @@
-"""Replay without images: old classes are remembered as where their features lie, and new ones are placed by them."""
+"""Replay without images: old classes are remembered by the distribution of their features."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
@@ -11,64 +11,74 @@ from torch.nn import functional as F
 
 from clsim.losses import prototypes
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.training.phases import Phase
 from clsim.utils.arguments import Count, Fraction, NotNegative, checked
 from clsim.utils.device import autocast_of
+from clsim.utils.template import Template
 
 
 class TwoPartModel(Protocol):
-    """A model in two parts: images to features, and features to logits."""
+    """Model in two parts: images to features, and features to logits."""
 
     @property
     def backbone(self) -> nn.Module:
-        """Images in [0, 1] to features ``(B, D)``."""
+        """Network from images in [0, 1] to features ``(B, D)``."""
 
     @property
     def head(self) -> nn.Module:
-        """Features to logits over class ids."""
+        """Network from features to logits over class ids."""
 
 
-def calibrated_means(few: Tensor, known: Tensor, *, own: float, sharpness: float) -> Tensor:
-    r"""Means of classes of which a few images are known, drawn towards similar classes that are known well.
+def calibrated_means(few: Tensor, known: Tensor, *, own_weight: float, sharpness: float) -> Tensor:
+    r"""Return means of few-shot classes, drawn towards similar base classes.
 
     .. math:: \hat\mu_n = \alpha \mu_n + (1 - \alpha) \sum_b
         \operatorname{softmax}_b (\tau \cos(\mu_n - \bar\mu, \mu_b - \bar\mu)) \, \mu_b
 
     Args:
-        few: means over the few images of each new class, ``(N, D)``.
-        known: means of the base classes, ``(B, D)``; their own mean is :math:`\bar\mu`.
-        own: weight :math:`\alpha` of a class's own images.
-        sharpness: :math:`\tau`; the higher, the fewer base classes count.
+        few: Means over the few images of each new class, ``(N, D)``.
+        known: Means of the base classes, ``(B, D)``; :math:`\bar\mu` is the mean of these.
+        own_weight: Weight :math:`\alpha` of a class's own images.
+        sharpness: Factor :math:`\tau`; the higher, the fewer base classes contribute.
 
     Returns:
-        ``(N, D)``.
+        Means ``(N, D)``.
 
-    Source: TEEN (arXiv 2312.05229), with the mean of the base classes taken off before the cosine.
+    Source: TEEN (arXiv 2312.05229), with the mean of the base classes subtracted before the cosine.
+
+    Example:
+        >>> few, known = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0], [0.0, 4.0]])
+        >>> calibrated_means(few, known, own_weight=0.5, sharpness=0.0)
+        tensor([[0.5000, 1.5000]])
 
     """
-    centre = known.mean(0)
-    similarity = F.normalize(few - centre, dim=1) @ F.normalize(known - centre, dim=1).T
-    return own * few + (1 - own) * (sharpness * similarity).softmax(1) @ known
+    center = known.mean(0)
+    similarity = F.normalize(few - center, dim=1) @ F.normalize(known - center, dim=1).T
+    return own_weight * few + (1 - own_weight) * (sharpness * similarity).softmax(1) @ known
 
 
 class FeatureReplay(SupervisedPlugin[Any]):
-    """Adds features drawn from what is remembered of every class seen so far to the loss of few-shot sessions.
+    """Adds features drawn from the remembered classes to the loss of few-shot sessions.
 
-    Of the base session it keeps the mean feature of every class and the covariance within classes; of later
-    sessions the :func:`calibrated_means`, to which the same covariance is lent ("free lunch", arXiv 2101.06395).
-    In a few-shot session the loss becomes :math:`(1 - w) L + w L_{replay}`, with the cross-entropy of as many
-    drawn features for every class. The backbone must not change after the base session.
+    Of the base session it stores the mean feature of every class and the covariance within classes; of later sessions
+    the :func:`calibrated_means`, with the same covariance ("free lunch", arXiv 2101.06395). In a few-shot session the
+    loss becomes :math:`(1 - w) L + w L_{replay}`, where the second term is the cross-entropy of an equal number of
+    drawn features of every class. The backbone must not change after the base session.
 
     Args:
-        model: ``model.backbone`` gives features, ``model.head`` logits over class ids for them.
-        weight: ``w``.
-        per_class: features drawn for each class in every step.
-        own, sharpness: see :func:`calibrated_means`.
+        model: Model whose ``backbone`` returns features and whose ``head`` returns logits over class ids.
+        weight: Weight ``w`` of the replayed loss.
+        per_class: Features drawn of each class in every step.
+        own_weight: Weight of a class's own images, see :func:`calibrated_means`.
+        sharpness: Factor of the cosines, see :func:`calibrated_means`.
 
     Attributes:
-        means: class id to mean feature ``(D,)``; this and ``spread`` are all that is remembered.
-        spread: lower triangular ``(D, D)``; times white noise it varies as features do within a class.
+        means: Mean feature ``(D,)`` by class id; with ``spread`` all that is remembered.
+        spread: Lower triangular matrix ``(D, D)``. White noise times it varies as features within a class do.
 
     """
+
+    phase: ClassVar[Phase] = Phase.LOSS
 
     @checked
     def __init__(
@@ -77,42 +87,42 @@ class FeatureReplay(SupervisedPlugin[Any]):
         *,
         weight: Fraction = 0.9,
         per_class: Count = 8,
-        own: Fraction = 0.6,
+        own_weight: Fraction = 0.6,
         sharpness: NotNegative = 16.0,
     ) -> None:
         super().__init__()
         self.model = model
         self.weight = weight
         self.per_class = per_class
-        self.own = own
+        self.own_weight = own_weight
         self.sharpness = sharpness
         self.means: dict[int, Tensor] = {}
         self.spread = torch.zeros(0)
         self._lowest = -torch.inf
         self._base: Tensor = torch.zeros(0)
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Remembers the classes of the base session."""
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Store the classes of the base session."""
         if strategy.experience.current_experience > 0:
             return
         features, labels = self._features(strategy)
         classes, self._base = prototypes(features, labels)
         self.means = dict(zip(classes.tolist(), self._base, strict=True))
         self.spread = _spread(features - self._base[torch.searchsorted(classes, labels)])
-        # Features behind a ReLU are never negative, so those drawn must not be either.
+        # Features behind a ReLU are never negative, so drawn ones must not be either.
         self._lowest = features.min().item()
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Places the classes of a few-shot session before they are learnt."""
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Store the classes of a few-shot session before they are learned."""
         if strategy.experience.current_experience == 0:
             return
         features, labels = self._features(strategy)
         classes, few = prototypes(features, labels)
-        placed = calibrated_means(few, self._base, own=self.own, sharpness=self.sharpness)
+        placed = calibrated_means(few, self._base, own_weight=self.own_weight, sharpness=self.sharpness)
         self.means.update(zip(classes.tolist(), placed, strict=True))
 
-    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
-        """Mixes the loss of the drawn features in."""
+    def before_backward(self, strategy: Template, **kwargs: Any) -> None:
+        """Add the loss of drawn features."""
         if strategy.experience.current_experience == 0:
             return
         features, labels = self.draw()
@@ -120,20 +130,20 @@ class FeatureReplay(SupervisedPlugin[Any]):
         strategy.loss = (1 - self.weight) * strategy.loss + self.weight * replayed
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Features ``(C * per_class, D)`` of the classes remembered, with their class ids."""
+        """Return drawn features ``(C * per_class, D)`` of the remembered classes, and their class ids."""
         means = torch.stack(list(self.means.values())).repeat_interleave(self.per_class, 0)
         labels = torch.tensor(list(self.means)).to(means.device, non_blocking=True).repeat_interleave(self.per_class)
         features = means + torch.randn_like(means) @ self.spread.T
         return features.clamp_min(self._lowest), labels
 
-    def _features(self, strategy: Any) -> tuple[Tensor, Tensor]:
-        """Features and class ids of the session's images as they are, not augmented."""
+    def _features(self, strategy: Template) -> tuple[Tensor, Tensor]:
+        """Return features and class ids of the session's images, not augmented."""
         with autocast_of(strategy):
             return outputs_of(self.model.backbone.eval(), session_batches(strategy))
 
 
 def _spread(residuals: Tensor, jitter: float = 1e-4) -> Tensor:
-    """Cholesky factor ``(D, D)`` of the covariance of ``residuals``, made positive definite by a little."""
+    """Return the Cholesky factor ``(D, D)`` of the covariance; a little jitter makes it positive definite."""
     covariance = residuals.T @ residuals / len(residuals)
     width = len(covariance)
     floor = jitter * covariance.trace() / width + torch.finfo(covariance.dtype).tiny

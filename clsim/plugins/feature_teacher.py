@@ -1,38 +1,45 @@
-"""Features are held to those of the model as it was when the session began."""
+"""Losses between the features of the model and of a frozen copy of it, taken when the session began."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
+from clsim.models.protocols import Embedder, require
+from clsim.plugins.batch_features import batch_features
+from clsim.streams.session import replacements_of
+from clsim.training.phases import Phase
 from clsim.utils.arguments import NotNegative, checked
 from clsim.utils.device import autocast_of
+from clsim.utils.template import Template
 
 FeatureLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""New features ``(B, D)``, old ones, class ids ``(B,)`` to a scalar."""
+"""Function from new features ``(B, D)``, old ones and class ids ``(B,)`` to a scalar."""
 
 
 class FeatureTeacher(SupervisedPlugin[Any]):
-    r"""Turns the loss :math:`L` into :math:`w_1 L + w_2 \ell(v, u, y)`, with the features of model and teacher.
+    r"""Replaces the loss :math:`L` by :math:`w_1 L + w_2 \ell(v, u, y)`, with the features of model and teacher.
 
-    The teacher is a frozen copy, in evaluation mode, of the model that the session starts from. Where a replacement
-    arrives it is therefore the arrival, and not the model that was fine-tuned before (arXiv 2405.02581). In session 0
-    of a stream without an arrival the starting model has random weights; ``from_start`` says whether it teaches.
+    The teacher is a frozen copy, in evaluation mode, of the model that the session starts from. Where the session
+    starts with a replacement model, the teacher is a copy of that, not of the model fine-tuned before (arXiv
+    2405.02581). In session 0 of a stream without a replacement the model has random weights.
 
     Args:
-        loss: between features, for instance :func:`~clsim.losses.higher_order_compatibility`.
-        weight: :math:`w_2`.
-        own_weight: :math:`w_1`.
-        old_classes_only: compare images of earlier sessions' classes alone, which are the remembered ones. How many
-            these are, each step waits for the device to say.
-        from_start: Whether session 0 has a teacher even if no model arrives before it.
+        loss: Loss between features, for instance :func:`~clsim.losses.higher_order_compatibility`.
+        weight: Weight :math:`w_2` of the loss between features.
+        own_weight: Weight :math:`w_1` of the strategy's loss.
+        old_classes_only: Whether to compare images of earlier sessions' classes only, which are the remembered ones.
+            Counting them waits for the device in every step.
+        from_start: Whether a model with random weights teaches in session 0.
 
     """
+
+    phase: ClassVar[Phase] = Phase.LOSS
 
     @checked
     def __init__(
@@ -53,41 +60,41 @@ class FeatureTeacher(SupervisedPlugin[Any]):
         self.teacher: nn.Module | None = None
         self._current = torch.zeros(0, dtype=torch.long)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Copies the model, which has just been replaced if it is to be."""
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Copy the model, which was replaced already if the session begins with a replacement."""
         session = strategy.experience
-        arrived = any(replacement.before_session for replacement in getattr(session, "replacements", ()))
-        taught = self.from_start or session.current_experience > 0 or arrived
-        self.teacher = _frozen(strategy.model) if taught else None
+        replaced = any(replacement.before_session for replacement in replacements_of(session))
+        taught = self.from_start or session.current_experience > 0 or replaced
+        self.teacher = self._frozen(strategy.model) if taught else None
         self._current = torch.tensor(sorted(session.classes_in_this_experience)).to(strategy.device)
 
-    def model_replaced(self, strategy: Any) -> None:
-        """The model that arrived in the middle of the session is the teacher of the rest of it."""
-        self.teacher = _frozen(strategy.model)
+    def model_replaced(self, strategy: Template) -> None:
+        """Make the model that arrived amid the session the teacher of the rest of it."""
+        self.teacher = self._frozen(strategy.model)
 
-    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
-        """Adds the loss between features."""
+    def before_backward(self, strategy: Template, **kwargs: Any) -> None:
+        """Add the loss between features."""
         if self.teacher is None:
             return
-        new, labels = strategy.model.features, strategy.mb_y
+        new, labels = batch_features(strategy, self), strategy.mb_y
         with torch.no_grad(), autocast_of(strategy):
-            old = self.teacher.embed(strategy.mb_x)  # type: ignore[operator]
+            old = cast(Embedder, self.teacher).embed(strategy.mb_x)
         if self.old_classes_only:
-            kept = (~torch.isin(labels, self._current)).nonzero().flatten()
-            new, old, labels = new[kept], old[kept], labels[kept]
+            remembered = (~torch.isin(labels, self._current)).nonzero().flatten()
+            new, old, labels = new[remembered], old[remembered], labels[remembered]
         strategy.loss = self.own_weight * strategy.loss + self.weight * self.loss(new.float(), old.float(), labels)
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Its work is done."""
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Release the teacher."""
         self.teacher = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: a session that is resumed copies its teacher again."""
+        """Return an empty state: a resumed session copies its teacher again."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing is stored."""
+        """Ignore the state, which is empty."""
 
-
-def _frozen(model: nn.Module) -> nn.Module:
-    return deepcopy(model).eval().requires_grad_(False)
+    def _frozen(self, model: nn.Module) -> nn.Module:
+        require(model, Embedder, self)
+        return deepcopy(model).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What the base session has learnt and no later session may change."""
+"""Freezing of a part of the model after the base session."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
 from clsim.utils.arguments import checked
+from clsim.utils.template import Template
 
 
 class FreezeAfterBase(SupervisedPlugin[Any]):
     """Freezes a part of the model, its running statistics included, from the first session after the base on.
 
     Args:
-        module: the part.
+        module: Part of the model to freeze.
+
+    Example:
+        >>> FreezeAfterBase(nn.Linear(2, 2)).module
+        Linear(in_features=2, out_features=2, bias=True)
 
     """
 
@@ -23,12 +28,12 @@ class FreezeAfterBase(SupervisedPlugin[Any]):
         super().__init__()
         self.module = module
 
-    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
-        """Before the optimiser is made, which takes only what wants a gradient."""
+    def before_train_dataset_adaptation(self, strategy: Template, **kwargs: Any) -> None:
+        """Freeze before the optimizer is made, which receives only parameters that want a gradient."""
         if strategy.experience.current_experience > 0:
             self.module.requires_grad_(False)
 
-    def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
-        """Batch normalisation keeps its averages; an evaluation in between may have switched it back."""
+    def before_training_epoch(self, strategy: Template, **kwargs: Any) -> None:
+        """Freeze the statistics of batch normalization; an evaluation before may have switched the mode back."""
         if strategy.experience.current_experience > 0:
             self.module.eval()

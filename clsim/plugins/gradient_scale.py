@@ -1,4 +1,4 @@
-"""CPE-CLIP's regulariser: the more has been learnt, the less a new session may move the prompts."""
+"""CPE-CLIP's regularizer: the more classes have been learned, the less a new session may move the prompts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.utils.template import Template
+
 
 def new_class_fraction(new: Collection[int], seen: Collection[int]) -> float:
-    r"""Scale of a session's gradients, :math:`\alpha_t = |C_t| / \sum_{s \le t} |C_s|`; 1 in the base session.
+    r"""Return the scale of a session's gradients, :math:`\alpha_t = |C_t| / \sum_{s \le t} |C_s|`; 1 at first.
 
     Args:
-        new: classes of this session.
-        seen: classes seen so far, these included.
+        new: Classes of this session.
+        seen: Classes seen so far, including those of this session.
 
     Source: ``CoLeLib/training/strategies/clip_pe.py`` of the authors' code.
 
@@ -28,8 +30,8 @@ def new_class_fraction(new: Collection[int], seen: Collection[int]) -> float:
 class NewClassGradientScale(SupervisedPlugin[Any]):
     """Multiplies gradients by :func:`new_class_fraction` just before the step; weight decay is not scaled."""
 
-    def before_update(self, strategy: Any, **kwargs: Any) -> None:
-        """Scales in place; the base session, where the fraction is 1, is left alone."""
+    def before_update(self, strategy: Template, **kwargs: Any) -> None:
+        """Scale the gradients in place; skip the base session, where the fraction is 1."""
         session = strategy.experience
         scale = new_class_fraction(session.classes_in_this_experience, session.classes_seen_so_far)
         if scale == 1.0:

@@ -1,4 +1,4 @@
-"""Models that arrive from elsewhere take the place of the one in service, before a session or in the middle of it."""
+"""Replacement of the model in service by models trained elsewhere, before a session or amid it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
+from clsim.models.protocols import FitsProjection, Replaceable, require
+from clsim.plugins.protocols import HearsReplacement
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.streams.replacements import Replacement
+from clsim.streams.session import replacements_of
+from clsim.training.phases import Phase
 from clsim.utils.seeding import initialised
+from clsim.utils.template import Template
+
+if TYPE_CHECKING:
+    from clsim.plugins.rehearsal import Rehearsal
 
 
 @dataclass(frozen=True)
@@ -22,10 +30,10 @@ class Performed:
     """A replacement that took place.
 
     Attributes:
-        model: name of the model that arrived.
-        after_iterations: of the session's iterations, how many the model before it had learnt; 0 before the session.
-        seconds: since the session's training began.
-        projection: into the simplex: ``own``, which it was trained with, or ``fitted`` here; ``None`` where the
+        model: Name of the replacement model.
+        after_iterations: Iterations of the session before it; 0 before the session.
+        seconds: Seconds since the session's training began.
+        projection: Projection into the simplex: ``own``, trained with the model, or ``fitted`` here; None where the
             model in service has none.
 
     """
@@ -36,32 +44,39 @@ class Performed:
     projection: Literal["own", "fitted"] | None = None
 
     def record(self) -> dict[str, Any]:
-        """As it stands in ``results.json``."""
+        """Return the entry of ``results.json``."""
         return asdict(self)
 
 
 class ModelReplacement(SupervisedPlugin[Any]):
-    """Performs the replacements that the session carries; the session goes on with the model that arrived.
+    """Performs the replacements of a session, which continues with the replacement model.
 
-    The model must have ``replace(arrival)``, as :class:`~clsim.models.StationaryClassifier` has. One that arrives
-    without a projection into the simplex gets one by ridge regression on the session's images and on ``memory``.
+    The model must be :class:`~clsim.models.protocols.Replaceable`, as :class:`~clsim.models.StationaryClassifier` is. A
+    replacement model without a projection into the simplex gets one by ridge regression on the images of the session
+    and of ``memory``.
 
-    In the middle of a session the optimiser is made anew for the new parameters, without momentum, and takes over the
-    present learning rate; the schedule, the epoch and the loader go on where they are. Plugins that hold on to the old
-    model hear of it by a method ``model_replaced(strategy)``.
-
-    Put after the plugin that brings the loader, whose length it asks for.
+    Amid a session the optimizer is updated for the new parameters, loses its momentum and keeps the present learning
+    rate. Schedule, epoch and loader continue. Plugins that keep something of the old model implement
+    :class:`~clsim.plugins.protocols.HearsReplacement`.
 
     Args:
-        memory: a :class:`~clsim.plugins.Rehearsal`, whose images help to fit a projection.
-        memory_format: of the new parameters, for instance ``torch.channels_last``.
+        memory: Plugin whose remembered images help to fit a projection; None: the session's images alone.
+        memory_format: Memory format of the new parameters, for instance ``torch.channels_last``.
 
     Attributes:
-        performed: the replacements of the present or last session, in their order.
+        performed: Replacements of the present or last session, in their order.
+
+    Example:
+        >>> ModelReplacement(memory_format=torch.channels_last).performed
+        []
 
     """
 
-    def __init__(self, memory: Any = None, memory_format: torch.memory_format = torch.preserve_format) -> None:
+    phase: ClassVar[Phase] = Phase.MODEL
+
+    def __init__(
+        self, memory: Rehearsal | None = None, memory_format: torch.memory_format = torch.preserve_format
+    ) -> None:
         super().__init__()
         self.memory = memory
         self.memory_format = memory_format
@@ -70,62 +85,57 @@ class ModelReplacement(SupervisedPlugin[Any]):
         self._iterations = 0
         self._started = 0.0
 
-    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
-        """Replacements before the session, in time for the optimiser to be made for what arrived."""
+    def before_train_dataset_adaptation(self, strategy: Template, **kwargs: Any) -> None:
+        """Perform the replacements before the session, in time for the optimizer."""
         self._started, self._iterations, self.performed = time.perf_counter(), 0, []
-        for replacement in self._of_session(strategy):
+        for replacement in replacements_of(strategy.experience):
             if replacement.before_session:
                 self._perform(strategy, replacement)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Counts the iterations after which the others are due."""
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Compute the iterations after which the other replacements are due."""
         total = strategy.train_epochs * len(strategy.dataloader)
-        later = [replacement for replacement in self._of_session(strategy) if not replacement.before_session]
-        self._due = sorted(
-            ((replacement.iteration(total), replacement) for replacement in later), key=lambda due: due[0]
-        )
+        later = [each for each in replacements_of(strategy.experience) if not each.before_session]
+        self._due = sorted(((each.iteration(total), each) for each in later), key=lambda due: due[0])
 
-    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """Replacements in the middle of the session."""
+    def after_training_iteration(self, strategy: Template, **kwargs: Any) -> None:
+        """Perform the replacements that are due."""
         self._iterations += 1
         while self._due and self._due[0][0] <= self._iterations:
             self._perform_amid(strategy, self._due.pop(0)[1])
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """A replacement that the session was too short for takes place at its end."""
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Perform the replacements for which the session was too short."""
         for iteration, replacement in self._due:
             warnings.warn(
-                f"session {strategy.experience.current_experience} has {self._iterations} iterations: "
-                f"{replacement.model.name} was to arrive after {iteration} and arrives at its end",
+                f"session {strategy.experience.current_experience}: replacement {replacement.model.name} is due after "
+                f"iteration {iteration}, but the session has {self._iterations}; it takes place at the end",
                 stacklevel=2,
             )
             self._perform_amid(strategy, replacement)
         self._due = []
 
-    def rebuild(self, strategy: Any) -> None:
-        """The structure of the session's last model, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
-        for replacement in self._of_session(strategy):
-            strategy.model.replace(replacement.model)
-            strategy.model.to(strategy.device, memory_format=self.memory_format)
+    def rebuild(self, strategy: Template) -> None:
+        """Make the structure of the session's last model, see :class:`~clsim.plugins.protocols.Rebuilds`."""
+        for replacement in replacements_of(strategy.experience):
+            require(strategy.model, Replaceable, self).replace(replacement.model)
+            self._move(strategy)
 
-    def rebuild_amid(self, strategy: Any, state: dict[str, Any]) -> None:
-        """Performs what was performed amid the session, before its state is given back."""
+    def rebuild_amid(self, strategy: Template, state: dict[str, Any]) -> None:
+        """Repeat the replacements that took place amid the session."""
         while len(self.performed) < len(state["performed"]):
             self._perform_amid(strategy, self._due.pop(0)[1])
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the session has come, and what has arrived in it."""
+        """Return the iterations of the session and its replacements so far."""
         return {"iterations": self._iterations, "performed": [each.record() for each in self.performed]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave."""
+        """Restore a state of :meth:`state_dict`."""
         self._iterations = state["iterations"]
         self.performed = [Performed(**each) for each in state["performed"]]
 
-    def _of_session(self, strategy: Any) -> tuple[Replacement, ...]:
-        return tuple(getattr(strategy.experience, "replacements", ()))
-
-    def _perform_amid(self, strategy: Any, replacement: Replacement) -> None:
+    def _perform_amid(self, strategy: Template, replacement: Replacement) -> None:
         rates = [group["lr"] for group in strategy.optimizer.param_groups]
         self._perform(strategy, replacement)
         strategy.optimizer.state.clear()
@@ -133,32 +143,37 @@ class ModelReplacement(SupervisedPlugin[Any]):
         for group, rate in zip(strategy.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
         for plugin in strategy.plugins:
-            # Not called after_..., a name by which Avalanche would take it for an unknown callback of its own.
-            if hear := getattr(plugin, "model_replaced", None):
-                hear(strategy)
+            if isinstance(plugin, HearsReplacement):
+                plugin.model_replaced(strategy)
 
-    def _perform(self, strategy: Any, replacement: Replacement) -> None:
-        # A new head may be drawn, and the name alone is no stream of its own: the same model may come again.
+    def _perform(self, strategy: Template, replacement: Replacement) -> None:
+        # A new head may be drawn at random. The model alone does not identify the draw: it may arrive twice.
         name = f"session {replacement.session} {self._iterations} {replacement.model.name}"
-        headless = initialised(strategy, name, lambda: strategy.model.replace(replacement.model))
-        strategy.model.to(strategy.device, memory_format=self.memory_format)
-        simplex = hasattr(strategy.model, "fit_projection")
-        if headless and simplex:
+        model = require(strategy.model, Replaceable, self)
+        headless = initialised(strategy, name, lambda: model.replace(replacement.model))
+        self._move(strategy)
+        simplex = isinstance(strategy.model, FitsProjection)
+        if headless and isinstance(strategy.model, FitsProjection):
             if replacement.model.projection is not None:
+                vertices = len(replacement.model.projection) + 1
                 warnings.warn(
-                    f"{replacement.model.name} was trained on a simplex of {len(replacement.model.projection) + 1} "
-                    "vertices, the model in service has another: its projection is fitted anew",
+                    f"replacement {replacement.model.name} was trained on a simplex of {vertices} vertices, unlike the "
+                    "model in service; its projection is fitted to the session's images",
                     stacklevel=2,
                 )
-            strategy.model.fit_projection(*outputs_of(strategy.model.backbone.eval(), self._images(strategy)))
-        # What arrives, or was just fitted, may be in evaluation mode; Avalanche set the old model before this callback.
+            features = outputs_of(strategy.model.backbone.eval(), self._images(strategy))
+            strategy.model.fit_projection(*features)
+        # Avalanche set the mode before this callback, of the old model.
         strategy.model.train()
         seconds = time.perf_counter() - self._started
         projection: Literal["own", "fitted"] | None = ("fitted" if headless else "own") if simplex else None
         self.performed.append(Performed(replacement.model.name, self._iterations, seconds, projection))
 
-    def _images(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """What is at hand, not augmented."""
+    def _move(self, strategy: Template) -> None:
+        strategy.model.to(device=strategy.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def _images(self, strategy: Template) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the available images, not augmented."""
         yield from session_batches(strategy)
         if self.memory is not None:
             yield from self.memory.batches(strategy)

@@ -1,86 +1,94 @@
-"""In every session but the first a new model takes the place of the old one, which stays at hand, frozen."""
+"""Upgrade of a classifier: each session but the first starts with a new model beside the frozen old one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from clsim.models.protocols import FitsClassifier, Replaceable, require
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.streams.replacements import Replacement
+from clsim.streams.session import replacements_of
+from clsim.training.phases import Phase
+from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import checked
 from clsim.utils.seeding import initialised
+from clsim.utils.template import Experience, Template
 
 
-class ModelUpgrade(SupervisedPlugin[Any]):
-    """Starts every session after the first with a new model; one that the session brings along stays as it is.
+class ModelUpgrade(SessionPlanner):
+    """Starts every session after the first with a new model.
 
-    A model that was loaded (the session has a replacement, see :func:`~clsim.streams.upgrade`) is not trained: its
-    session has no epochs, and its classifier, if it has ``fit_classifier``, is made from the session's images.
-
-    Put before the plugins that ask for the old model.
+    A session may bring a loaded model instead (a replacement, see :func:`~clsim.streams.upgrade`). That one is not
+    trained: its session has no epochs. If it can :meth:`~clsim.models.protocols.FitsClassifier.fit_classifier`, its
+    classifier is made from the session's images.
 
     Args:
-        make: the old model to a new one.
+        make: Function from the old model to a new one.
 
     Attributes:
-        old: the model of the session before, frozen and in evaluation mode, while the new one learns; ``None``
-            in the first session and between sessions.
+        old: Model of the session before, frozen and in evaluation mode, while the new one learns; None in the first
+            session and between sessions.
 
     """
+
+    phase: ClassVar[Phase] = Phase.MODEL
 
     @checked
     def __init__(self, make: Callable[[Any], nn.Module]) -> None:
         super().__init__()
         self.make = make
         self.old: nn.Module | None = None
-        self._epochs: int | None = None
 
-    def before_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
-        """Changes the model, in time for the optimiser to be made for the new one."""
-        self._epochs = strategy.train_epochs if self._epochs is None else self._epochs
-        if strategy.experience.current_experience > 0:
+    def plan(self, session: Experience) -> SessionPlan:
+        """Return no epochs for a session whose model was loaded."""
+        return SessionPlan(epochs=None if _loaded(session) is None else 0)
+
+    def before_train_dataset_adaptation(self, strategy: Template, **kwargs: Any) -> None:
+        """Exchange the model before the optimizer is made for it."""
+        super().before_train_dataset_adaptation(strategy, **kwargs)
+        session = strategy.experience
+        if session.current_experience > 0:
             strategy.model.zero_grad(set_to_none=True)
             self.old = strategy.model.eval().requires_grad_(False)
-            name = f"session {strategy.experience.current_experience}"
+            name = f"session {session.current_experience}"
             model = initialised(strategy, name, partial(self.make, self.old))
             strategy.model = model.to(strategy.device).train()
-        loaded = _loaded(strategy)
+        loaded = _loaded(session)
         if loaded is not None:
-            strategy.model.replace(loaded.model)
+            require(strategy.model, Replaceable, self).replace(loaded.model)
             strategy.model.to(strategy.device)
-        strategy.train_epochs = self._epochs if loaded is None else 0
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """A loaded model knows nothing of class ids."""
-        if _loaded(strategy) is not None and hasattr(strategy.model, "fit_classifier"):
-            features = outputs_of(strategy.model.eval().embed, session_batches(strategy))
-            strategy.model.fit_classifier(*features)
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Give a loaded model, which knows no class ids, a classifier."""
+        if _loaded(strategy.experience) is not None and isinstance(strategy.model, FitsClassifier):
+            model = strategy.model
+            model.fit_classifier(*outputs_of(strategy.model.eval().embed, session_batches(strategy)))
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """The old model has done its work."""
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Release the old model."""
         self.old = None
 
-    def rebuild(self, strategy: Any) -> None:
-        """The structure of the session's model, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
+    def rebuild(self, strategy: Template) -> None:
+        """Make the structure of the session's model, see :class:`~clsim.plugins.protocols.Rebuilds`."""
         self.before_train_dataset_adaptation(strategy)
 
-    def rebuild_end(self, strategy: Any) -> None:
-        """The old model is not needed any more."""
+    def rebuild_end(self, strategy: Template) -> None:
+        """Release the old model."""
         self.old = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The epochs of a session whose model is trained; the old model is the one that a session begins with."""
-        return {"epochs": self._epochs}
+        """Return an empty state: the old model is the one that a session begins with."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave."""
-        self._epochs = state["epochs"]
+        """Ignore the state; earlier versions stored the epochs in it."""
 
 
-def _loaded(strategy: Any) -> Any:
-    """The replacement before the session, if there is one."""
-    arriving = [each for each in getattr(strategy.experience, "replacements", ()) if each.before_session]
-    return arriving[-1] if arriving else None
+def _loaded(session: Experience) -> Replacement | None:
+    """Return the replacement before the session, None where the model is trained."""
+    before = [replacement for replacement in replacements_of(session) if replacement.before_session]
+    return before[-1] if before else None

@@ -1,41 +1,47 @@
-"""New features are held to what the old model makes of the classes, by losses on prototypes."""
+"""Losses between the new model's features and the old model's class prototypes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
 from clsim.losses import influence_rows, prototypes
+from clsim.models.protocols import Embedder, HasClassifier, require
+from clsim.plugins.batch_features import batch_features
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.training.phases import Phase
 from clsim.utils.arguments import checked
 from clsim.utils.device import autocast_of
+from clsim.utils.template import Template
 
 PrototypeLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""New features ``(B, D)``, prototypes ``(C, d)``, their rows for the batch ``(B,)`` to a scalar."""
+"""Function from new features ``(B, D)``, prototypes ``(C, d)`` and their rows for the batch ``(B,)`` to a scalar."""
 
 
 class OldPrototypes(SupervisedPlugin[Any]):
-    r"""Turns the loss :math:`L` into :math:`w L + \sum_i w_i \ell_i(v, P, y)` while a new model learns.
+    r"""Replaces the loss :math:`L` by :math:`w L + \sum_i w_i \ell_i(v, P, y)` while a new model learns.
 
-    The prototypes are the mean features that the old model gives the session's images, class by class, also of
-    classes that it never learnt. It looks at them once, before the session's training, as they are and in
-    evaluation mode; they stay as they are found. Nothing happens in sessions without an old model.
+    The prototypes are the old model's mean features of the session's images, class by class, also of classes that it
+    never learned. They are computed once before the session, without augmentation and in evaluation mode, and stay
+    fixed. Sessions without an old model are left unchanged.
 
     Args:
-        upgrade: has the old model.
-        losses: each with its weight.
-        own_weight: :math:`w`.
-        old_classifier: put the rows of the old model's classifier in the place of the prototypes of classes that it
-            learnt, and scale the other prototypes to their mean length: the synthesised classifier of BCT.
+        upgrade: Plugin that holds the old model.
+        losses: Pairs of weight and loss.
+        own_weight: Weight :math:`w` of the strategy's loss.
+        old_classifier: Whether rows of the old model's classifier replace the prototypes of classes that it learned,
+            with the other prototypes scaled to their mean length: the synthesized classifier of BCT.
 
-    Source: OCA (arXiv 2408.08793), ``train_OCA.py:61-87`` of the authors' code, which looks at augmented images.
+    Source: OCA (arXiv 2408.08793), ``train_OCA.py:61-87`` of the authors' code, which uses augmented images.
 
     """
+
+    phase: ClassVar[Phase] = Phase.LOSS
 
     @checked
     def __init__(
@@ -54,39 +60,40 @@ class OldPrototypes(SupervisedPlugin[Any]):
         self.prototypes: Tensor | None = None
         self._row_of: Tensor = torch.zeros(0)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Lets the old model look at the session's images."""
-        old: Any = self.upgrade.old
-        if old is None:
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Compute the prototypes."""
+        if self.upgrade.old is None:
             self.prototypes = None
             return
+        old = require(self.upgrade.old, Embedder, self)
         with autocast_of(strategy):
             features, labels = outputs_of(old.embed, session_batches(strategy))
         classes, found = prototypes(features, labels)
         if self.old_classifier:
-            learnt = torch.tensor(sorted(strategy.experience.previous_classes), device=classes.device)
-            found = influence_rows(found, old.classifier[classes].float(), torch.isin(classes, learnt))
+            rows = require(self.upgrade.old, HasClassifier, self).classifier[classes].float()
+            learned = torch.tensor(sorted(strategy.experience.previous_classes), device=classes.device)
+            found = influence_rows(found, rows, torch.isin(classes, learned))
         self.prototypes = found
         self._row_of = torch.full((int(classes.max()) + 1,), -1, device=classes.device)
         self._row_of[classes] = torch.arange(len(classes), device=classes.device)
 
-    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
-        """Adds the losses."""
+    def before_backward(self, strategy: Template, **kwargs: Any) -> None:
+        """Add the losses."""
         if self.prototypes is None:
             return
-        features, rows = strategy.model.features.float(), self._row_of[strategy.mb_y]
+        features, rows = batch_features(strategy, self).float(), self._row_of[strategy.mb_y]
         total = self.own_weight * strategy.loss
         for weight, loss in self.losses:
             total = total + weight * loss(features, self.prototypes, rows)
         strategy.loss = total
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Their work is done."""
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Release the prototypes."""
         self.prototypes = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: a session that is resumed lets the old model look again."""
+        """Return an empty state: a resumed session computes the prototypes again."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing is stored."""
+        """Ignore the state, which is empty."""

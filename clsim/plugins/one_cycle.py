@@ -1,4 +1,4 @@
-"""A learning rate that rises once and falls to zero by the last step of the session."""
+"""Learning rate that rises once and falls to zero by the last step of the session."""
 
 from __future__ import annotations
 
@@ -6,38 +6,22 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.training.schedules import one_cycle
 from clsim.utils.arguments import Between, NotNegative, checked
-
-
-def one_cycle(step: int, *, steps: int, warmup: float) -> float:
-    r"""Fraction of the highest rate at ``step`` of ``steps``: up in a straight line, then down in another.
-
-    :math:`\min\left(\frac{k + 1}{w n}, \frac{n - k}{(1 - w) n}\right)`, at most 1, for step :math:`k` of
-    :math:`n` and warm-up :math:`w`.
-
-    Args:
-        step: from 0.
-        steps: of the whole session.
-        warmup: fraction of the steps, between 0 and 1.
-
-    Source: the shape of cifar10-airbench (K. Jordan 2024) and of fast ImageNet recipes; after L. N. Smith's
-    "super-convergence" (arXiv 1708.07120).
-
-    Example:
-        >>> [one_cycle(k, steps=4, warmup=0.5) for k in range(4)]
-        [0.5, 1.0, 1.0, 0.5]
-
-    """
-    return min(1.0, (step + 1) / (warmup * steps), (steps - step) / ((1 - warmup) * steps))
+from clsim.utils.template import Template
 
 
 class OneCycle(SupervisedPlugin[Any]):
     """Sets ``max_lr * one_cycle(...)`` before every step, one cycle a session.
 
     Args:
-        max_lr: highest rate of the base session.
-        later_lr: highest rate of every later session.
-        warmup: fraction of a session's steps on the way up.
+        max_lr: Highest rate of the base session.
+        later_lr: Highest rate of every later session.
+        warmup: Fraction of a session's steps on which the rate rises.
+
+    Example:
+        >>> OneCycle(max_lr=0.4, later_lr=0.1).warmup
+        0.15
 
     """
 
@@ -49,13 +33,13 @@ class OneCycle(SupervisedPlugin[Any]):
         self.warmup = warmup
         self._step = self._steps = 0
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Counts the session's steps."""
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Count the session's steps."""
         self._step = 0
         self._steps = strategy.train_epochs * len(strategy.dataloader)
 
-    def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """Sets the rate of this step."""
+    def before_training_iteration(self, strategy: Template, **kwargs: Any) -> None:
+        """Set the rate of this step."""
         highest = self.max_lr if strategy.experience.current_experience == 0 else self.later_lr
         rate = highest * one_cycle(self._step, steps=self._steps, warmup=self.warmup)
         for group in strategy.optimizer.param_groups:

@@ -1,49 +1,52 @@
-"""After its training a new model is turned to where the old one's features lie, in closed form."""
+"""Rotation of a new model's features onto those of the old one, in closed form after its training."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.losses import orthogonal_procrustes
+from clsim.models.protocols import Embedder, Turnable, require
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.training.phases import Phase
 from clsim.utils.arguments import checked
+from clsim.utils.template import Template
 
 
 class Procrustes(SupervisedPlugin[Any]):
-    """Turns the features of a new model, by :func:`~clsim.losses.orthogonal_procrustes`, to those of the old one.
+    """Rotates the features of a new model onto those of the old one, by :func:`~clsim.losses.orthogonal_procrustes`.
 
-    Both models look at the session's images, as they are and in evaluation mode. The new model must have
-    ``turn(rotation)``. Nothing is learnt, and what the new model knows by itself stays as it is, unless its features
-    are longer than the old ones.
-
-    Put before the :class:`~clsim.plugins.ModelUpgrade`, which lets go of the old model when the session ends.
+    Both models embed the session's images, without augmentation and in evaluation mode. The new model must be
+    :class:`~clsim.models.protocols.Turnable`. Nothing is trained. The new model's own results do not change, unless its
+    features are longer than the old ones.
 
     Args:
-        upgrade: has the old model.
+        upgrade: Plugin that holds the old model until the session ends.
 
     """
+
+    phase: ClassVar[Phase] = Phase.ALIGNMENT
 
     @checked
     def __init__(self, upgrade: ModelUpgrade) -> None:
         super().__init__()
         self.upgrade = upgrade
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Finds the rotation and turns the model."""
-        old: Any = self.upgrade.old
-        if old is None:
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Compute the rotation and turn the model."""
+        if self.upgrade.old is None:
             return
-        new, _ = outputs_of(strategy.model.eval().embed, session_batches(strategy))
-        wanted, _ = outputs_of(old.embed, session_batches(strategy))
-        strategy.model.turn(orthogonal_procrustes(new, wanted))
+        old, model = require(self.upgrade.old, Embedder, self), require(strategy.model, Turnable, self)
+        strategy.model.eval()
+        new, _ = outputs_of(model.embed, session_batches(strategy))
+        target, _ = outputs_of(old.embed, session_batches(strategy))
+        model.turn(orthogonal_procrustes(new, target))
 
-    def rebuild_end(self, strategy: Any) -> None:
-        """The structure of a model that was turned, see :class:`~clsim.experiment.checkpoint.snapshots.Snapshots`."""
-        old: Any = self.upgrade.old
-        if old is not None:
-            model = strategy.model
+    def rebuild_end(self, strategy: Template) -> None:
+        """Make the structure of a turned model, see :class:`~clsim.plugins.protocols.RebuildsEnd`."""
+        if self.upgrade.old is not None:
+            old, model = require(self.upgrade.old, Turnable, self), require(strategy.model, Turnable, self)
             model.turn(torch.eye(model.dimensions, old.dimensions, device=strategy.device))

@@ -10,16 +10,21 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from clsim.utils.arguments import Count, checked
+from clsim.utils.template import Template
 
 
 class ProgressiveResize(SupervisedPlugin[Any]):
-    """Shrinks the training images of the base session, less and less as it goes on.
+    """Shrinks the training images of the base session, less from epoch to epoch.
 
     Args:
-        sizes: side in pixels over equal parts of the epochs; an image that is not larger is left alone, so a
-            last size at least that of the images means full resolution.
+        sizes: Sides in pixels, each for an equal part of the epochs. Smaller images are left alone, so a last size of
+            at least the images' own means full resolution.
 
     Source: the idea of fast.ai's DAWNBench entry (2018) and of EfficientNetV2 (arXiv 2104.00298), section 4.
+
+    Example:
+        >>> ProgressiveResize([16, 24, 32]).sizes
+        (16, 24, 32)
 
     """
 
@@ -29,14 +34,14 @@ class ProgressiveResize(SupervisedPlugin[Any]):
         self.sizes = tuple(sizes)
         self._size = self.sizes[0]
 
-    def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
-        """Finds the size of this epoch; sessions after the base session train at full resolution."""
+    def before_training_epoch(self, strategy: Template, **kwargs: Any) -> None:
+        """Choose the size of this epoch; sessions after the base session train at full resolution."""
         epoch, epochs = strategy.clock.train_exp_epochs, strategy.train_epochs
         first = strategy.experience.current_experience == 0
         self._size = self.sizes[epoch * len(self.sizes) // epochs] if first else max(self.sizes)
 
-    def before_forward(self, strategy: Any, **kwargs: Any) -> None:
-        """Shrinks the batch, antialiased."""
+    def before_forward(self, strategy: Template, **kwargs: Any) -> None:
+        """Shrink the batch, antialiased."""
         images = strategy.mbatch[0]
         if self._size < images.shape[-1]:
             strategy.mbatch[0] = F.interpolate(images, (self._size,) * 2, mode="bilinear", antialias=True)

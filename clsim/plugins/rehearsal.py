@@ -1,32 +1,34 @@
-"""A few images of every class seen, shown again beside the new ones."""
+"""Rehearsal: a few images of every class seen so far, mixed with the new ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
 from clsim.plugins.session_images import view_batches
-from clsim.streams.session import ResidentView
+from clsim.streams.session import ResidentView, resident_view
+from clsim.training.phases import Phase
+from clsim.training.resident import ResidentData
 from clsim.utils.arguments import Whole, checked
+from clsim.utils.template import Template
 
 
 class RehearsalBatches:
-    """Batches of which one half is remembered and the other new, each drawn without repetition within the batch.
+    """Batches of remembered and new images, half of each, drawn without repetition within the batch.
 
-    Every batch is drawn anew from the whole of both, so that an epoch shows some images twice and others not at all;
-    it has as many batches as fit into new and remembered images together. Without memory an epoch is one pass in
-    whole batches.
+    Every batch draws from all images of both kinds, so an epoch may show some images twice and skip others. It has
+    the batches of new and remembered images together. Without memory an epoch is one pass in whole batches.
 
     Args:
-        new: the session's images.
-        memory: the remembered ones, of the same set of images; may be empty.
-        batch_size: images a batch.
-        order: draws.
-        as_bytes: pixels as they are stored, which clsim's strategies take; else floats in [0, 1].
+        new: Images of the session.
+        memory: Indices of the remembered images in the same set; may be empty.
+        batch_size: Images a batch.
+        order: Generator of all draws.
+        as_bytes: Whether pixels stay bytes, which clsim's strategies accept; else floats in [0, 1].
 
     Source: arXiv 2405.02581, ``dataset_utils.py`` of the authors' code.
 
@@ -61,23 +63,29 @@ class RehearsalBatches:
             remembered = self.memory[torch.randperm(len(self.memory), generator=self.order)[:half]]
             fresh = torch.randperm(len(self.new), generator=self.order)[: self.batch_size - half]
             batch = torch.cat([remembered, self.new.indices[fresh]])
-            # Mixed, because lanes and devices each take a stretch of the batch, and batch normalisation with them.
+            # Shuffled: each worker or device normalizes a contiguous part, which should contain both kinds.
             yield batch[torch.randperm(len(batch), generator=self.order)]
 
 
 class Rehearsal(SupervisedPlugin[Any]):
-    """Remembers images of each class, chosen once when the class has been learnt, and mixes them into every batch.
+    """Remembers images of each class, chosen once at the end of its session, and mixes them into every batch.
 
-    Needs a clsim stream, whose sessions name their images by index: that is all it stores. Choice and order come from
-    generators of their own, derived from the global seed.
+    It needs a clsim stream, whose sessions name their images by index; it stores these indices only. Generators of its
+    own, derived from the global seed, choose and order the images.
 
     Args:
-        per_class: images a class.
+        per_class: Images to remember of each class.
 
     Attributes:
-        chosen: class id to indices into the data set's training images.
+        chosen: Indices into the data set's training images, by class id.
+
+    Example:
+        >>> Rehearsal(per_class=20).indices
+        tensor([], dtype=torch.int64)
 
     """
+
+    phase: ClassVar[Phase] = Phase.DATA
 
     @checked
     def __init__(self, per_class: Whole = 20) -> None:
@@ -89,30 +97,37 @@ class Rehearsal(SupervisedPlugin[Any]):
 
     @property
     def indices(self) -> Tensor:
-        """All remembered images."""
+        """Indices of all remembered images."""
         return torch.cat(list(self.chosen.values())) if self.chosen else torch.zeros(0, dtype=torch.long)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Brings its own loader."""
-        view, ours = self._view(strategy), hasattr(strategy, "resident")
-        strategy.dataloader = RehearsalBatches(view, self.indices, strategy.train_mb_size, self.order, as_bytes=ours)
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Replace the loader."""
+        view, as_bytes = self._view(strategy), isinstance(strategy, ResidentData)
+        batches = RehearsalBatches(view, self.indices, strategy.train_mb_size, self.order, as_bytes=as_bytes)
+        strategy.dataloader = batches
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Chooses images of the classes just learnt."""
-        view: ResidentView = strategy.experience.resident
-        labels = view.labels.cpu()  # as its indices are, wherever the images lie
+    def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
+        """Choose images of the session's classes."""
+        view = _resident(strategy)
+        labels = view.labels.cpu()  # where the indices are, wherever the images are
         for label in sorted(strategy.experience.classes_in_this_experience):
             of_class = view.indices[labels == label]
             drawn = torch.randperm(len(of_class), generator=self.choice)[: self.per_class]
             self.chosen[label] = of_class[drawn]
 
-    def batches(self, strategy: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """The remembered images in [0, 1] and their class ids, not augmented."""
+    def batches(self, strategy: Template) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the remembered images in [0, 1] and their class ids, not augmented."""
         if self.chosen:
             yield from view_batches(strategy, ResidentView(self._view(strategy).images, self.indices))
 
-    def _view(self, strategy: Any) -> ResidentView:
-        view = getattr(strategy.experience, "resident", None)
-        if not isinstance(view, ResidentView):
-            raise TypeError("Rehearsal needs a clsim stream; for others there is Avalanche's ReplayPlugin")
-        return strategy.resident(view) if hasattr(strategy, "resident") else view
+    def _view(self, strategy: Template) -> ResidentView:
+        view = _resident(strategy)
+        return strategy.resident(view) if isinstance(strategy, ResidentData) else view
+
+
+def _resident(strategy: Template) -> ResidentView:
+    view = resident_view(strategy.experience)
+    if view is None:
+        session = type(strategy.experience).__name__
+        raise TypeError(f"Rehearsal needs a session of a clsim stream, not a {session}; use Avalanche's ReplayPlugin")
+    return view

@@ -1,21 +1,27 @@
-"""The images of a session as they are, for plugins that look at them outside the training loop."""
+"""Images of a session without augmentation, for plugins that read them outside the training loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from clsim.streams.session import ResidentView
+from clsim.streams.session import ResidentView, resident_view
 from clsim.training.loaders import ResidentBatches
+from clsim.utils.template import Template
 
 
-def session_batches(strategy: Any, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images in [0, 1] and class ids of the session under way, on the strategy's device, not augmented."""
-    view = getattr(strategy.experience, "resident", None)
+def session_batches(strategy: Template, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images in [0, 1] and class ids of the present session, on the strategy's device.
+
+    Args:
+        strategy: Template during a session.
+        size: Images a batch.
+
+    """
+    view = resident_view(strategy.experience)
     if view is not None:
         yield from view_batches(strategy, view, size)
         return
@@ -25,14 +31,25 @@ def session_batches(strategy: Any, size: int = 500) -> Iterator[tuple[Tensor, Te
 
 @torch.no_grad()
 def outputs_of(network: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """What a network, in evaluation mode already, makes of the batches: ``(N, D)`` float32, and their class ids."""
+    """Return the outputs of a network ``(N, D)`` in float32 and the class ids ``(N,)``.
+
+    Args:
+        network: Network in evaluation mode.
+        batches: Pairs of images and class ids.
+
+    Example:
+        >>> outputs_of(torch.nn.Flatten(), [(torch.ones(2, 3, 1, 1), torch.tensor([4, 5]))])
+        (tensor([[1., 1., 1.],
+                [1., 1., 1.]]), tensor([4, 5]))
+
+    """
     found = [(network(images).float(), labels) for images, labels in batches]
     outputs, labels = (torch.cat(part) for part in zip(*found, strict=True))
     return outputs, labels
 
 
-def view_batches(strategy: Any, view: ResidentView, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-    """As :func:`session_batches`, of any resident view."""
+def view_batches(strategy: Template, view: ResidentView, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images in [0, 1] and class ids of a resident view, on the strategy's device."""
     for pixels, labels, *_ in ResidentBatches(view, size):
         images = pixels.to(strategy.device)
         yield (images.float() / 255 if images.dtype == torch.uint8 else images), labels.to(strategy.device)

@@ -18,9 +18,9 @@ from clsim.data.core.transfer import moved
 from clsim.models.backbones import make_backbone
 from clsim.models.cpu_parallel import CpuDataParallel
 from clsim.models.simplex import SimplexClassifier
-from clsim.plugins.one_cycle import one_cycle
 from clsim.pretraining.contrastive import Progress
 from clsim.pretraining.partial import Partial
+from clsim.training.schedules import one_cycle
 from clsim.utils.device import autocast
 from clsim.utils.errors import UserError
 from clsim.utils.precision import usable

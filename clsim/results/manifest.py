@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from clsim.config import Scenario
     from clsim.experiment.build import Experiment
     from clsim.results.run_directory import RunDirectory
-    from clsim.training import Strategy
     from clsim.utils.device import Precision
 
 NAME = "manifest.json"
@@ -162,7 +161,7 @@ def describe(prepared: Experiment) -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "processes": distributed.count(),
             "determinism": _determinism(),
-            "batch_sizes": _batch_sizes(strategy),
+            "batch_sizes": strategy.batch_sizes(prepared.stream.train_stream[0]),
             "split_lists": {} if scenario is None else standard_lists(scenario),
             "test_images": prepared.stream.tested_images,
             "stands_in_for": prepared.stands_in_for,
@@ -278,13 +277,15 @@ def _short(value: Any) -> str:
 
 
 def _hashes(prepared: Experiment) -> dict[str, str]:
+    from clsim.models.protocols import HasWeightsSha256
+
     stream, scenario = prepared.stream, prepared.scenario
     hashes = data_hashes(stream.dataset, prepared.compared) | {"split lists": stream_split_sha256(stream)}
     role = "replacement" if stream.task == "classification" else "model"
     hashes |= {f"{role} {name}": model.sha256 for name, model in stream.incoming.items()}
     for module in prepared.strategy.model.modules():
-        if isinstance(weights := getattr(module, "weights_sha256", None), str):
-            hashes["pre-trained weights"] = weights
+        if isinstance(module, HasWeightsSha256) and module.weights_sha256 is not None:
+            hashes["pre-trained weights"] = module.weights_sha256
     if scenario is not None:
         hashes["scenario file"] = hashlib.sha256(scenario.to_yaml().encode()).hexdigest()
         hashes["strategy file"] = sha256_of(scenario.selected_strategy.path)
@@ -298,13 +299,14 @@ def _hashes(prepared: Experiment) -> dict[str, str]:
 
 def _clips(prepared: Experiment) -> list[dict[str, Any]]:
     """Properties of every CLIP of the run that its weights do not show, such as the activation, with its warnings."""
-    stream = prepared.stream
-    found = [getattr(module, "clip_facts", None) for module in prepared.strategy.model.modules()]
+    from clsim.models.protocols import HasClipFacts
+
+    stream, modules = prepared.stream, [*prepared.strategy.model.modules()]
+    if stream.task == "classification":
+        modules += [module for each in stream.replacements for module in each.model.backbone.modules()]
+    found = [module.clip_facts for module in modules if isinstance(module, HasClipFacts)]
     if stream.task == "image_text":
         found += [model.clip.facts() for model in stream.models]
-    else:
-        backbones = [arrival.model.backbone for arrival in stream.replacements]
-        found += [getattr(module, "clip_facts", None) for backbone in backbones for module in backbone.modules()]
     return [facts for index, facts in enumerate(found) if facts and facts not in found[:index]]
 
 
@@ -325,18 +327,6 @@ def _determinism() -> dict[str, Any]:
         "matmul_tf32": setting(lambda: torch.backends.cuda.matmul.allow_tf32),
         "float32_matmul_precision": setting(torch.get_float32_matmul_precision),
         "num_threads": torch.get_num_threads(),
-    }
-
-
-def _batch_sizes(strategy: Strategy) -> dict[str, Any]:
-    """Images a batch: of the base session, where a plugin gives it its own, of the later ones, and of evaluation."""
-    from clsim.plugins import BaseSession
-
-    base = [plugin.base[1] for plugin in strategy.plugins if isinstance(plugin, BaseSession)]
-    return {
-        "base": base[-1] if base else strategy.train_mb_size,
-        "train": strategy.train_mb_size,
-        "eval": strategy.eval_mb_size,
     }
 
 

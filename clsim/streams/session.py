@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from avalanche.benchmarks import DatasetExperience
-from avalanche.benchmarks.utils.classification_dataset import (
-    TaskAwareSupervisedClassificationDataset,
-    _as_taskaware_supervised_classification_dataset,
-)
+from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from clsim.data.core.images import Images
+from clsim.utils.avalanche import supervised_dataset
 
 if TYPE_CHECKING:
     from clsim.streams.replacements import Replacement
@@ -75,9 +73,7 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
         every: Iterable[int],
         replacements: Iterable[Replacement] = (),
     ) -> None:
-        # The only one of Avalanche's constructors whose items all its strategies accept: (x, y, t) with
-        # targets and task labels attached. Its public sibling forgets the targets.
-        items = _as_taskaware_supervised_classification_dataset(_Items(view), task_labels=0)
+        items = supervised_dataset(_Items(view))
         super().__init__(dataset=items, current_experience=session)
         self._built, self._view = items, view
         self.replacements = tuple(replacements)
@@ -112,6 +108,21 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
                 "use its dataset"
             )
         return self._view
+
+
+def resident_view(experience: object) -> ResidentView | None:
+    """Return the resident images of an experience, None for those of other streams or with a changed data set."""
+    if not isinstance(experience, Session):
+        return None
+    try:
+        return experience.resident
+    except AttributeError:  # a plugin set another data set
+        return None
+
+
+def replacements_of(experience: object) -> tuple[Replacement, ...]:
+    """Return the replacements of an experience, none for those of other streams."""
+    return experience.replacements if isinstance(experience, Session) else ()
 
 
 def sessions_from_views(

@@ -1,9 +1,9 @@
-"""Batches cut from resident tensors: an index and no more."""
+"""Batches cut from resident tensors by an index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sized
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,20 +12,32 @@ from clsim.streams.session import ResidentView
 
 
 def length(loader: Any) -> int | None:
-    """Return the number of batches that a loader yields; ``None`` where it does not know."""
+    """Return the number of batches of a loader, None where it does not know it.
+
+    Example:
+        >>> length([1, 2]), length(iter([1, 2]))
+        (2, None)
+
+    """
     try:
-        return len(loader)
-    except TypeError:  # torch's own loader has a length, which an endless data set does not
+        return len(cast(Sized, loader))
+    except TypeError:  # also from torch's own loader, for an endless data set
         return None
 
 
 class ResidentBatches:
-    """Iterates over a view in batches ``[pixels uint8, labels, task labels]`` on its images' device.
+    """Iterates over a view in batches ``[pixels uint8, labels, task labels]`` on the device of its images.
 
     Args:
-        view: the images; they must lie where the batches are wanted.
-        batch_size: images a batch; the last one may be smaller.
-        order: draws the order of every pass; ``None`` keeps the order of the view.
+        view: Images, on the device where the batches are needed.
+        batch_size: Images a batch; the last batch may be smaller.
+        order: Generator that draws a new order for every pass; None keeps the order of the view.
+
+    Example:
+        >>> from clsim.data.core.images import Images
+        >>> images = Images(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.arange(5), tuple("abcde"), "example")
+        >>> [batch[1].tolist() for batch in ResidentBatches(ResidentView(images, torch.arange(5)), 2)]
+        [[0, 1], [2, 3], [4]]
 
     """
 
@@ -44,8 +56,8 @@ class ResidentBatches:
         indices = indices.to(images.pixels.device, non_blocking=True)
         labels = images.labels[indices]
         if not len(indices):
-            return  # nothing would be split into one batch of nothing
-        # Cut all at once: a view takes as long to make as a small addition.
+            return  # an empty tensor would be split into one empty batch
+        # Cut all at once: making a view takes as long as a small addition.
         parts = (tensor.split(self.batch_size) for tensor in (indices, labels, torch.zeros_like(labels)))
         for chosen, answers, tasks in zip(*parts, strict=True):
             yield [images.pixels[chosen], answers, tasks]

@@ -13,11 +13,17 @@ from torch import nn
 def lone_image(model: nn.Module) -> Iterator[None]:
     """Let batch normalization use its running statistics wherever it sees one value per channel, for one pass.
 
-    PyTorch refuses such a batch: a variance needs two values. A layer that sees more, as the earlier ones of a
-    convolutional network do, takes the statistics of the image itself, and updates its running ones, as always.
+    PyTorch refuses such a batch: a variance needs two values. A layer that sees more values, as the earlier layers of a
+    convolutional network do, uses the statistics of the image and updates its running ones, as always.
 
     Args:
         model: Model in training mode.
+
+    Example:
+        >>> import torch
+        >>> with lone_image(norm := nn.BatchNorm1d(2)):
+        ...     norm(torch.ones(1, 2)).shape
+        torch.Size([1, 2])
 
     """
     switched: list[nn.Module] = []

@@ -23,6 +23,12 @@ def decayed_sgd(
             of normalization layers.
         settings: Further arguments of :class:`torch.optim.SGD`.
 
+    Example:
+        >>> from torch.nn import Linear
+        >>> optimizer = decayed_sgd(Linear(2, 3).parameters(), weight_decay=0.1, decayed="matrices", lr=0.5)
+        >>> [group["weight_decay"] for group in optimizer.param_groups]
+        [0.1, 0.0]
+
     """
     if decayed == "all":
         return SGD(parameters, weight_decay=weight_decay, **settings)

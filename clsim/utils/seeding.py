@@ -6,13 +6,16 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clsim.utils.derived_seed import derived_seed
+
+if TYPE_CHECKING:
+    from clsim.utils.template import Template
 
 Made = TypeVar("Made")
 
@@ -72,7 +75,14 @@ def composed(build: Callable[[], Made], *, order: int, initialisation: int | Non
     return strategy
 
 
-def initialised(strategy: Any, name: str, make: Callable[[], Made]) -> Made:
+@runtime_checkable
+class SeedsWeights(Protocol):
+    """Strategy that may have a seed of its own for weights drawn in the middle of a run."""
+
+    initialisation: int | None
+
+
+def initialised(strategy: object, name: str, make: Callable[[], Made]) -> Made:
     """What `make` gives in the middle of a run; by the seed of initialisation, if the strategy has one.
 
     Made twice then: the first one takes from the global generators what it always takes, the second one is kept.
@@ -84,7 +94,7 @@ def initialised(strategy: Any, name: str, make: Callable[[], Made]) -> Made:
 
     """
     made = make()
-    seed = getattr(strategy, "initialisation", None)
+    seed = strategy.initialisation if isinstance(strategy, SeedsWeights) else None
     if seed is not None:
         with seeded(derived_seed(seed, name)):
             made = make()
@@ -98,7 +108,7 @@ def _take_weights(mine: Any, theirs: Any) -> None:
             old.copy_(new)
 
 
-def _weights(strategy: Any) -> Iterator[Tensor]:
+def _weights(strategy: Template) -> Iterator[Tensor]:
     for holder in (strategy, *strategy.plugins):
         modules = [value for value in vars(holder).values() if isinstance(value, nn.Module)]
         yield from chain.from_iterable(chain(module.parameters(), module.buffers()) for module in modules)

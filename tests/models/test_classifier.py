@@ -63,5 +63,5 @@ def test_lanes_stay_where_the_model_is_replaced():
     model = LinearClassifier(CpuDataParallel(Flat(5), 2), 7)
     model.replace(ReplacementModel("wide", Flat(9)))
     assert isinstance(model.backbone, CpuDataParallel)
-    assert model.backbone.lanes == 2
+    assert model.backbone.workers == 2
     assert model.embed(images()).shape == (2, 9)

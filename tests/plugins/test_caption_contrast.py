@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
+from helpers.errors import refused
 from helpers.tiny import tiny_captions, tiny_clip
 from torch.optim import SGD
 
@@ -180,5 +181,5 @@ def test_the_old_model_is_not_asked_while_the_new_one_learns():
 def test_captions_that_the_projection_does_not_know_are_refused():
     composed = Composed()
     other = TextProjection(composed.upgrade, composed.stream.texts[1:], steps=0)
-    with pytest.raises(ValueError, match="first ones that the projection"):
+    with refused(ValueError, names=("CaptionContrast",)):
         CaptionContrast(composed.stream.pairs, composed.upgrade, other, [])

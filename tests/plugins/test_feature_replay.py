@@ -14,19 +14,19 @@ from clsim.training import Strategy
 def test_calibrated_mean_by_hand():
     known = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])  # their mean is 0
     few = torch.tensor([[0.0, 3.0]])  # as similar to one as to the other, whose mixture is 0
-    torch.testing.assert_close(calibrated_means(few, known, own=0.6, sharpness=16.0), torch.tensor([[0.0, 1.8]]))
+    torch.testing.assert_close(calibrated_means(few, known, own_weight=0.6, sharpness=16.0), torch.tensor([[0.0, 1.8]]))
 
 
 def test_a_sharp_similarity_takes_the_nearest_base_class():
     known = torch.tensor([[2.0, 1.0], [-1.0, 3.0], [-1.0, -4.0]])
     few = torch.tensor([[4.0, 2.5], [-1.5, -6.0]])
     expected = 0.25 * few + 0.75 * known[[0, 2]]
-    torch.testing.assert_close(calibrated_means(few, known, own=0.25, sharpness=1e4), expected)
+    torch.testing.assert_close(calibrated_means(few, known, own_weight=0.25, sharpness=1e4), expected)
 
 
 def test_own_images_alone_leave_the_mean_as_it_is():
     few, known = torch.rand(3, 4), torch.rand(5, 4)
-    torch.testing.assert_close(calibrated_means(few, known, own=1.0, sharpness=16.0), few)
+    torch.testing.assert_close(calibrated_means(few, known, own_weight=1.0, sharpness=16.0), few)
 
 
 class Flat(nn.Module):
@@ -46,7 +46,7 @@ def trained():
     torch.manual_seed(0)
     stream = fscil(tiny_dataset(), base_classes=6, ways=2, shots=5, splits={"draw": 0})
     model = StationaryClassifier(Flat(), 16)
-    replay = FeatureReplay(model, weight=0.75, per_class=3, own=0.5)
+    replay = FeatureReplay(model, weight=0.75, per_class=3, own_weight=0.5)
     strategy = Strategy(
         model=model,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
@@ -81,7 +81,7 @@ def test_it_places_new_classes_near_their_shots_and_similar_base_classes(trained
     features = strategy.model.backbone(images.pixels[view.indices].float() / 255).detach()
     few = torch.stack([features[view.labels == label].mean(0) for label in (6, 7)])
     base = torch.stack([replay.means[label] for label in range(6)])
-    expected = calibrated_means(few, base, own=0.5, sharpness=16.0)
+    expected = calibrated_means(few, base, own_weight=0.5, sharpness=16.0)
     torch.testing.assert_close(torch.stack([replay.means[6], replay.means[7]]), expected)
 
 

@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.errors import refused
 from helpers.tiny import TinyModel, tiny_dataset
 from torch.nn import functional as F
 
@@ -69,7 +70,7 @@ def test_a_step_that_is_skipped_changes_nothing(precision):
 
 def test_ten_steps_in_a_row_may_be_skipped_and_not_one_more():
     learner(LossGuard("skip"), Trouble(range(2, 12))).train(stream().train_stream[0], eval_streams=[])
-    with pytest.raises(RunFailed, match="after 10 steps were left out"):
+    with refused(RunFailed, names=("session 0", "10 skipped")):
         learner(LossGuard("skip"), Trouble(range(2, 13))).train(stream().train_stream[0], eval_streams=[])
 
 
@@ -107,7 +108,7 @@ def test_rewind_mends_weights_that_are_broken_already():
 
 
 def test_rewind_gives_up():
-    with pytest.raises(RunFailed, match="after the session went back 10 times"):
+    with refused(RunFailed, names=("session 0", "10 rewinds")):
         learner(LossGuard("rewind"), Trouble(range(2, 99)), epochs=3).train(stream().train_stream[0], eval_streams=[])
 
 
@@ -121,7 +122,7 @@ def test_losses_elsewhere_are_looked_at_many_at_a_time(monkeypatch):
         if step < 49:
             guard.before_update(strategy)
         else:
-            with pytest.raises(RunFailed, match="the loss is nan"):
+            with refused(RunFailed, names=("nan",)):
                 guard.before_update(strategy)
             break
 

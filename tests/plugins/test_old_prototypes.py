@@ -53,7 +53,7 @@ class Watch(SupervisedPlugin):
             {
                 "prototypes": None if prototypes is None else prototypes.clone(),
                 "old": deepcopy(self.upgrading.old),
-                "features": strategy.model.features.detach(),
+                "features": strategy.mb_features.detach(),
                 "labels": strategy.mb_y,
                 "own": self.own.item(),
                 "loss": strategy.loss.item(),

@@ -75,7 +75,7 @@ def test_steps_lower_the_distance_of_captions(contrast):
     found = {}
     for steps in (0, 20, 200):
         clips = [tiny_clip(), tiny_clip(seed=1, embed_dim=20)]
-        settings = {"steps": steps, "batch_size": 50, "lr": 0.005, "contrast": contrast}
+        settings = {"steps": steps, "batch_size": 50, "lr": 0.005, "contrast_weight": contrast}
         found[steps] = loss_of(*run(clips, texts, hidden=16, **settings), texts)
     assert found[200] < found[20] < found[0]
     assert found[200] < 0.8 * found[0]
@@ -96,7 +96,7 @@ def test_the_global_generator_is_left_alone_and_the_seed_decides():
         old, new = map(ImageTextModel, clips)
         new.projection = Projection(12, 12)
         upgrade = ClipUpgrade(stream.models, lambda clip, old: new)
-        plugin = TextProjection(upgrade, stream.texts, steps=5, batch_size=4, lr=0.01, contrast=0.1)
+        plugin = TextProjection(upgrade, stream.texts, steps=5, batch_size=4, lr=0.01, contrast_weight=0.1)
         strategy = Strategy(model=old, train_epochs=0, plugins=[upgrade, plugin])
         strategy.train(stream.train_stream[0], eval_streams=[])
         torch.manual_seed(seed)
@@ -113,7 +113,7 @@ def test_the_global_generator_is_left_alone_and_the_seed_decides():
 def test_the_projection_is_trained_before_the_session_and_the_rest_stands_still():
     clips = [tiny_clip(), tiny_clip(seed=1)]
     before = [value.clone() for value in clips[1].model.parameters()]
-    _, new = run(clips, steps=3, batch_size=100, lr=0.01, contrast=0.1)
+    _, new = run(clips, steps=3, batch_size=100, lr=0.01, contrast_weight=0.1)
     assert all(torch.equal(now, then) for now, then in zip(clips[1].model.parameters(), before, strict=True))
     assert new.projection.training
 

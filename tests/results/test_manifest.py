@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from avalanche.training.plugins import SupervisedPlugin
 from helpers.tiny import TinyModel, tiny_dataset
 
 import clsim
@@ -157,12 +158,12 @@ def test_a_seal_takes_in_what_is_a_result(made, tmp_path):
 
 
 def test_a_run_that_ends_early_is_not_sealed(tmp_path):
-    class Stop(BaseSession):
+    class Stop(SupervisedPlugin):
         def after_training_exp(self, strategy, **kwargs):
             raise RuntimeError("broken")
 
     broken = strategy()
-    broken.plugins.append(Stop(epochs=1, train_mb_size=5))
+    broken.plugins.append(Stop())
     with pytest.raises(RuntimeError, match="broken"):
         clsim.run(stream(), broken, out=tmp_path / "run")
     assert "files" not in json.loads((tmp_path / "run" / "manifest.json").read_text())

@@ -36,7 +36,7 @@ class Steps(SupervisedPlugin):
         self.steps.append([])
 
     def after_backward(self, strategy, **kwargs):
-        step = (strategy.mb_x, strategy.mb_y, strategy.model.features, strategy.mb_output, strategy.loss)
+        step = (strategy.mb_x, strategy.mb_y, strategy.mb_features, strategy.mb_output, strategy.loss)
         self.steps[-1].append([value.detach().clone() for value in step])
 
 

@@ -134,7 +134,7 @@ class Steps(SupervisedPlugin):
         self.steps = []
 
     def after_backward(self, strategy, **kwargs):
-        values = (strategy.mb_x, strategy.mb_y, strategy.model.features, strategy.mb_output, strategy.loss)
+        values = (strategy.mb_x, strategy.mb_y, strategy.mb_features, strategy.mb_output, strategy.loss)
         self.steps.append([value.detach().clone() for value in values])
 
 

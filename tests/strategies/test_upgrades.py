@@ -54,7 +54,7 @@ class Steps(SupervisedPlugin):
             {
                 "loss": strategy.loss.item(),
                 "labels": strategy.mb_y,
-                "features": model.features.detach().clone(),
+                "features": strategy.mb_features.detach().clone(),
                 "logits": strategy.mb_output.detach().clone(),
                 "classifier": model.classifier.detach().clone(),
                 "turn": None if turn is None else (turn.weight.detach().clone(), turn.bias.detach().clone()),

@@ -32,13 +32,13 @@ def train(**settings):
 @pytest.mark.parametrize(
     ("asked", "device", "steps", "replayable", "how"),
     [
-        ("auto", CPU, 10**6, True, "as it is"),
+        ("auto", CPU, 10**6, True, "eager"),
         ("auto", GPU, COMPILED_FROM, True, "compiled"),
         ("auto", GPU, COMPILED_FROM - 1, True, "graph"),
-        ("auto", GPU, COMPILED_FROM - 1, False, "as it is"),
-        ("auto", GPU, GRAPHED_FROM - 1, True, "as it is"),
+        ("auto", GPU, COMPILED_FROM - 1, False, "eager"),
+        ("auto", GPU, GRAPHED_FROM - 1, True, "eager"),
         ("on", CPU, 1, False, "compiled"),
-        ("off", GPU, 10**6, True, "as it is"),
+        ("off", GPU, 10**6, True, "eager"),
     ],
 )
 def test_what_is_chosen(asked, device, steps, replayable, how):
@@ -101,7 +101,7 @@ def test_usual_batches_are_replayed_and_the_last_is_not(recorder):
     passes, model = ForwardPass(), Scored().train()
     passes.start(model, GPU, GRAPHED_FROM)
     batches = [torch.rand(size, 3, 8, 8) for size in (4, 4, 1, 4)]
-    outputs = [passes(model, images, "fp32") for images in batches]
+    outputs = [passes(model, images, "fp32").logits for images in batches]
     assert recorder.recorded == [(4, 3, 8, 8)]
     assert recorder.replayed == [(4, 3, 8, 8)] * 3
     for images, output in zip(batches, outputs, strict=True):  # kept over later replays, as metrics keep them
@@ -140,15 +140,15 @@ def test_an_evaluation_in_the_middle_is_not_replayed(recorder):
     assert recorder.recorded == []
 
 
-def runs_as_it_is(model, steps, said):
+def runs_eagerly(model, steps, said):
     """A session whose way fails says so, gives the model's own output, and the next does not try again."""
     passes, images = ForwardPass(), torch.rand(4, 3, 8, 8)
     passes.start(model, GPU, steps)
     with pytest.warns(UserWarning, match=said):
-        output = passes(model, images, "fp32")
+        output = passes(model, images, "fp32").logits
     torch.testing.assert_close(output, model(images))
     passes.start(model, GPU, steps)
-    assert passes.how == "as it is"
+    assert passes.how == "eager"
 
 
 def test_where_recording_fails_the_session_goes_on(monkeypatch):
@@ -156,13 +156,13 @@ def test_where_recording_fails_the_session_goes_on(monkeypatch):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(forward, "_record", fail)
-    runs_as_it_is(Scored().train(), GRAPHED_FROM, "goes on as it is")
+    runs_eagerly(Scored().train(), GRAPHED_FROM, "runs eagerly")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_recorded_steps_are_the_same_steps():
     batches, results = torch.rand(3, 4, 3, 8, 8, device="cuda"), []
-    for how in ("as it is", "graph"):
+    for how in ("eager", "graph"):
         torch.manual_seed(0)
         model = Scored().cuda().train()
         optimizer, passes = torch.optim.SGD(model.parameters(), lr=0.1), ForwardPass()
@@ -171,7 +171,7 @@ def test_recorded_steps_are_the_same_steps():
         outputs = []
         for images in batches:
             optimizer.zero_grad()
-            outputs.append(passes(model, images, "fp32"))
+            outputs.append(passes(model, images, "fp32").logits)
             outputs[-1].square().sum().backward()
             optimizer.step()
         results.append([*outputs, *model.parameters()])
@@ -208,7 +208,7 @@ def test_fp16_steps_over_a_batch_without_gradients_as_fp32_does():
     learner.optimizer_step()
 
 
-def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
+def test_what_auto_cannot_compile_runs_eagerly(monkeypatch):
     def no_compiler(model):
         def run(images):
             raise OSError("there is no compiler")
@@ -217,7 +217,7 @@ def test_what_auto_cannot_compile_runs_as_it_is(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", no_compiler)
     model, images = Scored().train(), torch.rand(4, 3, 8, 8)
-    runs_as_it_is(model, COMPILED_FROM, "no compiler")
+    runs_eagerly(model, COMPILED_FROM, "no compiler")
     asked = ForwardPass("on")
     asked.start(model, CPU, 1)
     with pytest.raises(OSError, match="no compiler"):
@@ -245,8 +245,8 @@ def test_a_gradient_that_cannot_be_compiled_leaves_the_session_as_it_is(monkeypa
     passes.start(model, torch.device("cuda"), COMPILED_FROM)
     assert passes.how == "compiled"
     with pytest.warns(UserWarning, match="the gradient has no kernel"):
-        output = passes(model, images, "fp32")
-    assert passes.how == "as it is"
+        output = passes(model, images, "fp32").logits
+    assert passes.how == "eager"
     output.sum().backward()
     assert all(torch.equal(old, new) for old, new in zip(before, model.state_dict().values(), strict=True))
 

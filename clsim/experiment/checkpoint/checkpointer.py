@@ -16,7 +16,7 @@ from clsim.experiment.checkpoint.snapshots import Snapshots
 from clsim.results.results import Results
 from clsim.streams.protocols import StreamLike
 from clsim.training import Strategy
-from clsim.training.strategy import GoingOn
+from clsim.training.loop import ResumePoint
 from clsim.utils import distributed
 from clsim.utils.errors import UserError
 from clsim.utils.signals import Interrupted, Interruption
@@ -84,7 +84,7 @@ class Checkpointer:
         self.session = 0
         self.last: Moment | None = None
         self._snapshots = Snapshots(strategy)
-        strategy.plugins.insert(0, self._snapshots)
+        strategy.add_plugin(self._snapshots)
         strategy.after_step = self._after_step
         self.is_trained = False
         self._resumed = _Progress()
@@ -248,7 +248,7 @@ class Checkpointer:
             with self._fitting(moment):
                 self._snapshots.restore_amid(state["strategy"])
 
-        self.strategy.going_on = GoingOn(state["epoch"], state["step"], state["loader"], restore)
+        self.strategy.resume_point = ResumePoint(state["epoch"], state["step"], state["loader"], restore)
         self.tell(f"going on in session {moment.session}, after {moment.step} iterations")
         return moment.session
 

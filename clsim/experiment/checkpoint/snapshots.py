@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
@@ -11,9 +11,14 @@ from torch import nn
 from clsim.experiment.checkpoint.attributes import Attributes
 from clsim.experiment.checkpoint.codec import NotStorable, State, pack
 from clsim.experiment.checkpoint.frozen import Frozen
+from clsim.plugins.protocols import Rebuilds, RebuildsAmid, RebuildsEnd
+from clsim.training import SessionPlanner, Strategy
+from clsim.training.phases import Phase
 from clsim.utils.rng_state import random_state, set_random_state
+from clsim.utils.template import Template
 
-NUMBERS = ("train_epochs", "train_mb_size", "images_trained", "_stop_training")
+PLANNED = ("train_epochs", "train_mb_size")
+NUMBERS = (*PLANNED, "images_trained", "_stop_training")
 TRAINING = ("after_training_iteration", "after_training_epoch")
 """Callbacks of metrics whose state changes within a session."""
 
@@ -34,7 +39,9 @@ class Snapshots(SupervisedPlugin[Any]):
 
     """
 
-    def __init__(self, strategy: Any) -> None:
+    phase: ClassVar[Phase] = Phase.SNAPSHOT
+
+    def __init__(self, strategy: Strategy) -> None:
         super().__init__()
         self.strategy = strategy
         metrics = list(strategy.evaluator.metrics)
@@ -45,7 +52,7 @@ class Snapshots(SupervisedPlugin[Any]):
         self.frozen = Frozen()
         self.frozen.note(strategy.model)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Looks at the session's model."""
         self.frozen.note(strategy.model)
 
@@ -82,10 +89,12 @@ class Snapshots(SupervisedPlugin[Any]):
         """
         strategy = self.strategy
         for strategy.experience in experiences:
-            for name in ("rebuild", "rebuild_end"):
-                for plugin in strategy.plugins:
-                    if rebuild := getattr(plugin, name, None):
-                        rebuild(strategy)
+            for plugin in strategy.plugins:
+                if isinstance(plugin, Rebuilds):
+                    plugin.rebuild(strategy)
+            for plugin in strategy.plugins:
+                if isinstance(plugin, RebuildsEnd):
+                    plugin.rebuild_end(strategy)
             strategy.model.to(strategy.device)
             self.frozen.note(strategy.model)
             strategy.make_optimizer()
@@ -100,8 +109,8 @@ class Snapshots(SupervisedPlugin[Any]):
 
         """
         for part, stored in zip(self._plugins, state["plugins"], strict=True):
-            if rebuild := getattr(part.thing, "rebuild_amid", None):
-                rebuild(self.strategy, stored["state"])
+            if isinstance(part.thing, RebuildsAmid):
+                part.thing.rebuild_amid(self.strategy, stored["state"])
         self.frozen.note(self.strategy.model)
         self._restore(state, self._amid)
         off = set(state["modes"])
@@ -137,8 +146,11 @@ class Snapshots(SupervisedPlugin[Any]):
             strategy.scaler.load_state_dict(state["scaler"])
         _restore_parts(self._plugins, state["plugins"])
         _restore_parts(metrics, state["metrics"])
+        # A planner decides these for every session; earlier versions stored the values of the session.
+        planned = PLANNED if any(isinstance(plugin, SessionPlanner) for plugin in strategy.plugins) else ()
         for name in NUMBERS:
-            setattr(strategy, name, state["numbers"][name])
+            if name not in planned:
+                setattr(strategy, name, state["numbers"][name])
         strategy.order.set_state(state["order"])
         torch.set_num_threads(state["threads"])  # sums are split among threads, and rounded by the parts
         set_random_state(state["random"], strategy.device)

@@ -1,0 +1,74 @@
+"""The data side of the training template: batches from tensors that lie on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
+
+from clsim.data.core.images import Images
+from clsim.data.core.transfer import moved
+from clsim.streams.session import ResidentView, Session, resident_view
+from clsim.training.loaders import ResidentBatches
+from clsim.utils.device import lies_on
+
+
+class ResidentData(SupervisedTemplate[Session, Any, Any]):
+    """Template whose loaders index resident images, unless a plugin brings its own loader or data set."""
+
+    augment: Callable[[Tensor], Tensor] | None
+    order: torch.Generator
+    _resident: dict[str, Images]
+
+    def resident(self, view: ResidentView) -> ResidentView:
+        """Return the view with its images on the strategy's device; each set of images moves there once."""
+        images = view.images
+        if lies_on(images.pixels, self.device):
+            return view
+        if images.sha256 not in self._resident:
+            self._resident[images.sha256] = moved(images, self.device)
+        return ResidentView(self._resident[images.sha256], view.indices)
+
+    def train_dataset_adaptation(self, **kwargs: Any) -> None:
+        """Start from the session's own data set, so that a change by a plugin shows."""
+        self.adapted_dataset = self.experience.dataset
+
+    def eval_dataset_adaptation(self, **kwargs: Any) -> None:
+        """Start from the session's own data set, as in training."""
+        self.train_dataset_adaptation()
+
+    def make_train_dataloader(self, shuffle: bool = True, **kwargs: Any) -> None:
+        """Make resident batches; Avalanche's loader if a plugin changed the data set or the stream is not clsim's."""
+        view = self._view()
+        if view is None:
+            super().make_train_dataloader(shuffle=shuffle, **kwargs)
+        else:
+            self.dataloader = ResidentBatches(view, self.train_mb_size, self.order if shuffle else None)
+
+    def make_eval_dataloader(self, **kwargs: Any) -> None:
+        """Make resident batches in the order of the data, under the same conditions as in training."""
+        view = self._view()
+        if view is None:
+            super().make_eval_dataloader(**kwargs)
+        else:
+            self.dataloader = ResidentBatches(view, self.eval_mb_size)
+
+    def _view(self) -> ResidentView | None:
+        view = resident_view(self.experience)
+        if view is None or self.adapted_dataset is not self.experience.dataset:
+            return None
+        return self.resident(view)
+
+    def _unpack_minibatch(self) -> None:
+        """Move the batch to the device, augment it while training, and scale bytes to [0, 1]."""
+        if not isinstance(self.dataloader, ResidentBatches):  # these are lists on the device already
+            super()._unpack_minibatch()
+        images = self.mbatch[0]
+        if self.is_training and self.augment is not None:
+            images = self.augment(images)
+        if images.dtype == torch.uint8:
+            images = images.to(torch.float32).div_(255)
+        self.mbatch[0] = images
