@@ -94,8 +94,7 @@ class SessionEvaluator:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on how the images are compared that a reader of the figures must know."""
-        note = getattr(self.versions, "note", None)
-        return () if note is None else (note,)
+        return () if self.versions is None or self.versions.note is None else (self.versions.note,)
 
     def attach(self, strategy: Strategy) -> None:
         """Has the strategy's evaluations fill them."""

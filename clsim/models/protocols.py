@@ -173,7 +173,7 @@ def require(model: object, offer: type[Offer], user: object) -> Offer:
     Example:
         >>> require(nn.Identity(), Turnable, "Procrustes")
         Traceback (most recent call last):
-        clsim.utils.errors.ArgumentError: Procrustes needs a model with dimensions, embed, turn; Identity lacks them ...
+        clsim.utils.errors.ArgumentError: Procrustes needs a model with dimensions, embed, turn; Identity lacks them
 
     """
     if isinstance(model, offer):

@@ -16,6 +16,8 @@ from avalanche.benchmarks.utils.classification_dataset import (
 from avalanche.training.plugins import EvaluationPlugin
 from torch.utils.data import Dataset
 
+from clsim.utils.template import Template
+
 
 def supervised_dataset(items: Dataset[Any]) -> TaskAwareSupervisedClassificationDataset:
     """Wrap items with ``targets`` as the data set ``(x, y, t)`` that all of Avalanche's strategies accept.
@@ -31,7 +33,7 @@ def supervised_dataset(items: Dataset[Any]) -> TaskAwareSupervisedClassification
     return wrapped
 
 
-def publishing(evaluator: EvaluationPlugin, metric: Callable[[Any], Any]) -> Callable[..., None]:
+def publishing(evaluator: EvaluationPlugin, metric: Callable[[Template], Any]) -> Callable[..., None]:
     """Return a callback that calls one metric and publishes its values as the evaluation plugin would.
 
     Args:
@@ -42,7 +44,7 @@ def publishing(evaluator: EvaluationPlugin, metric: Callable[[Any], Any]) -> Cal
     # The plugin runs code of its own at every attribute access, which costs more than a small metric.
     state = vars(evaluator)
 
-    def call(strategy: Any, **kwargs: Any) -> None:
+    def call(strategy: Template, **kwargs: Any) -> None:
         if not state["_active"]:
             return
         emitted = metric(strategy)

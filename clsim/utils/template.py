@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class Clock(Protocol):
     """Avalanche's counters, updated behind all other plugins."""
 
+    train_iterations: int
     train_exp_epochs: int
     train_exp_iterations: int
 

@@ -19,6 +19,7 @@ from clsim.data.datasets.shapes import kind_name
 from clsim.models import PromptedCLIP
 from clsim.models.towers import towers
 from clsim.streams import Stream, fscil
+from clsim.training import Strategy
 
 NEW, BATCH = 5, 4
 STEPS = 5  # of a session: 20 images of the 5 new classes
@@ -159,7 +160,7 @@ class _Case:
         self.stream = _stream(seen)
         build = load_strategy(find_strategy("cpe_clip"))
         torch.manual_seed(0)
-        self.strategy: Any = build(
+        self.strategy: Strategy = build(
             self.stream, backbone=backbone, pretrained=None, epochs=epochs, precision=precision, device=device
         )
         self.strategy.eval_mb_size = BATCH

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from clsim.cli.benchmarks.timing import interleaved
 from clsim.data.core.images import DataSet, Images
 from clsim.streams import Stream, incremental
 from clsim.utils.device import device_time
+
+if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
 
 SESSIONS, CLASSES = 4, 40
 IMAGES = 6400  # a session: 200 batches
@@ -192,7 +195,9 @@ def _avalanche(stream: Any, device: torch.device) -> _Timed:
     return _through(stream, strategy, device, lambda session: None)
 
 
-def _through(stream: Any, strategy: Any, device: torch.device, measured: Callable[[int], None]) -> _Timed:
+def _through(
+    stream: Any, strategy: SupervisedTemplate[Any, Any, Any], device: torch.device, measured: Callable[[int], None]
+) -> _Timed:
     """Trains and evaluates session by session."""
     timed = _Timed()
     for session, experience in enumerate(stream.train_stream):
