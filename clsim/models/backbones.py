@@ -1,4 +1,4 @@
-"""Backbones by name: any timm model, and residual networks whose stem fits images of 32 x 32 pixels."""
+"""Backbones by name: timm models, and residual networks whose stem fits images of 32 x 32 pixels."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ CIFAR_STD = (0.267, 0.256, 0.276)
 
 @dataclass(frozen=True)
 class SmallResNetShape:
-    """Blocks and channels of every stage, and of the stem before them; the last stage gives the features."""
+    """Blocks and channels of every stage and of the stem; the last stage emits the features."""
 
     blocks: tuple[int, ...]
     channels: tuple[int, ...]
     stem: int
     stem_pool: bool
-    """Halve the resolution after the stem: at equal cost more channels, which suits small images and CPUs."""
+    """Whether to halve the resolution after the stem: more channels at equal cost suit small images and CPUs."""
 
 
 SMALL_RESNETS = {
     # He et al. 2015, section 4.2, with projections in place of padded identities.
     "resnet20": SmallResNetShape((3, 3, 3), (16, 32, 64), stem=16, stem_pool=False),
     "resnet32": SmallResNetShape((5, 5, 5), (16, 32, 64), stem=16, stem_pool=False),
-    # Four times the channels at a quarter of the pixels: 2.5 times the work of resnet20, and a CPU does it in
-    # 1.8 times the time.
+    # Four times the channels at a quarter of the pixels: 2.5 times the operations of resnet20 in 1.8 times the time on
+    # a CPU.
     "resnet8x2": SmallResNetShape((1, 1, 1), (32, 64, 128), stem=32, stem_pool=True),
     "resnet8x4": SmallResNetShape((1, 1, 1), (64, 128, 256), stem=32, stem_pool=True),
     "resnet14x4": SmallResNetShape((2, 2, 2), (64, 128, 256), stem=32, stem_pool=True),
@@ -46,7 +46,7 @@ class SmallResNet(nn.Module):
     """A residual network of timm's basic blocks behind a stem of one 3 x 3 convolution.
 
     Args:
-        shape: blocks and channels.
+        shape: Blocks and channels.
 
     """
 
@@ -69,22 +69,23 @@ class SmallResNet(nn.Module):
                 module.zero_init_last()
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)``, normalised, to ``(B, num_features)``; sides of 8 pixels or more.
+        """Return features ``(B, num_features)`` of normalized images ``(B, 3, H, W)`` of 8 pixels a side or more.
 
-        No feature is negative, unless the last block was shaped to emit features of a chosen length.
+        Features are not negative, unless :func:`~clsim.models.neck.shape_features` changed the last block.
         """
         features: Tensor = self.stages(self.stem(images)).mean((2, 3))
         return features
 
 
 class Backbone(nn.Module):
-    """Normalises images in [0, 1] and gives a feature vector for each.
+    """Network that normalizes images in [0, 1] and returns their features.
 
     Args:
-        body: normalised images to ``(B, num_features)``.
-        num_features: length of the feature vector.
-        mean, std: per channel.
-        image_size: what ``body`` insists on; ``None`` where it takes any size.
+        body: Network from normalized images to ``(B, num_features)``.
+        num_features: Length of the feature vector.
+        mean: Mean per channel.
+        std: Standard deviation per channel.
+        image_size: Side that ``body`` requires; None: any size.
         interpolation: Kernel of the resize to ``image_size``.
 
     """
@@ -105,7 +106,7 @@ class Backbone(nn.Module):
         self.num_features = num_features
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 1] to ``(B, num_features)``."""
+        """Return features ``(B, num_features)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         features: Tensor = self.body(self.preprocess(images))
         return features
 
@@ -120,26 +121,29 @@ def make_backbone(
     zero_init: bool = True,
     dimensions: Count | None = None,
 ) -> Backbone:
-    """A network from images in [0, 1] to feature vectors.
+    """Return a network from images in [0, 1] to feature vectors.
 
     Args:
-        name: one of :data:`SMALL_RESNETS`, else a timm model.
-        pretrained: timm's weights; the small ones have none.
-        image_size: side that images are resized to; without it they are left alone unless the network insists.
+        name: Name in :data:`SMALL_RESNETS`, else of a timm model.
+        pretrained: Whether to load timm's weights; the small networks have none.
+        image_size: Side that images are resized to; None: no resize, unless the network requires a size.
         interpolation: Kernel of that resize.
         zero_init: Whether the last normalization of every residual block starts with gain 0, where the architecture
-            does so; else with 1, as in torchvision. Pre-trained weights are left alone.
-        dimensions: Length of the feature vector, which the last residual block then emits itself, see
-            :func:`~clsim.models.neck.shape_features`; the network's own width by default.
+            does so; else with 1, as in torchvision. Pre-trained weights stay unchanged.
+        dimensions: Length of the feature vector, which the last residual block then emits, see
+            :func:`~clsim.models.neck.shape_features`; None: the width of the network.
 
     Raises:
-        UserError: timm has no such model, or weights are asked for that do not exist; ``dimensions`` of a network
-            without such a block.
+        UserError: timm has no such model or no such weights, or ``dimensions`` does not suit the network.
+
+    Example:
+        >>> make_backbone("resnet8x2")(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 128])
 
     """
     if name in SMALL_RESNETS:
         if pretrained:
-            raise UserError(f"there are no pre-trained weights of {name}", fix="train it from scratch")
+            raise UserError(f"{name} has no pre-trained weights", fix="train it from scratch")
         small = SmallResNet(SMALL_RESNETS[name])
         if not zero_init:
             open_gains(small)
@@ -147,7 +151,7 @@ def make_backbone(
         return Backbone(small, small.num_features, image_size=image_size, interpolation=interpolation)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or ", ".join(SMALL_RESNETS)
-        raise UserError(f"no backbone is called {name!r}", fix=f"for example: {near}; all: timm.list_models()")
+        raise UserError(f"unknown backbone {name!r}", fix=f"choose for example {near}; timm.list_models() returns all")
     check_tag(name)
     body: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
     if not (zero_init or pretrained):
@@ -178,26 +182,26 @@ def _emit(name: str, body: SmallResNet | ResNet | Any, dimensions: int | None) -
     """Make the last block of a residual network emit features of this length."""
     if dimensions is None:
         return
-    fix = "choose a plain residual network, or `neck: linear`, a matrix behind whatever network there is"
+    fix = "choose a plain residual network, or `neck: linear`, a matrix behind any network"
     if not isinstance(body, SmallResNet | ResNet):
-        raise UserError(f"{name} is no residual network whose last block could emit {dimensions} numbers", fix=fix)
+        raise UserError(
+            f"{name} is not a residual network, so its last block cannot emit {dimensions} features", fix=fix
+        )
     stage: Any = body.stages[-1] if isinstance(body, SmallResNet) else body.layer4
     try:
         shape_features(stage[-1], dimensions)
     except ValueError as error:
-        raise UserError(f"{name} cannot emit {dimensions} numbers: {error}", fix=fix) from error
+        raise UserError(f"{name} cannot emit {dimensions} features: {error}", fix=fix) from error
     body.num_features = dimensions
 
 
 def check_tag(name: str) -> None:
-    """Makes sure that a timm model has the weights named after the dot, if any are: timm looks only when it loads them.
+    """Check that timm has the weights that a name asks for after its dot; timm checks only when it loads them.
 
     Raises:
-        UserError: there are none of that tag.
+        UserError: There are no such weights.
     """
     architecture, _, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(architecture)]
     if tag and tag not in tags:
-        raise UserError(
-            f"timm knows no weights {tag!r} of {architecture}", fix=f"there are: {', '.join(tags) or 'none at all'}"
-        )
+        raise UserError(f"timm has no weights {tag!r} of {architecture}", fix=f"available: {', '.join(tags) or 'none'}")

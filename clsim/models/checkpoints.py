@@ -1,4 +1,4 @@
-"""Checkpoints: tables of tensors read without running code from the file, and put into a model or refused."""
+"""Reading of checkpoints, without running code from the file, and loading into a model."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ TABLES = (
     "state_dict_ema",
     "model_ema",
 )
-"""Keys under which training programs keep the weights, in this order where there are several."""
+"""Keys under which training programs store the weights; the first one present wins."""
 
 
 def _harmless() -> list[Any]:
-    """Settings and figures that training programs keep beside the weights; making them runs nothing."""
+    """Return types of settings and figures beside the weights that are safe to construct."""
     scalar = np.float64(0).__reduce__()[0]
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     dtypes = [type(np.dtype(code)) for code in "?bhilqBHILQefd"]
@@ -50,16 +50,16 @@ def _harmless() -> list[Any]:
 
 
 def read_weights(path: Path, key: str = "strategy.pretrained") -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a checkpoint and its metadata; never run code from the file.
+    """Read the tensors of a checkpoint and its metadata; never run code from the file.
 
-    Metadata are those of a safetensors file, and empty for a pickle or a TorchScript archive.
+    Only a safetensors file has metadata; for a pickle or a TorchScript archive they are empty.
 
     Args:
-        path: of the file.
-        key: of the scenario, where it was named; for the message.
+        path: Path of the file.
+        key: Key of the scenario that names it, for the message.
 
     Raises:
-        UserError: missing, damaged, no table of tensors, or a pickle of more than tensors.
+        UserError: The file is missing, damaged, or contains anything else than a table of tensors.
 
     """
     where = str(path)
@@ -73,22 +73,24 @@ def read_weights(path: Path, key: str = "strategy.pretrained") -> tuple[dict[str
         if is_torchscript(path):
             return read_torchscript(path), {}
         with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's doubts about old pickles, which end here in an error or nothing
+            warnings.simplefilter("ignore")  # of torch, about old pickles; these load or raise
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise UserError(
-            f"the checkpoint is damaged or not safetensors ({error})", where=where, fix=_placeholder(path)
+            f"the checkpoint is damaged or not a safetensors file ({error})", where=where, fix=_placeholder(path)
         ) from error
     except pickle.UnpicklingError as error:
-        fix = "Only tensors are read. Save the model's state_dict(), best with safetensors.torch.save_file."
+        fix = "Only tensors are read: save the model's state_dict(), best with safetensors.torch.save_file."
         named = re.search(r"GLOBAL ([\w.]+) was not an allowed", str(error))
         more = f" ({named[1]})" if named else ""
         raise UserError(
-            f"the checkpoint holds more than tensors{more}, or is damaged", where=where, fix=_placeholder(path) or fix
+            f"the checkpoint contains more than tensors{more}, or is damaged",
+            where=where,
+            fix=_placeholder(path) or fix,
         ) from error
     except (MemoryError, OSError):
         raise
-    except Exception as error:  # a damaged pickle fails in whatever way its instructions lead to
+    except Exception as error:  # a damaged pickle may fail in any way
         fix = "Save the model's state_dict() with safetensors.torch.save_file."
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -99,25 +101,25 @@ def read_weights(path: Path, key: str = "strategy.pretrained") -> tuple[dict[str
 
 def _missing(path: Path, key: str) -> UserError:
     if not path.is_dir():
-        return UserError("there is no such checkpoint", where=str(path), fix=f"Check {key}.")
+        return UserError("no such checkpoint", where=str(path), fix=f"Check {key}.")
     files = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
     fix = f"Name the file in it: {', '.join(files[:5])}." if files else f"Check {key}."
-    return UserError("there is no such checkpoint: this is a folder", where=str(path), fix=fix)
+    return UserError("no such checkpoint: this is a folder", where=str(path), fix=fix)
 
 
 def _placeholder(path: Path) -> str | None:
-    """What to do where the file is not the weights but a word about where they are."""
+    """Return the fix for a file that stands for the weights, None for another file."""
     with path.open("rb") as file:
         first = file.read(64).lstrip().lower()
     if first.startswith(b"version https://git-lfs"):
-        return "This is a pointer of Git LFS, not the file itself: run `git lfs pull`."
+        return "This is a Git LFS pointer, not the file itself: run `git lfs pull`."
     if first.startswith((b"<!doctype", b"<html")):
         return "This is a web page, not the file itself: download it again."
     return None
 
 
 def _table(loaded: object, where: str) -> dict[str, Tensor]:
-    """The table of tensors in what a pickle holds, without the numbers and words beside the tensors."""
+    """Return the table of tensors in the content of a pickle, without numbers and strings beside them."""
     outer = loaded
     while isinstance(loaded, dict):
         inner = next((loaded[key] for key in TABLES if isinstance(loaded.get(key), dict)), None)
@@ -125,7 +127,7 @@ def _table(loaded: object, where: str) -> dict[str, Tensor]:
             break
         loaded = inner
     state = loaded if isinstance(loaded, dict) else {}
-    # OpenAI's three numbers tell whose weights these are, in whatever form they were kept.
+    # Three numbers identify OpenAI's weights, in whichever form they were stored.
     state = {
         key: torch.tensor(value) if isinstance(value, int) and DERIVED.fullmatch(str(key)) else value
         for key, value in state.items()
@@ -134,15 +136,15 @@ def _table(loaded: object, where: str) -> dict[str, Tensor]:
     state = {key: value for key, value in state.items() if not isinstance(value, int)}
     if not state or not all(map(_is_plain, state.keys(), state.values())):
         keys = ", ".join(map(str, list(outer)[:8])) if isinstance(outer, dict) else ""
-        holds = f"; it holds {keys}" if keys else ""
+        content = f"; its keys are {keys}" if keys else ""
         raise UserError(
-            f"the checkpoint is no table of tensors{holds}", where=where, fix="Save the model's state_dict()."
+            f"the checkpoint is not a table of tensors{content}", where=where, fix="Save the model's state_dict()."
         )
     return state
 
 
 def _is_plain(key: object, value: object) -> bool:
-    """Whether this is a name and a tensor with numbers in it, all of them."""
+    """Return whether this is a name and a dense tensor with values."""
     return (
         isinstance(key, str)
         and isinstance(value, Tensor)
@@ -159,27 +161,26 @@ def fill(
     key: str = "strategy.backbone",
     without: re.Pattern[str] | None = None,
 ) -> None:
-    """Load the weights into a model.
+    """Load weights into a model.
 
     Args:
-        model: takes them.
-        state: tensors by name; prefixes of wrappers, compilers and trainers come off.
-        path: where they came from, for the message.
-        name: of the model, likewise.
-        key: of the scenario, where its architecture was named; likewise.
-        without: Names of tensors that may be there and are not taken.
+        model: Model to fill.
+        state: Tensors by name; prefixes of wrappers, compilers and trainers are removed.
+        path: Path of the file, for the message.
+        name: Name of the model, for the message.
+        key: Key of the scenario that names its architecture, for the message.
+        without: Pattern of names of tensors to ignore.
 
     Raises:
-        UserError: a tensor is missing, has no place, another shape or numbers that are not finite; the first three
-            are named.
+        UserError: A tensor is missing, unknown, of another shape or not finite; the first three are named.
     """
     wanted = model.state_dict()
     found = match_names(wanted, state)
     if found.rivals:
         raise UserError(
-            f"the checkpoint holds several models like {name}, under {', '.join(found.rivals)}",
+            f"the checkpoint contains several models like {name}, under {', '.join(found.rivals)}",
             where=str(path),
-            fix="Save the state_dict() of the one that you mean.",
+            fix="Save the state_dict() of one of them.",
         )
     fitting = {
         name: value
@@ -192,45 +193,44 @@ def fill(
     if left_out:
         more = ", ..." if len(left_out) > 3 else ""
         warnings.warn(
-            f"{path}: {len(left_out)} tensors that do not stand under {found.prefix!r} are left out: "
-            f"{', '.join(left_out[:3])}{more}",
+            f"{path}: {len(left_out)} tensors outside {found.prefix!r} are ignored: {', '.join(left_out[:3])}{more}",
             stacklevel=2,
         )
     model.load_state_dict(fitting)
 
 
 def _check_numbers(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path) -> None:
-    """Make sure that weights are finite, and real numbers where the model has real numbers."""
+    """Check that weights are finite, and floating-point where the model's are."""
     for key, value in state.items():
         if wanted[key].is_floating_point() and not value.is_floating_point():
             raise UserError(
-                f"{key} has values of {str(value.dtype).removeprefix('torch.')}, not real numbers",
+                f"{key} has values of {str(value.dtype).removeprefix('torch.')}, not floating-point numbers",
                 where=str(path),
-                fix="Take the weights as they were before quantization.",
+                fix="Use the weights from before quantization.",
             )
         check_finite(key, value, path)
 
 
 def check_finite(key: str, value: Tensor, path: Path) -> None:
-    """Make sure that all numbers of a tensor are finite.
+    """Check that all values of a tensor are finite.
 
     Raises:
-        UserError: some are NaN or infinite.
+        UserError: Some are NaN or infinite.
     """
     if value.is_floating_point() and not (finite := torch.isfinite(value)).all():
         raise UserError(
             f"{key} has {int((~finite).sum()):,} of {value.numel():,} numbers that are NaN or infinite",
             where=str(path),
-            fix="The training that wrote it diverged, or the file is damaged: take another checkpoint.",
+            fix="The training diverged or the file is damaged: use another checkpoint.",
         )
 
 
 def check_fit(
     wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path, name: str, key: str = "strategy.backbone"
 ) -> None:
-    """Make sure that the weights are those that a model of these tensors takes; see `fill`."""
+    """Check that weights have the names and shapes of a model's tensors, see :func:`fill`."""
     problems = [f"{key} is missing" for key in wanted if key not in state]
-    problems += [f"{key} has no place" for key in state if key not in wanted]
+    problems += [f"{key} is unknown" for key in state if key not in wanted]
     problems = [
         f"{key} is {list(state[key].shape)}, not {list(value.shape)}"
         for key, value in wanted.items()
@@ -240,14 +240,14 @@ def check_fit(
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         fix = f"Set {key} to the architecture the weights were trained with."
         if any(name.startswith(TRANSFORMERS) for name in state):
-            fix = "These are the names of Hugging Face's transformers; take the same weights in open_clip's form."
+            fix = "The names are those of Hugging Face's transformers: use the same weights in open_clip's form."
         raise UserError(
             f"the checkpoint does not fit {name}: {'; '.join(problems[:3])}{more}", where=str(path), fix=fix
         )
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Of names, shapes and float32 values, whatever file or type they were stored in."""
+    """Return the hash of names, shapes and float32 values, the same for every file and type of storage."""
     digest = hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
         digest.update(f"{key}{tuple(value.shape)}".encode())

@@ -1,4 +1,4 @@
-"""Texts of classes: two that are one to the model, and those that are longer than the model reads."""
+"""Checks of class texts: texts that the model cannot distinguish, and texts longer than its context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from clsim.utils.errors import UserError
 
 SHOWN = 3
-"""Groups of classes, or classes, that a message names."""
+"""Number of groups, and of classes in a group, that a message names."""
 
 
 def check_class_texts(
@@ -19,16 +19,16 @@ def check_class_texts(
 ) -> tuple[str, ...]:
     """Return warnings about the texts of classes, one sentence each.
 
-    Classes with the same tokens have the same features, and an image goes to the first of them only.
+    Classes with the same tokens have the same features, so only the first of them can be predicted.
 
     Args:
-        names: of the classes.
-        texts: of the classes, made from their names.
-        tokens: ``(K, L)``, made from the texts.
-        tokenizer: made the tokens.
+        names: Names of the classes.
+        texts: Texts of the classes, made from their names.
+        tokens: Tokens of the texts, ``(K, L)``.
+        tokenizer: Tokenizer that made them.
 
     Raises:
-        UserError: classes have the same tokens since their texts were cut off.
+        UserError: Classes have the same tokens because their texts were cut off.
 
     """
     cut = _cut_off(texts, tokens, tokenizer)
@@ -40,8 +40,8 @@ def check_class_texts(
     if any(row in cut for rows in groups for row in rows):
         count = sum(map(len, groups))
         raise UserError(
-            f"{count} class texts are longer than the {length} tokens that the model reads, and what is left of them "
-            f"is identical: {_named(groups, names)}",
+            f"{count} class texts exceed the {length} tokens that the model reads and are identical when cut off: "
+            f"{_named(groups, names)}",
             where="strategy.template",
             fix="Shorten the template, or the names of the classes.",
         )
@@ -54,7 +54,7 @@ def check_class_texts(
     if cut:
         shown = ", ".join(repr(names[row]) for row in sorted(cut)[:SHOWN]) + (", ..." if len(cut) > SHOWN else "")
         found.append(
-            f"{len(cut)} class texts are longer than the {length} tokens that the model reads and are cut off: "
+            f"{len(cut)} class texts exceed the {length} tokens that the model reads and are cut off: "
             f"{shown}. Shorten the template, or the names of the classes."
         )
     return tuple(found)
@@ -67,9 +67,9 @@ def _named(groups: Sequence[Sequence[int]], names: Sequence[str]) -> str:
 
 
 def _cut_off(texts: Sequence[str], tokens: Tensor, tokenizer: Callable[[list[str]], Tensor]) -> set[int]:
-    """The rows whose texts have more tokens than fit, start and end mark included."""
+    """Return the rows whose texts have more tokens than fit, start and end token included."""
     encode: Any = getattr(tokenizer, "encode", None)
-    if encode is None:  # how long a text is, such a tokenizer does not tell
+    if encode is None:  # the length of the whole text is unknown
         return set()
     full = (tokens[:, -1] != 0).nonzero().flatten().tolist()
     return {row for row in full if len(encode(texts[row])) + 2 > tokens.shape[1]}

@@ -1,4 +1,4 @@
-"""open_clip models from a name and a tag, from a local checkpoint, or from clsim's own single file."""
+"""Loading of open_clip models from a name and a tag, from a checkpoint, or from clsim's format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMAT = "clsim-clip/1"
 
 
 class Keys(NamedTuple):
-    """Keys of a scenario under which a CLIP is described, for messages."""
+    """Keys of a scenario that describe a CLIP, for messages."""
 
     weights: str = "strategy.pretrained"
     backbone: str = "strategy.backbone"
@@ -42,7 +42,13 @@ class Keys(NamedTuple):
 
     @classmethod
     def of_model(cls, name: str, *, in_file: bool) -> Keys:
-        """Return the keys of an entry of ``models:``, a checkpoint or a model of open_clip."""
+        """Return the keys of an entry of ``models:``.
+
+        Args:
+            name: Name of the entry.
+            in_file: Whether it is a checkpoint; else a model of open_clip.
+
+        """
         weights, backbone = ("path", "backbone") if in_file else ("pretrained", "model")
         return cls(*(f"models.{name}.{key}" for key in (weights, backbone, "quick_gelu")))
 
@@ -52,18 +58,20 @@ STRATEGY = Keys()
 
 @dataclass(frozen=True)
 class LoadedClip:
-    """A frozen CLIP and all that its inputs need.
+    """A frozen CLIP with the preparation of its inputs.
 
     Attributes:
-        model: open_clip's module, in evaluation mode, without gradients.
-        tokenizer: texts to int64 [n, L].
-        mean, std: of the normalisation, per channel, for images in [0, 1].
-        image_size: side of the square images, in pixels.
-        name: of the architecture and its weights.
-        sha256: of the weights, the same from whatever file they came.
-        interpolation, resize_mode: of the resize, see :class:`~clsim.models.preprocess.Preprocess`.
-        source: Where the activation is known from.
-        remarks: Warnings that were given when it was loaded.
+        model: open_clip's module, frozen and in evaluation mode.
+        tokenizer: Function from texts to int64 ``(n, L)``.
+        mean: Mean per channel, for images in [0, 1].
+        std: Standard deviation per channel.
+        image_size: Side of the square images, in pixels.
+        name: Name of architecture and weights.
+        sha256: Hash of the weights, the same for every file format.
+        interpolation: Kernel of the resize, see :class:`~clsim.models.preprocess.Preprocess`.
+        resize_mode: Treatment of images that are not square, see :class:`~clsim.models.preprocess.Preprocess`.
+        source: Source of the activation.
+        remarks: Warnings of the loading.
 
     """
 
@@ -86,11 +94,11 @@ class LoadedClip:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what a manifest records: properties of which the weights themselves say nothing."""
+        """Return the properties for a manifest that the weights do not show."""
         return {
             "name": self.name,
             "weights_sha256": self.sha256,
-            # Read off the model that runs, not off the setting that made it.
+            # Of the model that runs, not of the setting that made it.
             "activation": "QuickGELU" if any(isinstance(m, QuickGELU) for m in self.model.modules()) else "GELU",
             "activation_known_from": self.source,
             "mean": list(self.mean),
@@ -114,19 +122,18 @@ def load_clip(
     """Load a CLIP.
 
     Args:
-        backbone: open_clip's name of the architecture; not looked at for a file in clsim's own format,
-            which carries it.
-        pretrained: one of open_clip's tags for the backbone, or a checkpoint (.safetensors, a pickle of
-            plain tensors, or OpenAI's TorchScript archive), or None for random weights.
-        device: where the model goes.
-        quick_gelu: Activation the weights were trained with; None: what the tag or the file tells, see
-            :func:`~clsim.models.clip_properties.properties_of_file`.
+        backbone: open_clip's name of the architecture; ignored for a file in clsim's format, which contains it.
+        pretrained: Tag of open_clip's weights; or a checkpoint (.safetensors, a pickle of plain tensors, or OpenAI's
+            TorchScript archive); None: random weights.
+        device: Device of the model.
+        quick_gelu: Activation that the weights were trained with, QuickGELU or GELU; None: that of the tag or the file,
+            see :func:`~clsim.models.clip_properties.properties_of_file`.
         keys: Keys of the scenario that name backbone and weights, for messages.
 
     Raises:
-        UserError: no such backbone, tag or file; a file that is damaged or not safe to read; weights of
-            another shape, or that are not finite; an activation that nothing tells; a package that is missing.
-        WeightsMissing: the tag's weights are not on this machine and could not be fetched.
+        UserError: There is no such backbone, tag or file; the file is damaged or not safe to read; weights have another
+            shape or are not finite; the activation is unknown; a package is missing.
+        WeightsMissing: The weights of the tag are not on this machine and could not be fetched.
 
     """
     if pretrained is not None and _is_path(str(pretrained)):
@@ -149,16 +156,17 @@ def save_clip(
     name: str,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Writes clsim's own format: one safetensors file that holds model, vocabulary and normalisation.
+    """Write clsim's format: one safetensors file with model, vocabulary and normalization.
 
     Args:
-        path: of the file; written whole or not at all.
-        model: an ``open_clip.model.CLIP``.
-        tokenizer: its tokenizer.
-        architecture: the keyword arguments that make the model.
-        mean, std: of the image normalisation.
-        name: what the model is called.
-        dtype: of the stored weights; they are float32 again when loaded.
+        path: Path of the file, which is written whole or not at all.
+        model: An ``open_clip.model.CLIP``.
+        tokenizer: Tokenizer of the model.
+        architecture: Keyword arguments that make the model.
+        mean: Mean per channel of the images.
+        std: Standard deviation per channel of the images.
+        name: Name of the model.
+        dtype: Type of the stored weights, which load as float32.
 
     """
     metadata = {
@@ -173,13 +181,13 @@ def save_clip(
 
 
 def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
-    """Text features [n, E], not normalised, of open_clip's CLIP, computed up to the longest text only.
+    """Return text features ``(n, E)`` of open_clip's CLIP, not normalized, computed up to the longest text.
 
-    Exact: attention is causal and the features are read at the end mark, so what follows is never seen.
+    Exact: attention is causal and the features are read at the end token, so later tokens have no effect.
 
     Args:
-        model: an ``open_clip.model.CLIP`` that pools at the end mark.
-        tokens: int64 [n, L].
+        model: An ``open_clip.model.CLIP`` that pools at the end token.
+        tokens: Token ids, int64 ``(n, L)``.
 
     """
     end = tokens.argmax(dim=1)
@@ -203,7 +211,7 @@ def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device:
         image_size = int(architecture["vision_cfg"]["image_size"])
         mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserError(f"the checkpoint's metadata are damaged ({error})", where=str(path)) from error
+        raise UserError(f"the metadata of the checkpoint are damaged ({error})", where=str(path)) from error
     fill(model, state, path, metadata.get("name", path.stem))
     return LoadedClip(
         model=_frozen(model, device),
@@ -245,7 +253,7 @@ def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None
         properties = replace(properties, quick_gelu=quick_gelu, source="the setting quick_gelu")
     try:
         with cached_if_unreachable(), _silent():
-            # Both: with the first alone an architecture that has QuickGELU could not be made without it.
+            # Both settings: the first alone cannot switch off the QuickGELU of an architecture.
             model = open_clip.create_model(
                 backbone,
                 pretrained=tag,
@@ -262,7 +270,7 @@ def _tagged(backbone: str, tag: str | None, device: str, quick_gelu: bool | None
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without open_clip's own log lines: what went wrong is told once, by the exception."""
+    """Silence open_clip's log in this context; the exception reports an error once."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -304,13 +312,13 @@ def _tokenizer(backbone: str) -> Callable[[list[str]], Tensor]:
 
 
 def _architecture(backbone: str) -> dict[str, Any]:
-    # Not local-dir: and hf-hub:, by which open_clip takes whatever lies in a folder or on a server.
+    # Not local-dir: or hf-hub:, with which open_clip loads any model of a folder or a server.
     config: dict[str, Any] | None = None if ":" in backbone else open_clip.get_model_config(backbone)
     if config is None:
         near = difflib.get_close_matches(backbone, open_clip.list_models(), n=1)
         fix = f"Did you mean {near[0]}?" if near else "Names: `clsim list models`."
         raise UserError(f"open_clip has no model {backbone!r}", fix=fix)
-    # Looked for before weights are fetched or built.
+    # Checked before weights are fetched or built.
     text = config["text_cfg"]
     foreign = "hf_tokenizer_name" in text or "hf_model_name" in text or "siglip" in backbone.lower()
     if foreign and find_spec("transformers") is None:
@@ -319,10 +327,10 @@ def _architecture(backbone: str) -> dict[str, Any]:
 
 
 def _build(backbone: str, quick_gelu: bool | None) -> nn.Module:
-    """The bare model; not by open_clip's factory, which would warn of weights that are still to come."""
+    """Return the bare model; open_clip's factory would warn about weights that are loaded later."""
     config = _architecture(backbone)
     if "multimodal_cfg" in config or "hf_model_name" in config["text_cfg"]:
-        raise UserError(f"{backbone} is not a pair of plain towers", fix="Choose a ViT, such as ViT-B-16.")
+        raise UserError(f"{backbone} does not have two plain towers", fix="Choose a ViT, such as ViT-B-16.")
     if quick_gelu is not None:
         config["quick_gelu"] = quick_gelu
     model: nn.Module = CustomTextCLIP(**config) if config.pop("custom_text", False) else CLIP(**config)

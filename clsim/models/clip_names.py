@@ -1,4 +1,4 @@
-"""Names of tensors in other spellings of a CLIP, brought to open_clip's."""
+"""Conversion of the names of a CLIP's tensors to open_clip's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def converted(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     """Return weights under the names of an open_clip model: of MobileCLIP, and with or without a text module.
 
     Args:
-        model: takes them afterwards.
-        state: tensors by name.
+        model: Model that the weights are for.
+        state: Tensors by name.
 
     """
     plain = dict(state)

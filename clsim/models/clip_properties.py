@@ -1,4 +1,4 @@
-"""Properties of a CLIP that its weights do not show: the activation, and how its images were prepared."""
+"""Properties of a CLIP that its weights do not show: the activation and the preparation of its images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from clsim.utils.errors import UserError
 
 CONFIG = "open_clip_config.json"
 OPENAI = ("input_resolution", "context_length", "vocab_size")
-"""Numbers that OpenAI's archives and state dicts hold beside the weights, and no others do."""
+"""Numbers beside the weights that only OpenAI's archives and state dicts contain."""
 TRAINING_ONLY = ("patch_dropout", "timm_drop", "timm_drop_path", "timm_model_pretrained", "hf_model_pretrained")
-"""Settings of a tower that no evaluation sees."""
+"""Settings of a tower that have no effect in evaluation."""
 
 
 class Preparation(NamedTuple):
-    """How images are prepared for a model: mean and standard deviation per channel, and the resize."""
+    """Preparation of a model's images: mean and standard deviation per channel, and the resize."""
 
     mean: tuple[float, ...] = OPENAI_DATASET_MEAN
     std: tuple[float, ...] = OPENAI_DATASET_STD
@@ -34,12 +34,12 @@ class Preparation(NamedTuple):
 
 @dataclass(frozen=True)
 class ClipProperties:
-    """What a tag of open_clip tells of its weights, and a file may not.
+    """Properties that a tag of open_clip implies and a file may not show.
 
     Attributes:
         quick_gelu: Whether the activation is QuickGELU, as in OpenAI's models, or GELU.
-        preparation: of the images.
-        source: Where the activation is known from.
+        preparation: Preparation of the images.
+        source: Source of the activation.
         remarks: Warnings, one sentence each.
 
     """
@@ -54,11 +54,15 @@ def read_preparation(config: Mapping[str, Any], otherwise: Preparation | None = 
     """Return the preparation of images that one of open_clip's configurations describes.
 
     Args:
-        config: with any of the keys mean, std, interpolation and resize_mode.
-        otherwise: Values of missing keys; without it those of OpenAI's models.
+        config: Configuration with any of the keys mean, std, interpolation and resize_mode.
+        otherwise: Values of missing keys; None: those of OpenAI's models.
 
     Raises:
-        ValueError: it describes another kind of preparation.
+        ValueError: It describes another kind of preparation.
+
+    Example:
+        >>> read_preparation({"interpolation": "bilinear"}).interpolation
+        'bilinear'
 
     """
     found = (otherwise or Preparation())._asdict()
@@ -93,21 +97,21 @@ def properties_of_file(
     quick_gelu: bool | None = None,
     key: str = "strategy.quick_gelu",
 ) -> ClipProperties:
-    """Return the properties of weights in a file, from whatever tells them.
+    """Return the properties of weights in a file.
 
-    In this order: the setting, a configuration beside the file, the form of OpenAI's files, the architecture, the
-    published weights of this architecture where they all agree.
+    Sources, in this order: the setting, a configuration beside the file, the form of OpenAI's files, the architecture,
+    the published weights of this architecture if they all agree.
 
     Args:
         backbone: open_clip's name of the architecture.
-        architecture: its configuration.
-        path: of the file.
+        architecture: Configuration of the architecture.
+        path: Path of the file.
         state: Names of its tensors.
-        quick_gelu: the setting.
-        key: of the setting in the scenario, for the message.
+        quick_gelu: Setting of the activation; None: none was given.
+        key: Key of the setting in the scenario, for the message.
 
     Raises:
-        UserError: nothing tells the activation, or two sources contradict each other.
+        UserError: The activation is unknown, or two sources contradict each other.
 
     """
     config = _config_beside(path)
@@ -130,14 +134,14 @@ def _config_beside(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
     except (ValueError, RecursionError) as error:
-        raise UserError(f"this is not JSON ({error})", where=str(beside)) from error
+        raise UserError(f"not a JSON file ({error})", where=str(beside)) from error
     if not all(isinstance(part, dict) for part in (config, *(config.values() if isinstance(config, dict) else ()))):
-        raise UserError("this is no configuration of open_clip: its parts are no tables", where=str(beside))
+        raise UserError("not a configuration of open_clip: its parts are not tables", where=str(beside))
     return dict(config)
 
 
 def _check_architecture(beside: Mapping[str, Any], named: Mapping[str, Any], path: Path, backbone: str) -> None:
-    """Make sure that the configuration beside a file does not describe another model of the same shapes."""
+    """Check that the configuration beside a file does not describe another model of the same shapes."""
     for tower, kind in (("vision_cfg", CLIPVisionCfg), ("text_cfg", CLIPTextCfg)):
         if not isinstance(beside.get(tower), dict):
             continue
@@ -152,7 +156,7 @@ def _check_architecture(beside: Mapping[str, Any], named: Mapping[str, Any], pat
                 raise UserError(
                     f"{tower}.{key} is {one}, and {other} in {backbone}",
                     where=str(path.with_name(CONFIG)),
-                    fix="Name the architecture that the weights were trained with, or take this file away.",
+                    fix="Name the architecture that the weights were trained with, or remove this file.",
                 )
 
 
@@ -189,7 +193,7 @@ def _activation(
         return own, "the architecture"
     some = {kind: [tag for tag, each in tags.items() if each.quick_gelu is kind] for kind in (True, False)}
     raise UserError(
-        f"the checkpoint does not tell its activation, and {backbone} is published with two",
+        f"the activation of the checkpoint is unknown: {backbone} is published with two",
         where=str(path),
         fix=f"Set {key} to true (as in {_list(some[True])}) or to false (as in {_list(some[False])}); "
         f"in Python: load_clip(..., quick_gelu=...).",
@@ -212,18 +216,18 @@ def _most(found: Sequence[Preparation]) -> Preparation:
 def _usual(
     backbone: str, quick: bool, tags: Mapping[str, ClipProperties], path: Path
 ) -> tuple[Preparation, tuple[str, ...]]:
-    """What the published weights with this activation need, and a remark where they disagree."""
+    """Return the preparation of the published weights with this activation, and a remark if they disagree."""
     alike = {tag: each.preparation for tag, each in tags.items() if each.quick_gelu is quick}
     alike = alike or {tag: each.preparation for tag, each in tags.items()}
     usual = _most(list(alike.values()))
     others = {tag: each for tag, each in alike.items() if each != usual}
     if not others:
         return usual, ()
-    told = "; ".join(f"{tag}: {_difference(each, usual)}" for tag, each in others.items())
+    differences = "; ".join(f"{tag}: {_difference(each, usual)}" for tag, each in others.items())
     return usual, (
         f"{path}: published weights of {backbone} need images prepared in different ways; these get mean {usual.mean}, "
-        f"std {usual.std}, {usual.interpolation}, {usual.resize_mode}. Other weights: {told}. If these are such, "
-        f'say so in {CONFIG} beside the file: {{"preprocess_cfg": {{...}}}}',
+        f"std {usual.std}, {usual.interpolation}, {usual.resize_mode}. Other weights: {differences}. For these write "
+        f'{CONFIG} beside the file: {{"preprocess_cfg": {{...}}}}',
     )
 
 

@@ -10,7 +10,12 @@ from clsim.models.clip import LoadedClip
 
 
 class ClipImageTower(nn.Module):
-    """The image tower of a CLIP, trainable, as a backbone: images in [0, 1] to ``(B, num_features)``."""
+    """Trainable image tower of a CLIP, from images in [0, 1] to ``(B, num_features)``.
+
+    Args:
+        clip: Loaded CLIP.
+
+    """
 
     def __init__(self, clip: LoadedClip) -> None:
         super().__init__()
@@ -22,6 +27,6 @@ class ClipImageTower(nn.Module):
         self.clip_facts = clip.facts()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Image features before normalisation."""
+        """Return features before normalization."""
         features: Tensor = self.visual(self.preprocess(images))
         return features

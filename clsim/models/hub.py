@@ -1,4 +1,4 @@
-"""The model hub asked only where it answers, and packages that a model may lack."""
+"""Access to the model hub that fails fast, and the error of a missing package."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clsim.utils.errors import UserError
 
 @contextmanager
 def cached_if_unreachable() -> Iterator[None]:
-    """Inside, the hub's library looks only at what it has on disk if the hub is out of reach.
+    """Use only the hub's files on disk in this context if the hub is unreachable.
 
-    Left alone it repeats each request with growing pauses, most of a minute in all.
+    Otherwise its library repeats each request with growing pauses, for most of a minute.
     """
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not download.reachable(constants.ENDPOINT)
@@ -26,11 +26,11 @@ def cached_if_unreachable() -> Iterator[None]:
 
 
 def package_missing(what: str, error: ImportError) -> UserError:
-    """Return the error that names the package to install.
+    """Return an error that names the package to install.
 
     Args:
-        what: What needs it.
-        error: raised by the import.
+        what: Name of the model or part that needs it.
+        error: Error of the import.
 
     """
     name = (error.name or "").partition(".")[0]

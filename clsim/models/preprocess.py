@@ -1,4 +1,4 @@
-"""What every model does to images first, so that a checkpoint carries its own normalisation."""
+"""Resize and normalization of images, part of every model so that a checkpoint implies them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ ResizeMode = Literal["shortest", "squash", "longest"]
 
 
 class Preprocess(nn.Module):
-    """Resizes a batch (antialiased) and normalises it, on the device where it lies.
+    """Resizes a batch (antialiased) and normalizes it, on its device.
 
     Args:
-        mean, std: per channel, for values in [0, 1].
-        image_size: side of the square the model takes; ``None`` leaves the size alone.
+        mean: Mean per channel, for values in [0, 1].
+        std: Standard deviation per channel.
+        image_size: Side of the square that the model requires; None: no resize.
         interpolation: Kernel of the resize.
         resize_mode: Treatment of an image that is not square. ``shortest`` crops its middle, ``squash`` ignores the
             aspect ratio, ``longest`` fits the whole image in and pads with black.
@@ -49,7 +50,7 @@ class Preprocess(nn.Module):
     std: Tensor
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 1] to ``(B, 3, image_size, image_size)``, normalised."""
+        """Return normalized ``(B, 3, image_size, image_size)`` for images ``(B, 3, H, W)`` in [0, 1]."""
         size = self.image_size
         if size is not None and images.shape[-2:] != (size, size):
             height, width = images.shape[-2:]
@@ -67,7 +68,7 @@ class Preprocess(nn.Module):
 
 
 def _padded(images: Tensor, size: int) -> Tensor:
-    """Images centered in a black square."""
+    """Center images in a black square."""
     height, width = images.shape[-2:]
     if (height, width) == (size, size):
         return images

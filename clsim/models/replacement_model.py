@@ -1,4 +1,4 @@
-"""A model that arrives from elsewhere, and the files it arrives in."""
+"""Replacement models, trained elsewhere, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from clsim.utils.files import save_tensors
 
 FORMAT = "clsim-classifier/1"
 CLASSIFIER_KEYS = re.compile(r"(fc|head|classifier|head\.fc)\.(weight|bias)")
-"""How the usual libraries name the classifier on top of a backbone, which does not travel with it."""
+"""Names of the classifier on top of a backbone in the usual libraries; it is not part of the backbone."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReplacementModel:
-    """A trained backbone, and its way into a d-simplex if it was trained with one.
+    """A trained backbone, with its projection into a d-simplex if it was trained with one.
 
     Args:
-        name: what it is called in scenarios and results.
-        backbone: images in [0, 1] to ``(B, backbone.num_features)``.
-        projection: ``(K - 1, num_features)``, features to the space of a simplex of K vertices; ``None`` for a
-            model that knows of no simplex.
+        name: Name in scenarios and results.
+        backbone: Network from images in [0, 1] to ``(B, backbone.num_features)``.
+        projection: Matrix ``(K - 1, num_features)`` from features to the space of a simplex of K vertices; None for a
+            model that was trained without a simplex.
 
     """
 
@@ -46,23 +46,23 @@ class ReplacementModel:
 
     @property
     def width(self) -> int:
-        """Length of its feature vectors."""
+        """Length of the feature vectors."""
         width: Any = self.backbone.num_features
         return int(width)
 
     @property
     def sha256(self) -> str:
-        """Of the backbone's weights."""
+        """Hash of the backbone's weights."""
         return weights_sha256(self.backbone)
 
 
 @dataclass(frozen=True, eq=False)
 class ReplacementClip:
-    """A trained image-text model, both towers of it.
+    """A trained image-text model.
 
     Args:
-        name: what it is called in scenarios and results.
-        clip: as it was loaded.
+        name: Name in scenarios and results.
+        clip: Loaded CLIP.
 
     """
 
@@ -71,7 +71,7 @@ class ReplacementClip:
 
     @property
     def sha256(self) -> str:
-        """Of its weights."""
+        """Hash of the weights."""
         return self.clip.sha256
 
 
@@ -85,21 +85,21 @@ def save_classifier(
     top: Tensor,
     dimensions: int | None = None,
 ) -> None:
-    """Writes clsim's own format: one safetensors file with the backbone and what stands on it.
+    """Write clsim's format: one safetensors file with the backbone and its projection or classifier.
 
-    Matrices are kept in half precision; gains, biases and running averages, which may be large, in float32.
+    Matrices are stored in half precision; gains, biases and running statistics, which may be large, in float32.
 
     Args:
-        path: of the file; written whole or not at all.
-        backbone: made by :func:`~clsim.models.backbones.make_backbone`.
-        architecture: the name it was made by.
-        name: what the model is called.
-        head: ``simplex`` or ``learnable``.
-        top: ``(K - 1, D)``, the projection into the simplex; or ``(N, D)``, the learnt classifier.
-        dimensions: Length of the features that the last block emits, where the backbone was made with one.
+        path: Path of the file, which is written whole or not at all.
+        backbone: Network of :func:`~clsim.models.backbones.make_backbone`.
+        architecture: Name that it was made with.
+        name: Name of the model.
+        head: Kind of the head that it was trained with.
+        top: Projection into the simplex ``(K - 1, D)``, or learned classifier ``(N, D)``.
+        dimensions: Length of the features that the last block emits, if the backbone was made with one.
 
     Raises:
-        OSError: the file could not be written.
+        OSError: The file could not be written.
 
     """
     state = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
@@ -110,15 +110,15 @@ def save_classifier(
 
 
 def load_model(name: str, path: Path, backbone: str | None = None) -> ReplacementModel:
-    """A model from a file.
+    """Load a model from a file.
 
     Args:
-        name: what the scenario calls it.
-        path: clsim's own classifier or CLIP; or the state dict of a backbone, with or without its classifier.
-        backbone: the architecture, for a state dict.
+        name: Name in the scenario.
+        path: Path of a classifier or CLIP in clsim's format, or of the state dict of a backbone.
+        backbone: Architecture of a state dict.
 
     Raises:
-        UserError: no such file, a damaged one, or weights that do not fit the architecture.
+        UserError: The file is missing or damaged, or its weights do not fit the architecture.
 
     """
     state, metadata = read_weights(path, f"models.{name}.path")
@@ -128,15 +128,15 @@ def load_model(name: str, path: Path, backbone: str | None = None) -> Replacemen
         return _own(name, path, state, metadata)
     if backbone is None:
         fix = f"Set models.{name}.backbone to the architecture the weights were trained with."
-        raise UserError(f"the checkpoint of {name} does not say what architecture it is of", where=str(path), fix=fix)
+        raise UserError(f"the checkpoint of {name} does not name its architecture", where=str(path), fix=fix)
     network = make_backbone(backbone, **_of_tag(backbone))
-    _tell_other_means(name, backbone, path)
+    _warn_of_other_means(name, backbone, path)
     fill(network.body, state, path, backbone, f"models.{name}.backbone", without=CLASSIFIER_KEYS)
     return ReplacementModel(name, network)
 
 
 def _of_tag(name: str) -> dict[str, Any]:
-    """Size and kernel of the resize that the tag in timm's name tells; nothing for a name without one."""
+    """Return size and kernel of the resize of a timm name with a tag; nothing for a name without one."""
     if "." not in name or not timm.is_model(name):
         return {}
     check_tag(name)
@@ -149,8 +149,8 @@ def _kernel(name: str) -> Interpolation:
     return "bilinear" if config is not None and config.interpolation == "bilinear" else "bicubic"
 
 
-def _tell_other_means(name: str, backbone: str, path: Path) -> None:
-    """Warn where an architecture is published with several normalisations and the name does not say which."""
+def _warn_of_other_means(name: str, backbone: str, path: Path) -> None:
+    """Warn if an architecture is published with several normalizations and the name does not select one."""
     if backbone in SMALL_RESNETS or "." in backbone:
         return
     default = timm.get_pretrained_cfg(backbone)
@@ -163,18 +163,23 @@ def _tell_other_means(name: str, backbone: str, path: Path) -> None:
     if len(by_mean) > 1:
         known = "; ".join(f"{tag}: mean {', '.join(f'{value:.3g}' for value in mean)}" for mean, tag in by_mean.items())
         warnings.warn(
-            f"{path}: weights of {backbone} are published for images normalised in {len(by_mean)} ways ({known}); "
-            f"these get the first. Name the weights as in models.{name}.backbone: {next(iter(by_mean.values()))}",
+            f"{path}: weights of {backbone} are published for images normalized in {len(by_mean)} ways ({known}); "
+            f"the first is used. Name the weights, as in models.{name}.backbone: {next(iter(by_mean.values()))}",
             stacklevel=3,
         )
 
 
 def load_timm_model(name: str, model: str, *, pretrained: bool = True) -> ReplacementModel:
-    """A timm model, or one of clsim's small networks with random weights.
+    """Load a timm model, or make one of clsim's small networks with random weights.
+
+    Args:
+        name: Name in the scenario.
+        model: Name of the architecture.
+        pretrained: Whether to load timm's weights.
 
     Raises:
-        UserError: there is no such model.
-        WeightsMissing: its weights are not here and cannot be fetched.
+        UserError: There is no such model.
+        WeightsMissing: Its weights are not here and cannot be fetched.
 
     """
     if pretrained and model not in SMALL_RESNETS and timm.is_model(model):
@@ -194,7 +199,16 @@ def load_timm_model(name: str, model: str, *, pretrained: bool = True) -> Replac
 def load_clip_tower(
     name: str, model: str, pretrained: str | None, device: str = "cpu", quick_gelu: bool | None = None
 ) -> ReplacementModel:
-    """The image tower of a CLIP, see :func:`~clsim.models.clip.load_clip`."""
+    """Load the image tower of a CLIP, see :func:`~clsim.models.clip.load_clip`.
+
+    Args:
+        name: Name in the scenario.
+        model: open_clip's name of the architecture.
+        pretrained: Tag of open_clip's weights; None: random weights.
+        device: Device of the model.
+        quick_gelu: Activation; None: that of the tag.
+
+    """
     clip = load_clip(model, pretrained, device=device, quick_gelu=quick_gelu, keys=Keys.of_model(name, in_file=False))
     return ReplacementModel(name, ClipImageTower(clip))
 
@@ -203,7 +217,7 @@ def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[s
     architecture = metadata.get("backbone", "")
     length = metadata.get("dimensions")
     if length is not None and not (length.isascii() and length.isdecimal() and int(length) > 0):
-        raise UserError(f"the length of {name}'s features is {length!r}, no number", where=str(path))
+        raise UserError(f"the length of the features of {name} is {length!r}, not a number", where=str(path))
     network = make_backbone(architecture, dimensions=None if length is None else int(length))
     own = {key.removeprefix("backbone."): value.float() for key, value in state.items() if key.startswith("backbone.")}
     counters = {key: value for key, value in network.state_dict().items() if not value.is_floating_point()}
@@ -213,5 +227,8 @@ def _own(name: str, path: Path, state: Mapping[str, Tensor], metadata: Mapping[s
     if projection is not None:
         check_finite("projection", projection, path)
     if projection is not None and (projection.ndim != 2 or projection.shape[1] != network.num_features):
-        raise UserError(f"the projection of {name} does not fit its backbone", where=str(path))
+        raise UserError(
+            f"the projection of {name} is {list(projection.shape)}, not of width {network.num_features}",
+            where=str(path),
+        )
     return ReplacementModel(name, network, None if projection is None else projection.to(torch.float32))

@@ -1,4 +1,4 @@
-"""Names of tensors in a checkpoint brought to those of a model: what wrappers, compilers and trainers add to them."""
+"""Mapping of a checkpoint's tensor names to a model's, without the prefixes of wrappers and trainers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
-"""Parts of a name that only a compiler or a wrapper for several processes puts there."""
+"""Parts of a name that a compiler or a wrapper for distributed training adds."""
 DERIVED = re.compile(
     r"(.*\.)?(position_ids|attn_mask|relative_position_index|num_batches_tracked|total_ops|total_params|n_averaged"
     r"|input_resolution|context_length|vocab_size)"
 )
-"""Buffers that say nothing the architecture does not say; some versions of a library store them, others do not."""
+"""Buffers that follow from the architecture; only some versions of a library store them."""
 DEPTH = 5
-"""Parts of the longest prefix that is looked for."""
+"""Number of parts of the longest prefix to try."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Named:
     """Tensors under the names of a model.
 
     Attributes:
-        state: by name.
-        prefix: what was taken off the names.
-        left_out: names that do not begin with the prefix, in the checkpoint's spelling.
-        rivals: prefixes under which as much of the model was found; more than one: the checkpoint holds several.
+        state: Tensors by name.
+        prefix: Prefix removed from the names.
+        left_out: Names of the checkpoint without the prefix.
+        rivals: Prefixes under which an equal part of the model was found, if the checkpoint contains several models.
 
     """
 
@@ -41,11 +41,11 @@ class Named:
 def match_names(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Named:
     """Return the tensors of a checkpoint under the names of a model.
 
-    A prefix is believed where at least half of the model is found under it, and more than without it.
+    A prefix counts if at least half of the model is found under it, and more than without it.
 
     Args:
-        wanted: The model's own tensors.
-        state: The checkpoint's.
+        wanted: Tensors of the model, by name.
+        state: Tensors of the checkpoint, by name.
 
     """
     plain = _unwrapped(wanted, state)
@@ -75,13 +75,13 @@ def _prefixes(state: Mapping[str, Tensor]) -> set[str]:
 
 
 def _known(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """What stands under the prefix, without buffers that have no place and with numbers in the model's shape."""
+    """Return the tensors under a prefix, without unknown derived buffers, single values in the model's shape."""
     kept = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
     kept = {key: value for key, value in kept.items() if key in wanted or not DERIVED.fullmatch(key)}
     for key in kept.keys() & wanted.keys():
-        if kept[key].numel() == wanted[key].numel() == 1:  # [1] for [] and the other way round
+        if kept[key].numel() == wanted[key].numel() == 1:  # [1] for [] and vice versa
             kept[key] = kept[key].reshape(wanted[key].shape)
     for key in wanted.keys() - kept.keys():
-        if key.endswith("num_batches_tracked"):  # written by no version before 0.4.1, and read by no evaluation
+        if key.endswith("num_batches_tracked"):  # missing before PyTorch 0.4.1, and irrelevant in evaluation
             kept[key] = wanted[key]
     return kept

@@ -14,15 +14,19 @@ ALPHABET = 512  # every byte, once inside a word and once at its end
 
 
 class CompactTokenizer:
-    """Texts to ids 0..V-1: bytes first, then the words kept, then the start and end marks.
+    """Tokenizer with ids 0 to V-1: bytes first, then words, then the start and end token.
 
-    A token outside the vocabulary is taken apart, one merge of the byte-pair encoding at a time, until its
-    parts are inside; the bytes always are, so any text can be encoded. The end mark has the highest id,
-    because open_clip reads a text's features where its ids are greatest.
+    A token outside the vocabulary is split, one merge of the byte-pair encoding at a time, until its parts are inside.
+    All bytes are, so any text can be encoded. The end token has the highest id, because open_clip reads a text's
+    features where its ids are greatest.
 
     Args:
-        words: the tokens kept beside the bytes, as open_clip spells them (``red</w>``).
-        context_length: ids of a text, the two marks included; a longer text is cut.
+        words: Tokens beside the bytes, as open_clip spells them (``red</w>``).
+        context_length: Ids of a text, with start and end token; a longer text is cut.
+
+    Example:
+        >>> CompactTokenizer([], context_length=5)(["hi"]).shape
+        torch.Size([1, 5])
 
     """
 
@@ -34,13 +38,20 @@ class CompactTokenizer:
         tokens = [*alphabet, *words, START, END]
         self._ids = {token: index for index, token in enumerate(tokens)}
         if len(self._ids) != len(tokens):
-            raise ValueError("a word is given twice, or is a byte or a mark")
+            raise ValueError("CompactTokenizer: a word is given twice, or is a byte or a start or end token")
         self._parts = {"".join(pair): pair for pair in self._bpe.bpe_ranks}
         self._cache: dict[str, list[int]] = {}
 
     @classmethod
     def from_texts(cls, texts: Iterable[str], vocabulary: int, context_length: int = 77) -> CompactTokenizer:
-        """Keeps the tokens seen most often in ``texts``, at most ``vocabulary`` with bytes and marks."""
+        """Return a tokenizer of the most frequent tokens of ``texts``.
+
+        Args:
+            texts: Texts to count tokens in.
+            vocabulary: Highest number of ids, with bytes, start and end token.
+            context_length: Ids of a text.
+
+        """
         bpe = SimpleTokenizer()
         counts: Counter[int] = Counter()
         for text, times in Counter(texts).items():
@@ -53,7 +64,7 @@ class CompactTokenizer:
         return len(self._ids)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text without the marks, uncut."""
+        """Return the ids of a text, uncut and without start and end token."""
         if text not in self._cache:
             self._cache[text] = [part for token in self._bpe.encode(text) for part in self._known(token)]
         return self._cache[text]
@@ -69,7 +80,7 @@ class CompactTokenizer:
         return ids
 
     def __call__(self, texts: Sequence[str]) -> LongTensor:
-        """int64 [n, context_length]: start mark, ids, end mark, then zeros."""
+        """Return int64 ``(n, context_length)``: start token, ids, end token, then zeros."""
         room = self.context_length - 2
         rows = torch.zeros(len(texts), self.context_length, dtype=torch.long)
         for row, text in zip(rows, texts, strict=True):

@@ -1,4 +1,4 @@
-"""TorchScript archives, the form in which OpenAI distributes CLIP: tensors alone, without running their code."""
+"""Tensors of TorchScript archives, in which OpenAI distributes CLIP, read without running their code."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ DTYPES = {
 
 
 MOST = 100_000
-"""Modules that are looked at: a module may stand in several places, and a damaged file in a circle."""
+"""Limit of modules to visit: modules may be shared, and those of a damaged file may form a cycle."""
 
 
 class _Object:
-    """Anything in an archive that is not a tensor, with its attributes."""
+    """Stand-in for any object of an archive that is not a tensor, with its attributes."""
 
     attributes: dict[str, Any]
 
@@ -40,7 +40,7 @@ class _Object:
         return made
 
     def __init__(self, *arguments: object) -> None:
-        """Takes anything: a list type tag, a device, a module."""
+        """Accept any arguments: of a list type tag, a device, a module."""
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, dict):
@@ -56,12 +56,12 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a TorchScript archive by their dotted names.
+    """Read the tensors of a TorchScript archive, by their dotted names.
 
-    ``torch.jit.load`` would prepare the archive's code to run. Here the code is not even read.
+    ``torch.jit.load`` would prepare the archive's code to run. This function does not read the code.
 
     Raises:
-        Exception: any kind, for a damaged archive.
+        Exception: The archive is damaged; of any kind.
 
     """
     with zipfile.ZipFile(path) as archive:
@@ -78,11 +78,11 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
                 found[f"{prefix}{name}"] = value
             elif isinstance(value, _Object):
                 waiting.append((f"{prefix}{name}.", value))
-    raise ValueError("its modules contain one another without end")
+    raise ValueError("the modules of the archive contain each other")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensors and dictionaries; whatever else the file names becomes an :class:`_Object`."""
+    """Unpickler of tensors and dictionaries; anything else becomes an :class:`_Object`."""
 
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
@@ -103,7 +103,7 @@ class _Unpickler(pickle.Unpickler):
         _, dtype, key, _, _ = pid
         if key not in self._storages:
             record = self._archive.getinfo(f"{self._folder}data/{key}")
-            if record.compress_type != zipfile.ZIP_STORED:  # torch compresses none, and a small file could fill memory
+            if record.compress_type != zipfile.ZIP_STORED:  # torch never compresses; a small file could fill the memory
                 raise ValueError(f"{record.filename} is compressed")
             content = bytearray(self._archive.read(record))
             filled = torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)

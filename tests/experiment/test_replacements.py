@@ -200,7 +200,7 @@ def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
         )
     with pytest.raises(UserError, match="v is a model of kind timm, which knows no texts"):
         load_clips(["v"], {"v": RANDOM}, seed=0, device="cpu")
-    with pytest.raises(UserError, match="there is no such checkpoint") as told:
+    with pytest.raises(UserError, match="no such checkpoint") as told:
         load_clips(["v"], {"v": recipe_of(tmp_path / "none.safetensors")}, seed=0, device="cpu")
     assert "models.v.path" in told.value.fix
 

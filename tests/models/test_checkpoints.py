@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers.errors import refused
 from safetensors.torch import save_file
 from torch import nn
 
@@ -104,19 +105,19 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, model, bad, d
 
 def test_quantized_weights_are_no_real_numbers(tmp_path, model):
     state = {**model.state_dict(), "0.weight": torch.ones(4, 3, dtype=torch.int8)}
-    with pytest.raises(UserError, match=r"0\.weight has values of int8"):
+    with refused(UserError, names=("0.weight", "int8")):
         fill(model, state, tmp_path / "w.pt", "it")
 
 
 def test_two_models_in_one_file_are_not_guessed_between(tmp_path, model):
     state = {f"{side}.{key}": value for side in ("student", "teacher") for key, value in model.state_dict().items()}
-    with pytest.raises(UserError, match=r"several models like it, under student\., teacher\."):
+    with refused(UserError, names=("student., teacher.",)):
         fill(model, state, tmp_path / "w.pt", "it")
 
 
 def test_what_is_left_out_is_named(tmp_path, model):
     state = {f"model.{key}": value for key, value in model.state_dict().items()} | {"loss.weight": torch.ones(2)}
-    with pytest.warns(UserWarning, match=r"1 tensors that do not stand under 'model.' are left out: loss.weight"):
+    with pytest.warns(UserWarning, match=r"1 tensors outside 'model.' .*loss.weight"):
         fill(model, state, tmp_path / "w.pt", "it")
 
 
@@ -155,9 +156,7 @@ def test_tensors_that_do_not_fit_are_named(model, tmp_path):
     with pytest.raises(UserError) as error:
         fill(model, state, tmp_path / "w.pt", "the model")
     text = str(error.value)
-    assert (
-        "does not fit the model: 0.weight is [9, 3], not [4, 3]; 1.bias is missing; x has no place, and 1 more" in text
-    )
+    assert "does not fit the model: 0.weight is [9, 3], not [4, 3]; 1.bias is missing; x is unknown, and 1 more" in text
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
@@ -168,7 +167,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     (tmp_path / "victim").mkdir()
     path = tmp_path / "trap.pt"
     torch.save({"state_dict": Trap()}, path)
-    with pytest.raises(UserError, match="more than tensors"):
+    with refused(UserError, names=("more than tensors",)):
         read_weights(path)
     assert (tmp_path / "victim").is_dir()
 
@@ -176,7 +175,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 def test_a_file_without_tensors(tmp_path):
     path = tmp_path / "numbers.pt"
     torch.save({"epoch": 3}, path)
-    with pytest.raises(UserError, match="no table of tensors"):
+    with refused(UserError, names=("table of tensors",)):
         read_weights(path)
 
 
@@ -195,7 +194,7 @@ def test_a_file_without_tensors(tmp_path):
 def test_a_table_of_something_else(tmp_path, content):
     path = tmp_path / "odd.pt"
     torch.save(content, path)
-    with pytest.raises(UserError, match="no table of tensors"):
+    with refused(UserError, names=("table of tensors",)):
         read_weights(path)
 
 

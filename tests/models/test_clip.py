@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_shape_names_the_first_tensors_that_do_not_fit(t
     text = str(error.value)
     assert "visual.proj is [32, 99], not [32, 16]" in text
     assert "logit_scale is missing" in text
-    assert "surplus has no place" in text
+    assert "surplus is unknown" in text
     assert str(path) in text
 
 
@@ -131,7 +131,7 @@ def test_a_missing_file(tmp_path):
 def test_damaged_metadata(tmp_path, model):
     path = tmp_path / "meta.safetensors"
     save_file(model.state_dict(), path, {"format": "clsim-clip/1", "architecture": "{"})
-    with pytest.raises(UserError, match="metadata are damaged"):
+    with pytest.raises(UserError, match="metadata of the checkpoint are damaged"):
         load_clip("", path)
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from helpers.errors import refused
 from helpers.tiny import save_tiny_clip
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -75,7 +76,7 @@ def test_a_length_of_features_that_is_no_number_is_refused(path):
     with safe_open(path, "pt") as file:
         metadata = {**file.metadata(), "dimensions": "twelve"}
     save_file(load_file(path), path, metadata)
-    with pytest.raises(UserError, match="'twelve'"):
+    with refused(UserError, names=("'twelve'",)):
         load_model("v", path)
 
 
@@ -106,16 +107,16 @@ def test_a_full_disk_leaves_no_half_a_file(path, monkeypatch):
 
 def test_a_projection_of_another_width_is_refused(path):
     save(path, top=torch.zeros(7, 64))
-    with pytest.raises(UserError, match="projection of v does not fit its backbone"):
+    with refused(UserError, names=("projection", "v")):
         load_model("v", path)
 
 
 def test_weights_of_another_architecture_are_refused(path):
     save(path, architecture="resnet8x4")
-    with pytest.raises(UserError, match="does not fit resnet8x4"):
+    with refused(UserError, names=("resnet8x4",)):
         load_model("v", path)
     save(path, architecture="nonsense")
-    with pytest.raises(UserError, match="no backbone is called 'nonsense'"):
+    with refused(UserError, names=("'nonsense'",)):
         load_model("v", path)
 
 
@@ -165,7 +166,7 @@ def test_a_tag_in_the_name_tells_size_and_kernel(path, name, size, kernel):
 
 def test_weights_with_several_normalisations_are_told_of(path):
     save_file(timm.create_model("mobilenetv3_large_100").state_dict(), path)
-    with pytest.warns(UserWarning, match="normalised in 3 ways") as told:
+    with pytest.warns(UserWarning, match="normalized in 3 ways") as told:
         found = load_model("v", path, "mobilenetv3_large_100").backbone.preprocess
     assert "models.v.backbone: mobilenetv3_large_100.ra_in1k" in str(told[0].message)
     assert found.mean.flatten()[0] == pytest.approx(0.485)
@@ -208,7 +209,7 @@ def test_the_state_dict_of_a_whole_backbone_fits_as_well(path):
 
 def test_a_state_dict_needs_the_name_of_its_architecture(path):
     save_file(backbone().body.state_dict(), path)
-    with pytest.raises(UserError, match="does not say what architecture") as caught:
+    with refused(UserError, names=("architecture",)) as caught:
         load_model("v", path)
     assert "models.v.backbone" in caught.value.fix
 
@@ -224,16 +225,16 @@ def test_a_state_dict_that_does_not_fit_is_refused(path, change):
     else:
         state["layers.0.weight"] = torch.zeros(3)
     save_file(state, path)
-    with pytest.raises(UserError, match="does not fit resnet8x2"):
+    with refused(UserError, names=("resnet8x2",)):
         load_model("v", path, "resnet8x2")
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(path):
-    with pytest.raises(UserError, match="no such checkpoint") as caught:
+    with refused(UserError, names=("no such checkpoint",)) as caught:
         load_model("v", path)
     assert caught.value.fix == "Check models.v.path."
     path.write_bytes(b"half a file")
-    with pytest.raises(UserError, match="damaged"):
+    with refused(UserError, names=("damaged",)):
         load_model("v", path)
 
 
@@ -269,13 +270,13 @@ def test_weights_that_cannot_be_fetched_are_missing(monkeypatch, tmp_path):
 
 
 def test_models_that_there_are_not_are_the_users_error():
-    with pytest.raises(UserError, match="no backbone is called 'nonsense'") as caught:
+    with refused(UserError, names=("'nonsense'",)) as caught:
         load_timm_model("v", "nonsense")
     assert type(caught.value) is UserError  # fetching would not help
-    with pytest.raises(UserError, match="no pre-trained weights of resnet8x2"):
+    with refused(UserError, names=("resnet8x2", "pre-trained")):
         load_timm_model("v", "resnet8x2")
     for pretrained in (True, False):
-        with pytest.raises(UserError, match="timm knows no weights 'nonsense' of test_resnet") as caught:
+        with refused(UserError, names=("'nonsense'", "test_resnet")) as caught:
             load_timm_model("v", "test_resnet.nonsense", pretrained=pretrained)
         assert type(caught.value) is UserError
         assert "r160_in1k" in caught.value.fix
