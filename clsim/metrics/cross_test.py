@@ -15,9 +15,10 @@ from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.flip_tests import FlipTests
 from clsim.metrics.functional.criteria import Criterion, StoredGallery
 from clsim.metrics.identical import gallery_only_items, identical_items
-from clsim.metrics.protocols import Embedder, ModelOnDevice
+from clsim.metrics.protocols import ModelOnDevice
 from clsim.metrics.search_service import SearchService
 from clsim.metrics.version_tests import VersionTests
+from clsim.models.protocols import Embedder
 from clsim.utils.device import device_time, precision_of
 
 CONSTRAINT_QUERIES = 2000

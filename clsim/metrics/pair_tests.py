@@ -17,9 +17,10 @@ from clsim.metrics.flip_tests import FIGURES, flip_record
 from clsim.metrics.functional.flips import flip_rates
 from clsim.metrics.functional.retrieval import NO_MATCH, match_ranks
 from clsim.metrics.functional.similarity import unit_rows
-from clsim.metrics.protocols import ModelOnDevice, TextEmbedder
+from clsim.metrics.protocols import ModelOnDevice
 from clsim.metrics.search_service import SearchService
 from clsim.metrics.version_tests import VersionTests
+from clsim.models.protocols import TextEmbedder
 from clsim.utils.device import autocast, device_time, precision_of
 
 DIRECTIONS = ("image_to_text", "text_to_image")

@@ -1,9 +1,8 @@
-"""Interfaces that metrics expect of strategies and models."""
+"""Parts of a strategy that metrics read; for models see :mod:`clsim.models.protocols`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -67,19 +66,3 @@ class TrainingStrategy(Protocol):
     @property
     def mb_output(self) -> object:
         """Outputs of the model; a tensor ``(B, C)`` for a classifier."""
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """Model that maps images to features."""
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Return features ``(B, D)`` of images in [0, 1], ``(B, 3, H, W)``."""
-
-
-@runtime_checkable
-class TextEmbedder(Embedder, Protocol):
-    """Model that maps images and texts to one feature space."""
-
-    def features_of(self, texts: Sequence[str], *, size: int) -> Tensor:
-        """Return features ``(T, D)`` of texts, ``size`` at a time."""

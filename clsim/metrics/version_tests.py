@@ -35,8 +35,11 @@ class VersionTests(PluginMetric[Matrix], ABC):
         matrix: Lower-triangular rows. Row ``i`` holds the queries by version ``i`` in the galleries 0 to ``i``.
         passes: Number of passes over a set of images so far.
         similarities: Limit of similarities held at once, 4 bytes each. Affects memory only.
+        note: Sentence on the comparison for readers of its figures; None: there is nothing to say.
 
     """
+
+    note: str | None = None
 
     def __init__(self, *, strict: bool = True, service: SearchService | None = None) -> None:
         super().__init__()
