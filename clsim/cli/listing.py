@@ -145,10 +145,16 @@ def _origin(recipe: ModelRecipe) -> str:
 
 
 def _metrics() -> Rows:
-    metrics = import_module("clsim.metrics")
+    metrics = import_module("clsim.metrics.functional")
     for name in metrics.__all__:
         first = (getattr(metrics, name).__doc__ or "").strip().splitlines()[0]
-        yield name, re.sub(r"(:\w+:)?`+", "", first)  # without the marks of the documentation's language
+        yield name, _as_phrase(re.sub(r"(:\w+:)?`+", "", first))  # without reStructuredText markup
+
+
+def _as_phrase(summary: str) -> str:
+    """Return what a function returns, by its summary; an abbreviation such as mAP keeps its case."""
+    phrase = re.sub(r"^Return (the |an? )?", "", summary)
+    return phrase if phrase[1].isupper() else phrase[0].upper() + phrase[1:]
 
 
 def _loaded(path: Path) -> tuple[Scenario | None, str]:

@@ -1,4 +1,4 @@
-"""Closed-form maps from one feature space to another."""
+"""Closed-form maps between feature spaces."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from torch.nn import functional as F
 
 
 def orthogonal_procrustes(new: Tensor, old: Tensor) -> Tensor:
-    r"""The rotation that brings new features closest to old ones of the same items.
+    r"""Return the rotation that maps new features closest to old ones of the same items.
 
     .. math:: R^* = \arg\min_{R} \lVert V R - U \rVert_F = P Q^\top, \quad V^\top U = P \Sigma Q^\top
 
-    over matrices with orthonormal columns, or rows if the new features are the shorter ones. Where widths differ this
-    is what filling up the shorter features with zeros and cutting the rotation gives.
+    over matrices with orthonormal columns, or rows if the new features are narrower. For different widths the result
+    equals that of padding the narrower features with zeros and cutting the rotation.
 
     Args:
-        new: :math:`V`, ``(N, D)``.
-        old: :math:`U`, ``(N, d)``, row by row of the same items.
+        new: New features :math:`V`, ``(N, D)``.
+        old: Old features :math:`U` of the same items, ``(N, d)``.
 
     Returns:
-        ``(D, d)`` in float32, to be multiplied from the right; computed in float64.
+        Rotation ``(D, d)`` in float32, computed in float64, to multiply from the right.
 
     Raises:
-        ValueError: the features are not of equally many items, or of none.
+        ValueError: The features differ in number, or there are none.
 
     Source: Schoenemann 1966; for vision-language models the closed-form baseline beside XBT (arXiv 2405.14715).
 
@@ -34,7 +34,7 @@ def orthogonal_procrustes(new: Tensor, old: Tensor) -> Tensor:
 
     """
     if new.ndim != 2 or old.ndim != 2 or len(new) != len(old) or not len(new):
-        raise ValueError(f"features of the same items are needed; got {tuple(new.shape)} and {tuple(old.shape)}")
+        raise ValueError(f"expected features (N, D) and (N, d), got shapes {tuple(new.shape)} and {tuple(old.shape)}")
     left, _, right = torch.linalg.svd(new.double().T @ old.double(), full_matrices=False)
     rotation: Tensor = left @ right
     return rotation.float()
@@ -46,21 +46,21 @@ def slerp(old: Tensor, turned: Tensor, share: float) -> Tensor:
     .. math:: q = \frac{\sin((1 - \alpha) \theta)}{\sin \theta} \hat u + \frac{\sin(\alpha \theta)}{\sin \theta} t,
         \quad \cos \theta = \langle \hat u, t \rangle
 
-    The circle lies in the space of the longer features, between :math:`(\hat u, 0)` and :math:`\hat v R` for a square
-    rotation :math:`R`. Of the latter :math:`t` is the first part, at most of length 1. An index of old features is
-    filled up with zeros, so only the first part of a query counts, and the rest of :math:`R` need not be known.
+    The circle lies in the space of the wider features, between :math:`(\hat u, 0)` and :math:`\hat v R` for a square
+    rotation :math:`R`. :math:`t` is the first part of the latter, with a length of at most 1. An index of old features
+    is padded with zeros, so only the first part of a query counts, and the rest of :math:`R` may be unknown.
 
     Args:
-        old: :math:`u`, ``(N, d)``, scaled to length 1 here.
-        turned: :math:`t`, ``(N, d)``: unit features of the new model times a rotation ``(D, d)``, not scaled again.
-        share: Share :math:`\alpha` of the way, in [0, 1]; 0 gives the old feature, 1 the new one.
+        old: Old features :math:`u`, ``(N, d)``. They are scaled to length 1.
+        turned: Rotated new features :math:`t`, ``(N, d)``: unit features times a rotation ``(D, d)``, not rescaled.
+        share: Position :math:`\alpha` on the circle, in [0, 1]; 0 is the old feature, 1 the new one.
 
     Returns:
-        ``(N, d)`` of length 1, which does not change what an index finds. Where the two (nearly) agree or oppose each
-        other, the scaled straight line between.
+        Queries ``(N, d)`` of length 1, which does not affect search. If the two (nearly) agree or oppose each other,
+        the scaled straight line between them.
 
     Raises:
-        ValueError: The share is outside [0, 1].
+        ValueError: ``share`` is outside [0, 1].
 
     Source: ``main.py`` and ``slerp_bc/method.py`` of miccunifi/SLERP_backward_compatibility, which pad with zeros.
 
@@ -72,7 +72,7 @@ def slerp(old: Tensor, turned: Tensor, share: float) -> Tensor:
 
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"the share of the second direction is in [0, 1], not {share}")
+        raise ValueError(f"share: expected a number in [0, 1], got {share}")
     a, b = F.normalize(old, dim=1), turned
     angle = (a * b).sum(1, keepdim=True).clamp(-1, 1).acos()
     sine = angle.sin()

@@ -1,4 +1,4 @@
-"""Losses as pure functions: tensors in, a scalar (or the tensor it is made of) out."""
+"""Losses as pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -12,58 +12,66 @@ from torch.nn import functional as F
 from clsim.utils.errors import ArgumentError
 
 EXCLUDED = -1e4
-"""Logit of a class that takes no part: its softmax is exactly 0 in float32 and bfloat16, and, unlike
-minus infinity, it gives no NaN in losses that multiply a probability by a log-probability."""
+"""Logit of an excluded class. Its softmax is exactly 0 in float32 and bfloat16. Unlike minus infinity, it gives no NaN
+in losses that multiply a probability by a log-probability."""
 
 
 def excluded_columns(columns: int, classes: Tensor) -> Tensor:
-    """Return which columns of logits are of no class that takes part.
+    """Return a mask of the columns of logits that belong to excluded classes.
 
     Args:
-        columns: number of class ids.
-        classes: ids of the classes that stay, ``(K,)``.
+        columns: Number of class ids.
+        classes: Ids of the included classes, ``(K,)``.
 
     Returns:
-        Bool ``(columns,)``, where the classes are.
+        ``(columns,)`` bool on the device of ``classes``.
 
     Example:
         >>> excluded_columns(3, torch.tensor([0, 2]))
         tensor([False,  True, False])
 
     """
-    # Not by an index, to which a number would be copied from the CPU: the host would wait for a GPU.
+    # Assigning by index would copy a number from the CPU and make the host wait for a GPU.
     return torch.ones(columns, dtype=torch.bool, device=classes.device).index_fill_(0, classes, False)
 
 
 def exclude_classes(logits: Tensor, classes: Tensor) -> Tensor:
-    """Leaves only some classes in the running.
+    """Return logits with all but some classes excluded.
 
     Args:
-        logits: ``(B, C)``.
-        classes: ids of the classes that stay, ``(K,)``.
+        logits: Logits ``(B, C)``.
+        classes: Ids of the included classes, ``(K,)``.
 
     Returns:
-        ``(B, C)`` with every other column set to :data:`EXCLUDED`; no gradient flows into those.
+        ``(B, C)`` with all other columns set to :data:`EXCLUDED`, without gradient.
+
+    Example:
+        >>> exclude_classes(torch.zeros(1, 3), torch.tensor([0, 2])).softmax(1)
+        tensor([[0.5000, 0.0000, 0.5000]])
 
     """
     return logits.masked_fill(excluded_columns(logits.shape[1], classes.to(logits.device)), EXCLUDED)
 
 
 def current_class_cross_entropy(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-    r"""Cross-entropy over the classes of the current session only (CPE-CLIP).
+    r"""Return the cross-entropy over the classes of the current session only (CPE-CLIP).
 
     .. math:: L = -\frac1B \sum_i \log \frac{\exp l_{i,y_i}}{\sum_{c \in C_t} \exp l_{i,c}}
 
-    The authors compute all seen classes and overwrite the old ones with -9999
-    (``CoLeLib/training/strategies/clip_pe.py``); value and gradient are the same.
+    The authors compute logits of all seen classes and overwrite the old ones with -9999
+    (``CoLeLib/training/strategies/clip_pe.py``). Value and gradient are equal.
 
     Args:
-        logits: ``(B, C)`` over all classes.
-        labels: class ids, ``(B,)``, each one of ``classes``.
-        classes: ids of the current session's classes, ``(K,)``.
+        logits: Logits over all classes, ``(B, C)``.
+        labels: Class ids, ``(B,)``, each among ``classes``.
+        classes: Ids of the current session's classes, ``(K,)``.
 
     Returns:
-        The mean over the batch, a scalar.
+        Mean over the batch, a scalar.
+
+    Example:
+        >>> current_class_cross_entropy(torch.zeros(1, 5), torch.tensor([4]), torch.tensor([3, 4]))  # log 2
+        tensor(0.6931)
 
     """
     return F.cross_entropy(exclude_classes(logits, classes), labels)
@@ -76,28 +84,28 @@ def higher_order_compatibility(
     mu: float = 10.0,
     same_class: Literal["counted", "excluded"] = "counted",
 ) -> Tensor:
-    r"""Keeps new features close to the old ones of the same image, and away from the old ones of other classes.
+    r"""Return the HOC loss: pull new features to the image's old ones, push them from old ones of other classes.
 
-    With :math:`S_{nm} = \mu \langle \hat u_n, \hat v_m \rangle` for normalised old features :math:`\hat u` and
+    With :math:`S_{nm} = \mu \langle \hat u_n, \hat v_m \rangle` for normalized old features :math:`\hat u` and
     new ones :math:`\hat v`,
 
     .. math:: L = \frac1B \sum_n \Big[ -S_{nn} + \log \Big(
         \sum_{m: y_m \ne y_n} e^{S_{nm}} + \#\{m : y_m = y_n\} \Big) \Big]
 
     Args:
-        new: features of the model in training, ``(B, D)``.
-        old: features of the model it must stay compatible with, ``(B, D)``.
-        labels: class ids ``(B,)``.
-        mu: sharpness :math:`\mu` of the similarity.
-        same_class: ``counted`` is the published loss, in which every image of the same class, the image itself
-            included, adds 1 to the sum (its entry is multiplied by 0 before the exponential). ``excluded`` leaves
-            them out; an image without one of another class in the batch then adds only :math:`-S_{nn}`.
+        new: Features by the model in training, ``(B, D)``.
+        old: Features of the same images by the model to stay compatible with, ``(B, D)``.
+        labels: Class ids, ``(B,)``.
+        mu: Sharpness :math:`\mu` of the similarity.
+        same_class: Treatment of images of the same class, the image itself included. ``counted`` is the published
+            loss, where each adds 1 to the sum (its entry is multiplied by 0 before the exponential). ``excluded``
+            omits them; an image without another class in the batch then adds only :math:`-S_{nn}`.
 
     Returns:
-        A scalar, negative where features agree: the positive pair is not in the denominator.
+        Mean over the batch, a scalar. Negative if features agree, since the denominator omits the positive pair.
 
     Raises:
-        ValueError: ``same_class`` is neither of the two.
+        ValueError: ``same_class`` is unknown.
 
     Source: arXiv 2405.02581, equation 4; ``methods/hoc.py`` of the authors' code.
 
@@ -120,24 +128,24 @@ def higher_order_compatibility(
         masked = similarity.masked_fill(same & ~alone.unsqueeze(1), -torch.inf)
         spread = masked.logsumexp(1).masked_fill(alone, 0.0)
     else:
-        raise ValueError(f"same_class must be 'counted' or 'excluded'; got {same_class!r}")
+        raise ValueError(f"same_class: expected 'counted' or 'excluded', got {same_class!r}")
     return (spread - similarity.diagonal()).mean()
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    r"""Label-smoothed cross-entropy over the classes that take part.
+    r"""Return the label-smoothed cross-entropy over the included classes.
 
     .. math:: L = \frac1B \sum_i \Big[ -(1 - s) \log p_{i,y_i} - \frac{s}{|C|} \sum_{c \in C} \log p_{i,c} \Big]
 
     Args:
-        logits: ``(B, C)``, float32; those that :func:`exclude_classes` left out take no share of the smoothing.
-        labels: class ids ``(B,)``.
-        label_smoothing: :math:`s`.
+        logits: Logits ``(B, C)``, float32. Classes that :func:`exclude_classes` excluded get no smoothing.
+        labels: Class ids, ``(B,)``.
+        label_smoothing: Smoothing :math:`s`, in [0, 1].
 
     Returns:
-        A scalar.
+        Mean over the batch, a scalar.
 
-    Source: ``utils`` of OCA's authors' code; torch's own would smooth over excluded classes too.
+    Source: ``utils`` of OCA's authors' code. torch's cross-entropy would smooth over excluded classes too.
 
     Example:
         >>> logits = exclude_classes(torch.tensor([[1.0, 1.0, 9.0]]), torch.tensor([0, 1]))
@@ -155,21 +163,23 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: floa
 
 
 def prototype_cross_entropy(features: Tensor, rows: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    r"""Cross-entropy of features sorted by a classifier that stands still, in the space of an older model.
+    r"""Return the cross-entropy of features under a frozen classifier in the space of an older model.
 
     .. math:: L = CE_s(\hat z P^\top, y), \quad z = (v_1, \dots, v_d)
 
     Args:
-        features: ``v``, of the model in training, ``(B, D)``; their first ``d`` numbers count, scaled to length 1.
-        rows: ``P``, ``(C, d)``, ``d <= D``: the old model's mean features of the classes, or its classifier.
-        labels: rows of the images' classes, ``(B,)``.
-        label_smoothing: :math:`s`, of the target.
+        features: Features :math:`v` by the model in training, ``(B, D)``. Their leading ``d`` numbers are scaled to
+            length 1.
+        rows: Classifier :math:`P`, ``(C, d)`` with ``d <= D``: the old model's mean features of the classes, or its
+            classifier.
+        labels: Row of each image's class, ``(B,)``.
+        label_smoothing: Smoothing :math:`s` of the target.
 
     Returns:
-        A scalar.
+        Mean over the batch, a scalar.
 
-    Source: the influence loss of BCT (arXiv 2003.11942) with prototypes for a classifier, as in OCA
-    (arXiv 2408.08793), ``trainers/OCA_trainer.py`` of the authors' code.
+    Source: Influence loss of BCT (arXiv 2003.11942) with prototypes as classifier, as in OCA (arXiv 2408.08793),
+    ``trainers/OCA_trainer.py`` of the authors' code.
 
     Example:
         >>> one = prototype_cross_entropy(torch.tensor([[3.0, 0.0, 9.0]]), torch.eye(2), torch.tensor([0]))
@@ -182,9 +192,9 @@ def prototype_cross_entropy(features: Tensor, rows: Tensor, labels: Tensor, labe
 
 
 def prototype_alignment(features: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
-    r"""Mean of :math:`1 - \cos(z_n, P_{y_n})` over the batch, :math:`z` the first ``d`` numbers of the features.
+    r"""Return the mean of :math:`1 - \cos(z_n, P_{y_n})`, with :math:`z` the leading ``d`` numbers of the features.
 
-    The arguments are those of :func:`prototype_cross_entropy`.
+    Takes the arguments of :func:`prototype_cross_entropy`.
 
     Source: OCA (arXiv 2408.08793), ``trainers/OCA_trainer.py`` of the authors' code.
 
@@ -197,15 +207,15 @@ def prototype_alignment(features: Tensor, rows: Tensor, labels: Tensor) -> Tenso
 
 
 def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) -> Tensor:
-    r"""Mean of :math:`1 - \cos(u_n, v_n)` over the batch, 0 for an empty one (CL2R, Biondi et al. 2022).
+    r"""Return the mean of :math:`1 - \cos(u_n, v_n)` over the batch, 0 for an empty one (CL2R, Biondi et al. 2022).
 
     Args:
-        new: features of the model in training, ``(B, D)``.
-        old: features of the same images by the model before, ``(B, D)``.
-        labels: not looked at; taken so that every loss between features is called alike.
+        new: Features by the model in training, ``(B, D)``.
+        old: Features of the same images by the previous model, ``(B, D)``.
+        labels: Ignored. Gives all losses between features one signature.
 
     Returns:
-        A scalar.
+        Mean over the batch, a scalar.
 
     Example:
         >>> float(cosine_distillation(torch.eye(2), torch.tensor([[2.0, 0.0], [1.0, 0.0]])))
@@ -217,18 +227,24 @@ def cosine_distillation(new: Tensor, old: Tensor, labels: Tensor | None = None) 
 
 
 def contrastive_loss(logits: Tensor, same: Tensor | None = None) -> Tensor:
-    r"""Each row must find its partner among the columns, and each column among the rows (CLIP).
+    r"""Return the symmetric contrastive loss of CLIP: rows classify their column, columns their row.
 
     .. math:: L = \frac12 \left( L_{CE}(S, i) + L_{CE}(S^\top, i) \right)
 
     Args:
-        logits: :math:`S`, ``(B, B)``, for instance images by captions, scaled; partners on the diagonal.
-        same: bool ``(B, B)``, pairs that fit as well as the partners do; those off the diagonal are left out.
+        logits: Scaled similarities :math:`S`, ``(B, B)``, such as images by captions, with pairs on the diagonal.
+        same: Mask of further valid pairs, ``(B, B)`` bool. Off the diagonal they are excluded from the negatives.
 
     Returns:
-        A scalar.
+        Mean over the batch, a scalar.
 
     Source: arXiv 2103.00020, figure 3.
+
+    Example:
+        >>> contrastive_loss(torch.zeros(2, 2))  # log 2
+        tensor(0.6931)
+        >>> contrastive_loss(torch.zeros(2, 2), same=torch.ones(2, 2, dtype=torch.bool))
+        tensor(0.)
 
     """
     if same is not None:
@@ -239,7 +255,7 @@ def contrastive_loss(logits: Tensor, same: Tensor | None = None) -> Tensor:
 
 
 def no_loss(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Nothing: for strategies whose plugins bring all there is to lower.
+    """Return 0: for strategies whose plugins provide all losses.
 
     Example:
         >>> no_loss(torch.ones(2, 3), torch.tensor([0, 1]))
@@ -250,11 +266,11 @@ def no_loss(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _check_rows(new: Tensor, old: Tensor, labels: Tensor | None = None) -> None:
-    """Raise where shapes differ, which torch would stretch to fit in silence; nothing is read from the device."""
-    given = [new.shape, old.shape, *([] if labels is None else [labels.shape])]
+    """Raise if shapes differ, which torch would broadcast silently. Does not synchronize the device."""
+    given = [new.shape, old.shape] if labels is None else [new.shape, old.shape, labels.shape]
     if new.ndim != 2 or old.shape != new.shape or (labels is not None and labels.shape != new.shape[:1]):
         shapes = " and ".join(str(list(shape)) for shape in given)
-        raise ArgumentError(f"features of the same images are needed, and a class id of each; got {shapes}")
+        raise ArgumentError(f"expected features of the same images (B, D) and labels (B,), got shapes {shapes}")
 
 
 def _check_number(name: str, value: float, least: float = -math.inf, most: float = math.inf) -> None:

@@ -1,4 +1,4 @@
-"""One vector for a class: the mean of its features."""
+"""Class prototypes: mean features of classes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 def prototypes(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Mean feature of every class, :math:`P_c = \frac{1}{N_c} \sum_{n: y_n = c} f_n`, not scaled.
+    r"""Return the mean feature of each class, :math:`P_c = \frac{1}{N_c} \sum_{n: y_n = c} f_n`, not normalized.
 
     Args:
-        features: ``(N, D)``.
-        labels: class ids ``(N,)``.
+        features: Features ``(N, D)``.
+        labels: Class ids, ``(N,)``.
 
     Returns:
-        The classes that occur, ``(C,)`` rising, and their means, ``(C, D)``.
+        Classes in ascending order, ``(C,)``, and their means, ``(C, D)``.
 
     Example:
         >>> import torch
@@ -27,19 +27,19 @@ def prototypes(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return classes, totals / place.bincount().unsqueeze(1)
 
 
-def influence_rows(found: Tensor, rows: Tensor, learnt: Tensor) -> Tensor:
-    """An old classifier with rows for classes that it never learnt.
+def influence_rows(found: Tensor, rows: Tensor, learned: Tensor) -> Tensor:
+    """Return the rows of an old classifier, extended to classes that it did not learn.
 
     Args:
-        found: prototypes by the old model, ``(C, D)``.
-        rows: of its classifier, ``(C, D)``; those of classes that it did not learn are not looked at.
-        learnt: which classes it did learn, ``(C,)`` bool, at least one.
+        found: Prototypes by the old model, ``(C, D)``.
+        rows: Rows of its classifier, ``(C, D)``. Those of unlearned classes are ignored.
+        learned: Mask of the classes that it learned, ``(C,)`` bool, at least one.
 
     Returns:
-        ``(C, D)``: its own rows, and prototypes scaled to their mean length for the other classes.
+        ``(C, D)``: rows of learned classes, and for the others prototypes scaled to the mean length of these rows.
 
-    Source: BCT (arXiv 2003.11942), section 3.3, which makes new rows from class means; that they are scaled to the
-    length of the old ones is ours, or else logits of new classes would be no match for those of old ones.
+    Source: BCT (arXiv 2003.11942), section 3.3, which makes new rows from class means. Scaling them to the length of
+    the old rows is our addition: without it, logits of new and old classes would differ in scale.
 
     Example:
         >>> import torch
@@ -49,6 +49,6 @@ def influence_rows(found: Tensor, rows: Tensor, learnt: Tensor) -> Tensor:
                 [0., 5.]])
 
     """
-    length = rows[learnt].norm(dim=1).mean()
+    length = rows[learned].norm(dim=1).mean()
     made = length * found / found.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return rows.where(learnt.unsqueeze(1), made).detach()
+    return rows.where(learned.unsqueeze(1), made).detach()

@@ -1,43 +1,64 @@
-"""Metrics: pure functions, and the Avalanche metric plugins that hold their state.
+"""Metrics: pure functions in `functional`, and the Avalanche metric plugins that accumulate their inputs.
 
-May import `streams` and the packages below it. Importing the functions needs no torch: those that take features import
-it when called. Import a plugin from its own file.
+May import `streams` and the packages below it. Names are imported on first use: functions need no torch until they
+are called with features, plugins import torch and Avalanche.
 """
 
-from clsim.metrics.functional.backfill import BackfillCurve, backfill_curve, best_first_order, random_order
-from clsim.metrics.functional.compatibility import (
-    average_compatibility,
-    average_multimodel_accuracy,
-    average_multimodel_accuracy_curve,
-    backward_compatibility,
-    constraints_satisfied,
-    gain_over_first,
-    update_gain,
-)
-from clsim.metrics.functional.continual import (
-    average_accuracy,
-    average_accuracy_weighted,
-    average_forgetting,
-    forgetting,
-    forgetting_by_session,
-    harmonic_mean,
-    performance_drop,
-)
-from clsim.metrics.functional.flips import flip_rates
-from clsim.metrics.functional.recall import recall_at_k
-from clsim.metrics.functional.retrieval import (
-    class_means,
-    cmc,
-    match_ranks,
-    mean_average_precision,
-    nearest_class_mean_accuracy,
-    nearest_class_mean_correct,
-    nearest_correct,
-)
-from clsim.metrics.functional.search import nearest
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clsim.metrics import functional
+from clsim.utils.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
+    from clsim.metrics.cross_test import CrossTests
+    from clsim.metrics.extraction import extract_features
+    from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
+    from clsim.metrics.functional import (
+        BackfillCurve,
+        average_accuracy,
+        average_accuracy_weighted,
+        average_compatibility,
+        average_forgetting,
+        average_multimodel_accuracy,
+        average_multimodel_accuracy_curve,
+        backfill_curve,
+        backward_compatibility,
+        best_first_order,
+        class_means,
+        cmc,
+        constraints_satisfied,
+        flip_rates,
+        forgetting,
+        forgetting_by_session,
+        gain_over_first,
+        harmonic_mean,
+        match_ranks,
+        mean_average_precision,
+        nearest,
+        nearest_class_mean_accuracy,
+        nearest_class_mean_correct,
+        nearest_correct,
+        performance_drop,
+        random_order,
+        recall_at_k,
+        update_gain,
+    )
+    from clsim.metrics.pair_tests import PairTests, recompute_pairs
+    from clsim.metrics.search_service import SearchService
+    from clsim.metrics.training_curve import TrainingCurve
 
 __all__ = [
     "BackfillCurve",
+    "ClassAccuracy",
+    "ClassCounts",
+    "CrossTests",
+    "FeatureFiles",
+    "PairTests",
+    "SearchService",
+    "TrainingCurve",
     "average_accuracy",
     "average_accuracy_weighted",
     "average_compatibility",
@@ -50,9 +71,11 @@ __all__ = [
     "class_means",
     "cmc",
     "constraints_satisfied",
+    "extract_features",
     "flip_rates",
     "forgetting",
     "forgetting_by_session",
+    "functional",
     "gain_over_first",
     "harmonic_mean",
     "match_ranks",
@@ -64,5 +87,25 @@ __all__ = [
     "performance_drop",
     "random_order",
     "recall_at_k",
+    "recompute_matrix",
+    "recompute_pairs",
     "update_gain",
 ]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        **dict.fromkeys(functional.__all__, functional.__name__),
+        "ClassAccuracy": "clsim.metrics.class_accuracy",
+        "ClassCounts": "clsim.metrics.class_accuracy",
+        "CrossTests": "clsim.metrics.cross_test",
+        "FeatureFiles": "clsim.metrics.feature_files",
+        "PairTests": "clsim.metrics.pair_tests",
+        "SearchService": "clsim.metrics.search_service",
+        "TrainingCurve": "clsim.metrics.training_curve",
+        "extract_features": "clsim.metrics.extraction",
+        "recompute_matrix": "clsim.metrics.feature_files",
+        "recompute_pairs": "clsim.metrics.pair_tests",
+    },
+    modules=["functional"],
+)

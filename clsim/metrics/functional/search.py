@@ -40,7 +40,7 @@ def nearest(
     engine: Engine = "auto",
     block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Return the ``k`` gallery items with the greatest cosine to each query, by exhaustive search.
+    r"""Return the gallery items with the ``k`` greatest cosines to each query, by exhaustive search.
 
     .. math:: \operatorname{arg\,top}_k \{ \cos(q_i, g_n) : n = 1 \dots N \}
 
