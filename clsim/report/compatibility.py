@@ -1,4 +1,4 @@
-"""What a session's record says about compatibility and replacements, as text. No escape codes here."""
+"""Compatibility, replacements and custom metrics of a session's record as text, without escape codes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from clsim.utils.text import clean
 
 
 def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Name and figure of everything that is known of one version; what is null is left out.
+    """Return name and figure of everything known of one version.
 
     Args:
-        compatibility: the ``compatibility`` of a session's record; None where it was not measured.
+        compatibility: ``compatibility`` of a session's record; None if it was not measured.
 
     """
     known = compatibility or {}
@@ -22,7 +22,7 @@ def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple
     rows = [
         ("self-test", percent(known.get("self_test"))),
         ("AC", percent(known.get("ac"))),
-        ("pairs that hold", _pairs(known)),
+        ("compatible pairs", _pairs(known)),
         ("AM", percent(known.get("am"))),
         ("points over first", points(known.get("against_first"))),
         ("BC in points", points(known.get("backward_compatibility"))),
@@ -40,7 +40,7 @@ def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple
 
 
 def replacement_sentences(record: Record) -> list[str]:
-    """``model replaced by v2 after 120 iterations, 12 s in`` for each replacement of a session."""
+    """Return ``model replaced by v2 after 120 iterations, 12 s in`` for each replacement of a session."""
     known = record.get("replacements")
     if not known:
         name = record.get("replaced_by")
@@ -49,19 +49,19 @@ def replacement_sentences(record: Record) -> list[str]:
 
 
 def diagnostic_sentences(record: Record) -> list[str]:
-    """``orthogonality error 2.4e-07`` for each of the figures that a model gives of itself."""
+    """Return ``orthogonality error 2.4e-07`` for each figure that a model reports of itself."""
     known = {name: finite(value) for name, value in (record.get("diagnostics") or {}).items()}
     return [f"{clean(name).replace('_', ' ')} {value:.1e}" for name, value in known.items() if value is not None]
 
 
 def metric_sentences(record: Record) -> list[str]:
-    """``confidence 0.7313`` for each metric of one's own."""
+    """Return ``confidence 0.7313`` for each custom metric."""
     known = {name: finite(value) for name, value in (record.get("metrics") or {}).items()}
     return [f"{clean(name)} {value:.4g}" for name, value in known.items() if value is not None]
 
 
 def replaced_versions(records: Sequence[Record]) -> frozenset[int]:
-    """The versions made by sessions that had a replacement."""
+    """Return the versions of sessions with a replacement."""
     return frozenset(
         index for index, record in enumerate(records) if record.get("replaced_by") or record.get("replacements")
     )
@@ -76,12 +76,12 @@ def _when(item: Mapping[str, Any]) -> str:
 
 
 def _how(item: Mapping[str, Any]) -> str:
-    """A projection that the model brought along goes without saying."""
+    """Return where the projection was fitted; nothing if the model came with it."""
     return ", its projection into the simplex fitted here" if item.get("projection") == "fitted" else ""
 
 
 def _pairs(known: Mapping[str, Any]) -> str:
-    """``20 of 21``: AC is a share of the pairs of versions so far, so it gives their number."""
+    """Return ``20 of 21``: AC is a share of all pairs of versions so far, so it gives their number."""
     versions, ac = len(known.get("cross_tests") or []) + 1, finite(known.get("ac"))
     pairs = versions * (versions - 1) // 2
     return DASH if ac is None or not pairs else f"{round(ac * pairs)} of {pairs}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clsim.report.service import backfill_rows, service_sentence, service_table, spark
+from clsim.report.service import backfill_table, service_sentence, service_table, spark
 
 Make = Callable[..., Any]
 
@@ -42,21 +42,22 @@ BACKFILL = {
 
 
 def test_the_backfill_curves_share_a_scale() -> None:
-    assert backfill_rows(BACKFILL) == [
+    table = backfill_table(BACKFILL)
+    assert [table.headings, *table.texts] == [
         ("re-indexed", "", "0%", "50%", "100%", "area"),
         ("in random order", "▁▃▅▆█", "50.00%", "60.00%", "70.00%", "60.00%"),
         ("best first", "▁▆▇██", "50.00%", "68.00%", "70.00%", "65.25%"),
     ]
-    assert backfill_rows(BACKFILL, bars=False)[2] == ("best first", "50.00%", "68.00%", "70.00%", "65.25%")
+    assert table.fitted(0).texts[1] == ("best first", "50.00%", "68.00%", "70.00%", "65.25%")
 
 
 def test_an_order_that_was_not_measured_has_no_row() -> None:
-    assert len(backfill_rows({**BACKFILL, "best_first": None})) == 2
+    assert len(backfill_table({**BACKFILL, "best_first": None}).rows) == 1
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"fractions": [], "random": []}])
 def test_nothing_to_re_index(nothing: dict[str, Any] | None) -> None:
-    assert backfill_rows(nothing) == []
+    assert backfill_table(nothing) is None
 
 
 def test_a_flat_curve_has_the_lowest_bars() -> None:

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from clsim.cli.benchmarks.machine import Machine
 from clsim.cli.benchmarks.result import BenchResult, Line
-from clsim.report.console.plain import aligned, write_line
 from clsim.report.figures import DASH
+from clsim.report.table import Table, column
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-HEADINGS = ("", "measured", "limit", "of the limit")
 
 
 def show_benchmark(console: Console, result: BenchResult, machine: Machine) -> None:
@@ -24,29 +22,17 @@ def show_benchmark(console: Console, result: BenchResult, machine: Machine) -> N
         machine: its limits.
 
     """
-    rows = [_cells(line) for line in result.lines]
-    told = limits(machine)
-    if not console.is_terminal:
-        headings, *cells = (row[1:] for row in (HEADINGS, *rows))
-        first = max(len(row[0]) for row in rows)
-        write_line(console.file, f"{result.name}: {result.title}")
-        names = ["", *(row[0] for row in rows)]
-        for name, line in zip(names, aligned(headings, cells), strict=True):
-            write_line(console.file, f"{name:<{first}}  {line}")
-        write_line(console.file, told)
-        return
-    from rich.text import Text
+    from clsim.report.console.parts import print_line, print_table
 
-    from clsim.report.console.parts import OURS, plain_table
-
-    table = plain_table()
-    table.title, table.title_justify = Text.assemble((result.name, "bold"), f": {result.title}"), "left"
-    for index, heading in enumerate(HEADINGS):
-        table.add_column(Text(heading, "bold"), justify="right" if index else "left", style=OURS if index == 1 else "")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-    console.print(Text(told, "dim"))
+    names, measured, limit, share = zip(*map(_cells, result.lines), strict=True)
+    columns = (
+        column("", names, left=True),
+        column("measured", measured, style="ours"),
+        column("limit", limit),
+        column("of the limit", share),
+    )
+    print_table(console, Table(f"{result.name}: {result.title}", columns))
+    print_line(console, limits(machine), "dim")
 
 
 def limits(machine: Machine) -> str:

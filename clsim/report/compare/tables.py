@@ -11,7 +11,7 @@ from clsim.report.figures import DASH, finite
 from clsim.report.table import NOTHING, Cell, Column, Table, exact, of_rows, signed, words
 from clsim.results.figures import figure, session_of
 
-BY_SESSION = {"accuracy": "accuracy by session", "self_test": "self-test by session"}
+BY_SESSION = {"accuracy": "Accuracy by session", "self_test": "Self-test by session"}
 
 
 def tables_of(comparison: Comparison) -> list[Table]:
@@ -49,7 +49,7 @@ def figures_table(comparison: Comparison, *, split: bool = False) -> Table:
                 rows.append((words(figure(key).label_of_run), words(name), *nothing, exact(row.figures[key]), NOTHING))
     headings = ("figure", "strategy", "seeds", "mean", "deviation", *interval, "published", "differs")
     notes = (*comparison.on_runs, *(f"{name}, published: {row.source}" for name, row in comparison.published.items()))
-    title = "figures over seeds (percent)"
+    title = "Figures over seeds (percent)"
     return of_rows("strategies", title, headings, rows, ranks=("deviation", "published", "seeds"), notes=notes)
 
 
@@ -73,7 +73,7 @@ def differences_table(comparison: Comparison, *, split: bool = False) -> Table:
     tests = ("p (t)", "Holm (t)", "p (flips)", "Holm (flips)") if corrected else ("p (t)", "p (flips)")
     headings = ("figure", "difference", "seeds", "mean", "deviation", *_headings(comparison, split), *tests)
     ranks = ("deviation", "seeds", *(("p (t)", "p (flips)") if corrected else ()))
-    title, notes = "differences between strategies (points)", comparison.on_differences
+    title, notes = "Differences between strategies (points)", comparison.on_differences
     return of_rows("differences", title, headings, rows, ranks=ranks, notes=notes)
 
 
@@ -101,7 +101,7 @@ def _published(name: str, figures: Mapping[str, float], keys: Mapping[str, int],
 
 def _sources(comparison: Comparison) -> Table:
     rows = [(words(name), words(row.source)) for name, row in comparison.published.items()]
-    return of_rows("sources", "published", ("method", "source"), rows)
+    return of_rows("sources", "Published figures", ("method", "source"), rows)
 
 
 def _headings(comparison: Comparison, split: bool) -> tuple[str, ...]:

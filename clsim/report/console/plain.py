@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import IO, Any, TextIO
 
 from clsim.experiment.events import (
@@ -38,9 +38,8 @@ from clsim.report.figures import (
     validation_sentence,
 )
 from clsim.report.matrix import lay_out
-from clsim.report.service import backfill_rows, service_sentence, service_table, spared
+from clsim.report.service import backfill_table, saved, service_sentence, service_table
 from clsim.report.sessions import sessions_table, summary_table
-from clsim.report.table import GAP
 from clsim.utils.text import clean
 
 
@@ -171,8 +170,8 @@ class PlainReporter:
             self._line(f"{name}: {ours}{beside}")
         if info.published_source:
             self._line(f"published: {info.published_source}")
-        if spared_in_all := (results.get("summary") or {}).get("service"):
-            self._line(f"service: {spared(spared_in_all)}")
+        if saved_in_all := (results.get("summary") or {}).get("service"):
+            self._line(f"service: {saved(saved_in_all)}")
         self._line(f"{results.get('status', 'complete')} in {duration(seconds)}, files: {info.out}")
         self._line(stand_in_line(info.scenario, info.stands_in_for))
         self._line(validation_line(info.validation))
@@ -192,13 +191,6 @@ def compatibility_lines(record: Record) -> list[str]:
         lines.append(", ".join(f"{name} {figure}" for name, figure in figures))
     if service:
         lines.append(f"service: {service_sentence(service)}")
-    if backfill := backfill_rows(service.get("backfill"), bars=False):
-        lines += [f"  {line}" for line in aligned(backfill[0], backfill[1:])]
+    if backfill := backfill_table(service.get("backfill")):
+        lines += [f"  {line}" for line in backfill.fitted(0).lines]
     return lines
-
-
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns to the right, each as wide as its longest cell."""
-    lines = (headings, *rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [(" " * GAP).join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]

@@ -1,34 +1,26 @@
-"""The panel of the service view: search on a gallery that nobody re-indexed, and what re-indexing it would bring."""
+"""The panel of the search service: retrieval from a gallery that was never re-indexed, and its backfill."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from clsim.experiment.events import Record, Results
-from clsim.report.console.parts import BORDERS, FRAME, OURS, SLIM, framed, plain_table, rich_table
-from clsim.report.service import backfill_rows, service_table
-from clsim.report.table import GAP
+from clsim.report.console.parts import BORDERS, FRAME, SLIM, framed, rich_table
+from clsim.report.service import backfill_table, service_table
 
 HEADINGS = 3
 """Lines of the table's headings and the rule below them."""
 
 
 def service_panel(results: Results, *, width: int, height: int) -> tuple[Panel, bool] | None:
-    """The service view after the last session, at most `width` wide and about `height` lines high.
+    """Return the panel after the last session and whether it omits sessions; None without a search service.
 
     Args:
-        results: results so far, at least one session.
-        width: columns of the terminal.
-        height: lines that it may take; earlier sessions give way, the first and the latest stay.
-
-    Returns:
-        The panel, and whether it leaves sessions out; None where the session has no service view.
+        results: Results so far, of at least one session.
+        width: Columns of the terminal.
+        height: Lines that the panel may take; earlier sessions give way, the first and the latest stay.
 
     """
     records: list[Record] = results["sessions"]
@@ -37,33 +29,13 @@ def service_panel(results: Results, *, width: int, height: int) -> tuple[Panel, 
         return None
     inner = width - FRAME
     whole = service_table(records).fitted(inner)
-    curves, wide = backfill_table(service.get("backfill"), inner)
-    below = curves.row_count + HEADINGS if curves else 0  # a blank line, a heading and a rule
+    backfill = backfill_table(service.get("backfill"))
+    curves = backfill.fitted(inner) if backfill else None
+    below = len(curves.rows) + HEADINGS if curves else 0  # a blank line, a heading and a rule
     table = whole.latest(max(3, height - BORDERS - HEADINGS - below))
     body: list[RenderableType] = [rich_table(table, strong=-1)]
     if curves:
-        body += [Text(), curves]
-    inner = min(inner, max(SLIM, table.width, wide))
+        body += [Text(), rich_table(curves)]
+    inner = min(inner, max(SLIM, table.width, curves.width if curves else 0))
     title = f"service after session {records[-1].get('session', 0)}"
     return framed(Group(*body), title, inner), len(table.rows) < len(whole.rows)
-
-
-def backfill_table(backfill: Mapping[str, Any] | None, width: int) -> tuple[Table | None, int]:
-    """The backfill curves and the characters they take, without their bars where those do not fit."""
-    rows: list[tuple[str, ...]] = []
-    needed = 0
-    for bars in (True, False):
-        rows = backfill_rows(backfill, bars=bars)
-        needed = sum(max(map(len, column)) + GAP for column in zip(*rows, strict=True)) - GAP
-        if needed <= width:
-            break
-    if not rows:
-        return None, 0
-    table = plain_table()
-    for place, heading in enumerate(rows[0]):
-        picture = not heading
-        justify: Literal["left", "right"] = "left" if place == 0 or picture else "right"
-        table.add_column(Text(heading, "bold"), justify=justify, style=OURS if picture else "", no_wrap=True)
-    for row in rows[1:]:
-        table.add_row(*map(Text, row))
-    return table, needed

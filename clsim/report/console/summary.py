@@ -14,7 +14,7 @@ from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.console.compatibility_panel import fitted_matrix, matrix_view
 from clsim.report.console.parts import FRAME, SLIM, rich_table, run_title
 from clsim.report.figures import duration, several
-from clsim.report.service import service_table, spared
+from clsim.report.service import saved, service_table
 from clsim.report.sessions import sessions_table, summary_table
 from clsim.report.table import GAP
 from clsim.utils.text import clean
@@ -65,7 +65,7 @@ def summary_panel(
     inner = min(inner, max(needed, SLIM))
     facts = Table.grid(padding=(0, GAP, 0, 0))
     if summary.get("service"):
-        facts.add_row(Text("service", "bold"), Text(spared(summary["service"])))
+        facts.add_row(Text("service", "bold"), Text(saved(summary["service"])))
     if info.published_source:
         facts.add_row(Text("published", "bold"), Text(clean(info.published_source), overflow="fold"))
     facts.add_row(Text("total time", "bold"), Text(f"{duration(seconds)} for {several(len(records), 'session')}"))

@@ -40,66 +40,31 @@ class SessionChart(NamedTuple):
         return Chart(self.name, self.title, "session", self.y, lines, self.unit, self.bars)
 
 
+# fmt: off
 SELF_TEST = SessionChart("own_index", "Self-test of each version", QUERIES, {"self-test": ("accuracy",)})
-BASE_AND_NOVEL = SessionChart(
-    "base_and_novel",
-    "Base and novel classes",
-    "accuracy",
-    {
-        "base classes": ("base_accuracy",),
-        "novel classes": ("novel_accuracy",),
-        "harmonic mean": ("harmonic_mean",),
-    },
-)
-FORGETTING = SessionChart(
-    "forgetting",
-    "Forgetting of earlier sessions",
-    "points lost",
-    {
-        "from the best earlier accuracy": ("forgetting", "from_best"),
-        "from the first accuracy": ("forgetting", "from_first"),
-    },
-)
+BASE_AND_NOVEL = SessionChart("base_and_novel", "Base and novel classes", "accuracy",
+                              {"base classes": ("base_accuracy",), "novel classes": ("novel_accuracy",),
+                               "harmonic mean": ("harmonic_mean",)})
+FORGETTING = SessionChart("forgetting", "Forgetting of earlier sessions", "points lost",
+                          {"from the best earlier accuracy": ("forgetting", "from_best"),
+                           "from the first accuracy": ("forgetting", "from_first")})
 COMPATIBILITY = (
-    SessionChart(
-        "am",
-        "Average multi-model accuracy (AM)",
-        QUERIES,
-        {"AM": ("compatibility", "am"), "self-test": ("compatibility", "self_test")},
-    ),
+    SessionChart("am", "Average multi-model accuracy (AM)", QUERIES,
+                 {"AM": ("compatibility", "am"), "self-test": ("compatibility", "self_test")}),
     SessionChart("ac", "Average compatibility (AC)", "share of pairs", {"AC": ("compatibility", "ac")}),
-    SessionChart(
-        "flips",
-        "Flips from one version to the next",
-        QUERIES,
-        {
-            "negative flips": ("compatibility", "negative_flip_rate"),
-            "positive flips": ("compatibility", "positive_flip_rate"),
-        },
-        bars=True,
-    ),
+    SessionChart("flips", "Flips from one version to the next", QUERIES,
+                 {"negative flips": ("compatibility", "negative_flip_rate"),
+                  "positive flips": ("compatibility", "positive_flip_rate")}, bars=True),
 )
-SERVICE = SessionChart(
-    "service",
-    "Search in a gallery of mixed versions",
-    QUERIES,
-    {
-        "as stored": ("service", "accuracy"),
-        "all re-indexed": ("service", "full_backfill"),
-        "never updated": ("service", "no_update"),
-    },
-)
+SERVICE = SessionChart("service", "Search in a gallery of mixed versions", QUERIES,
+                       {"as stored": ("service", "accuracy"), "all re-indexed": ("service", "full_backfill"),
+                        "never updated": ("service", "no_update")})
 COSTS = (
-    SessionChart(
-        "seconds",
-        "Time",
-        "seconds",
-        {"training": ("train_seconds",), "evaluation": ("eval_seconds",)},
-        "seconds",
-        bars=True,
-    ),
+    SessionChart("seconds", "Time", "seconds", {"training": ("train_seconds",), "evaluation": ("eval_seconds",)},
+                 "seconds", bars=True),
     SessionChart("memory", "Peak memory", "bytes", {"peak": ("peak_memory_bytes",)}, "bytes", bars=True),
 )
+# fmt: on
 
 
 def by_session(records: Records, name: str, *keys: str) -> Line:
@@ -137,18 +102,11 @@ def custom_charts(records: Records) -> tuple[Chart, ...]:
         for number, name in enumerate(names, start=1)
     ]
     sessions = tuple(record["session"] for record in records)
-    registered = [
-        Chart(
-            each.key,
-            each.label,
-            "session",
-            each.unit,
-            (Line(each.label, sessions, tuple(map(each.of_session, records))),),
-            each.unit,
-        )
-        for each in figures_from_outside()
-        if each.session is not None
-    ]
+    registered = []
+    for each in figures_from_outside():
+        if each.session is not None:
+            line = Line(each.label, sessions, tuple(map(each.of_session, records)))
+            registered.append(Chart(each.key, each.label, "session", each.unit, (line,), each.unit))
     return (*drawn(records, *metrics), *with_figures(registered))
 
 

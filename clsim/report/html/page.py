@@ -32,6 +32,8 @@ DASHES = ("dash", "dot", "dashdot", "longdash")
 HOVER = {"percent": "%{y:.2%}", "seconds": "%{y:.2f} s", "count": "%{y:,}", "bytes": "%{y:,} bytes", "number": "%{y}"}
 HIGHEST = 1.04
 """Upper end of the axis of shares: an interval over few seeds may exceed all of them by far."""
+MOST_TICKS = 12
+"""Sessions up to which each has a tick."""
 TICKS: dict[str, str] = {"percent": "~%", "bytes": ".3s"}
 
 
@@ -63,6 +65,9 @@ def plotted(chart: Chart) -> dict[str, Any]:
     whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
     bounded = chart.unit == "percent" and any(any(line.bounds) for line in chart.lines)
     negative = any(y is not None and y < 0 for line in chart.lines for y in line.y)
+    x_axis: dict[str, Any] = {"title": {"text": chart.x}, "tickformat": "d" if whole else ".0%"}
+    if whole and max(x for line in chart.lines for x in line.x) <= MOST_TICKS:
+        x_axis["dtick"] = 1  # without it a chart of two sessions has ticks at fractions, written as 0, 0, 1, 1
     y_axis: dict[str, Any] = {
         "title": {"text": chart.y, "standoff": 8},
         "automargin": True,
@@ -74,7 +79,7 @@ def plotted(chart: Chart) -> dict[str, Any]:
     layout = {
         "showlegend": chart.legend and len(chart.lines) > 1,
         "barmode": "group",
-        "xaxis": {"title": {"text": chart.x}, "tickformat": "d" if whole else ".0%"},
+        "xaxis": x_axis,
         "yaxis": y_axis,
     }
     return {"data": list(_traces(chart)), "layout": layout}

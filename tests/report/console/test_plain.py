@@ -131,7 +131,7 @@ def test_compatibility_and_the_service_in_plain_lines(compatible: Make, info: Ca
         "service: 29,988 images not re-processed, 25 s of device time saved",
     ):
         assert line in lines
-    assert any(line.startswith("  self-test 77.16%, AC 95.24%, pairs that hold 20 of 21, AM 68.90%") for line in lines)
+    assert any(line.startswith("  self-test 77.16%, AC 95.24%, compatible pairs 20 of 21, AM 68.90%") for line in lines)
     assert any(line.startswith("  service: nothing re-indexed 71.02%, everything re-indexed 77.16%") for line in lines)
     assert "".join(lines).isascii()
 

@@ -127,7 +127,7 @@ def test_the_keyboard_goes_from_point_to_point_and_from_line_to_line(show: Opene
     plot.focus()
     for key in ("ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
-    says = page.locator("#run-1 .chart:has(.plot[data-name=base_and_novel]) .told")
+    says = page.locator("#run-1 .chart:has(.plot[data-name=base_and_novel]) .announced")
     second = told["sessions"][1]
     assert says.inner_text() == f"base classes, session 1: {100 * second['base_accuracy']:.2f}%"
     assert plot.locator(".hoverlayer .hovertext").count() == 1
@@ -146,7 +146,7 @@ def test_intervals_over_seeds_are_drawn_and_said(show: Opened, two: list[Path]) 
     plot.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    says = page.locator("#all .chart:has(.plot[data-name=strategies_accuracy]) .told")
+    says = page.locator("#all .chart:has(.plot[data-name=strategies_accuracy]) .announced")
     assert says.inner_text() == "ours, session 2: 72.00%, 67.03% to 76.97%"
     plot.locator(".hoverlayer .hovertext", has_text="session 2: 72.00%, 67.03% to 76.97%").wait_for()
     table = page.locator("#all table[data-name=differences]")
