@@ -109,4 +109,4 @@ def validation_sentence(validation: Mapping[str, Any] | None) -> str:
     images, classes = count(validation.get("images")), count(validation.get("classes"))
     drawn = f"share {validation.get('share')}, seed {validation.get('seed')}"
     what = f"{images} training images of {classes} classes that were held out ({drawn})"
-    return f"SessionEvaluator on {what}: no figure here is a test result."
+    return f"Evaluated on {what}: no figure here is a test result."

@@ -145,7 +145,7 @@ def clsim(tmp_path, monkeypatch, capsys):
 
 
 SENTENCE = (
-    "SessionEvaluator on 8 training images of 4 classes that were held out (share 0.34, seed 0): "
+    "Evaluated on 8 training images of 4 classes that were held out (share 0.34, seed 0): "
     "no figure here is a test result."
 )
 

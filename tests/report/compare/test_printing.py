@@ -109,9 +109,9 @@ def test_held_out_images_are_said(clsim: CommandLine, make: Make, form: str) -> 
     option = ["--json"] if form == "json" else ["--format", form]
     held = {"share": 0.2, "seed": 0, "images": 80, "classes": 4}
     said = clsim("compare", make("ours", 1, [0.9, 0.8], validation=held), *option)
-    assert "SessionEvaluator on 80 training images of 4 classes" in (said.err if form == "csv" else said.out)
+    assert "Evaluated on 80 training images of 4 classes" in (said.err if form == "csv" else said.out)
     if form == "text":
-        assert said.out.startswith("VALIDATION: SessionEvaluator on 80 training images")
+        assert said.out.startswith("VALIDATION: Evaluated on 80 training images")
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])

@@ -124,7 +124,7 @@ def test_runs_on_held_out_images_have_no_published_row_beside_them(make: Make) -
     assert found.published == {}
     assert found.to_dict()["validation"] == HELD_OUT
     assert found.notes == [
-        "SessionEvaluator on 80 training images of 4 classes that were held out (share 0.2, seed 0): "
+        "Evaluated on 80 training images of 4 classes that were held out (share 0.2, seed 0): "
         "no figure here is a test result.",
         "published figures are of test images and omitted",
     ]

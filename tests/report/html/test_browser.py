@@ -161,7 +161,7 @@ def test_columns_are_sorted_by_exact_values(show: Opened, made: Callable[..., Pa
     exact = [record["train_seconds"] for record in read(made("replacement"))["sessions"]]
     table = page.locator("#run-1 table[data-name=sessions]")
     headings = [text.rstrip(" ↕↑↓") for text in table.locator("thead th").all_inner_texts()]
-    column = headings.index("training, s")
+    column = headings.index("training time, s")
     button = table.locator("thead th button").nth(column)
 
     def values() -> list[float]:
@@ -179,7 +179,7 @@ def test_columns_are_sorted_by_exact_values(show: Opened, made: Callable[..., Pa
     names.click()
     told = table.locator(f"tbody td:nth-child({headings.index('model replaced by') + 1})").all_inner_texts()
     assert told == sorted(told)
-    forgotten = table.locator("thead th button").nth(headings.index("forgotten, from best"))
+    forgotten = table.locator("thead th button").nth(headings.index("forgetting from best"))
     for _ in range(2):  # what is not known comes last, either way
         forgotten.click()
         assert table.locator("tbody tr").last.locator("td").first.inner_text() == "0"

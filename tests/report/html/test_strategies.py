@@ -199,7 +199,7 @@ def test_held_out_images_are_said_and_have_no_published_row_beside_them(make: Ma
     told = {"validation": HELD_OUT, "scenario": {"published": PUBLISHED, "validation": {"share": 0.2}}}
     runs = [make("ours", seed, ROW, **told) for seed in (1, 2)]
     found = read(*runs)
-    says = "SessionEvaluator on 80 training images of 4 classes that were held out (share 0.2, seed 0)"
+    says = "Evaluated on 80 training images of 4 classes that were held out (share 0.2, seed 0)"
     assert sum(text.startswith(says) for text in found.texts) == 3  # above each run, and above their means
     assert list(found.lines("all", "strategies_accuracy")) == ["ours"]
     assert list(found.lines("run-1", "accuracy")) == ["ours"]
