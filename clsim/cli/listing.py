@@ -1,4 +1,4 @@
-"""What there is to name in a scenario or on the command line: the tables of ``clsim list``."""
+"""Tables of ``clsim list`` and ``clsim data``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from clsim.config import Scenario, load_scenario
+from clsim.config.checks.strategy import strategies_with_service
 from clsim.config.checks.text_upgrade import CLIPS
 from clsim.config.discovery import find_strategy, list_scenarios, list_strategies
 from clsim.config.models.classifier import HEADS
@@ -20,17 +22,17 @@ from clsim.utils.errors import UserError
 from clsim.utils.text import clean
 
 Rows = Iterator[Sequence[str]]
-ARRIVING: Mapping[str, str] = {
-    "classifier": "pre-trained by clsim on the first classes of a data set",
-    "clip": "pre-trained by clsim on images and captions; its image tower",
-    "timm": "with timm's weights or random ones",
-    "open_clip": "the image tower of one of its models",
+INCOMING: Mapping[str, str] = {
+    "classifier": "a classifier that clsim pre-trains on the first classes of a data set",
+    "clip": "the image tower of a CLIP that clsim pre-trains on images and captions",
+    "timm": "a timm model with its weights or random ones",
+    "open_clip": "the image tower of an open_clip model",
     "checkpoint": "weights in a file",
 }
 
 
 def show(topic: str | None) -> None:
-    """Print the table of a topic, or all of them."""
+    """Print the table of a topic, or of all topics."""
     for name, (headings, rows) in TOPICS.items():
         if topic is None and not sys.stdout.isatty():
             print(f"# {name}")
@@ -39,22 +41,22 @@ def show(topic: str | None) -> None:
 
 
 def show_settings(strategy: str) -> None:
-    """Print the settings of one strategy: what each may be, its default, and what it is.
+    """Print the settings of one strategy with their types, defaults and descriptions.
 
     Raises:
-        UserError: there is no such strategy, or its file says something wrong.
+        UserError: There is no such strategy, or its file is invalid.
     """
     settings = read_signature(find_strategy(strategy)).settings.values()
     defaults = ["" if setting.default is REQUIRED else json.dumps(setting.default) for setting in settings]
     rows = [(s.name, s.expected, default, s.description) for s, default in zip(settings, defaults, strict=True)]
-    print_table(f"settings of {strategy}", ("name", "what it may be", "default", "what it is"), rows)
+    print_table(f"settings of {strategy}", ("name", "type", "default", "description"), rows)
 
 
 def show_data(action: str, names: Sequence[str]) -> bool:
-    """Print where data sets stand, after fetching or verifying them if asked to; whether all is well with them.
+    """Print the status of data sets, after fetching or verifying them if asked to; return whether none has a fault.
 
     Raises:
-        UserError: a name is unknown, or one cannot be fetched.
+        UserError: A name is unknown, or a data set cannot be fetched.
     """
     from clsim.data import catalog
 
@@ -69,7 +71,7 @@ def show_data(action: str, names: Sequence[str]) -> bool:
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal; elsewhere one line a row, tab-separated, without title and headings."""
+    """Print a table on a terminal, and tab-separated rows without headings elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(map(clean, row)))
@@ -99,13 +101,13 @@ def _strategies() -> Rows:
 
 def _datasets() -> Rows:
     for name, facts in FACTS.items():
-        size, told = f"{facts.image_size} px", "; also with captions" if name in CAPTIONED else ""
-        yield name, str(facts.classes), str(facts.train_per_class), size, facts.description + told
-    yield "folder:PATH", "?", "?", "?", "a folder or an archive of images, one folder a class"
-    for name, captioned in CAPTIONED.items():
+        size, captioned = f"{facts.image_size} px", "; also with captions" if name in CAPTIONED else ""
+        yield name, str(facts.classes), str(facts.train_per_class), size, facts.description + captioned
+    yield "folder:PATH", "?", "?", "?", "a folder or an archive of images, one subfolder per class"
+    for name, texts in CAPTIONED.items():
         if name not in FACTS:
-            told = f"{captioned.train:,} training images, {captioned.captions} captions each"
-            yield name, "", "", f"{captioned.image_size} px", f"{captioned.description}; {told}"
+            counts = f"{texts.train:,} training images, {texts.captions} captions each"
+            yield name, "", "", f"{texts.image_size} px", f"{texts.description}; {counts}"
     yield "captions:PATH", "", "", "?", "a TSV or CSV file of images and captions"
 
 
@@ -114,24 +116,31 @@ def _models() -> Rows:
         scenario, _ = _loaded(path)
         for model, recipe in scenario.models.items() if scenario else ():
             yield model, _origin(recipe), name
-    yield (
-        "any ViT of open_clip",
-        "as backbone, with one of its tags or a path as pretrained",
-        "cpe_clip, zero_shot",
-    )
-    yield (
-        "any model of timm",
-        "as backbone, trained from scratch",
-        "oca, bct, independent, stationary, replay, lwf, fine_tune",
-    )
-    for kind, means in ARRIVING.items():
-        yield f"models: {{NAME: {{kind: {kind}, ...}}}}", f"as replacement, {means}", "stationary, replay"
+    yield from _backbones()
+    kinds = (("replacement", "as a replacement"), ("upgrade", "in load of an upgrade stream"))
+    for stream, place in kinds:
+        able = ", ".join(strategies_with_service(stream))
+        for kind, means in INCOMING.items():
+            yield f"models: {{NAME: {{kind: {kind}, ...}}}}", f"{place}: {means}", able
     for kind in CLIPS:
-        yield f"models: {{NAME: {{kind: {kind}, ...}}}}", "in load of a text_upgrade stream, both towers", "xbt"
+        able = ", ".join(strategies_with_service("text_upgrade"))
+        yield f"models: {{NAME: {{kind: {kind}, ...}}}}", "in load of a text_upgrade stream: both towers", able
+
+
+def _backbones() -> Rows:
+    """Yield the models that strategies take as ``backbone``, in the words of their own files."""
+    users: dict[str, list[str]] = {}
+    for name, path in list_strategies().items():
+        with suppress(UserError):  # listed among the strategies with the reason
+            backbone = read_signature(path).settings.get("backbone")
+            if backbone is not None:
+                users.setdefault(backbone.description or "any backbone", []).append(name)
+    for description, names in users.items():
+        yield "strategy.backbone", description, ", ".join(names)
 
 
 def _origin(recipe: ModelRecipe) -> str:
-    """Where a model of a scenario comes from."""
+    """Return the source of a model in a scenario."""
     if isinstance(recipe, ClassifierRecipe):
         head = f"{recipe.head} head" if recipe.head else f"{' or '.join(HEADS)} head"
         return f"classifier on {recipe.dataset}, {recipe.classes} classes, {head}"
@@ -172,9 +181,9 @@ def _description(strategy: Path) -> str:
 
 
 TOPICS: Mapping[str, tuple[Sequence[str], Callable[[], Rows]]] = {
-    "scenarios": (("name", "what it is", "strategy", "file"), _scenarios),
-    "strategies": (("name", "what it is", "file"), _strategies),
-    "datasets": (("name", "classes", "training images a class", "side", "what it is"), _datasets),
-    "models": (("name", "what it is", "used by"), _models),
-    "metrics": (("name", "what it is"), _metrics),
+    "scenarios": (("name", "description", "strategy", "file"), _scenarios),
+    "strategies": (("name", "description", "file"), _strategies),
+    "datasets": (("name", "classes", "training images per class", "side", "description"), _datasets),
+    "models": (("name", "description", "used by"), _models),
+    "metrics": (("name", "description"), _metrics),
 }

@@ -1,4 +1,4 @@
-"""The command line and nothing else. Whatever is heavy is imported inside the command that needs it."""
+"""The command line. Heavy modules are imported inside the command that needs them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clsim.utils.files import from_home
 from clsim.utils.text import clean
 
 app = typer.Typer(
-    help="What happens to a vision model that keeps learning: what does it forget, what stays compatible?",
+    help="Simulate continual learning of vision models: what they forget, and what stays compatible.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help, without the time it takes to import rich
@@ -28,31 +28,31 @@ Topic = Literal["scenarios", "strategies", "datasets", "models", "metrics"]
 
 
 def _path(text: str) -> Path:
-    """Return a path as the shell's users expect it, whose ``~`` stands for a home directory also behind ``=``."""
+    """Return a path whose ``~`` is a home directory, also after ``=``, where shells do not expand it."""
     if not text.strip():
         raise UserError("a path is empty", fix="name a file or a directory; . is the current one")
     return from_home(text, text)
 
 
-Runs = Annotated[list[Path], typer.Argument(parser=_path, metavar="RUN...", help="Directories that runs left.")]
-Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a value; may be repeated.")]
+Runs = Annotated[list[Path], typer.Argument(parser=_path, metavar="RUN...", help="Run directories.")]
+Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value; repeatable.")]
 
 
 def main() -> None:
-    """Entry point: exit 0 done, 2 wrong input, 1 failed, 130 interrupted; never a traceback unasked."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     _open_streams()
-    # Waiting threads sleep rather than spin: where others use the cores too, spinning makes a run ten times slower.
+    # Waiting threads sleep, since spinning makes a run ten times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Avalanche's optional solver for a method that is not used here complains at import, before the first line.
+    # Avalanche warns at import that an optional solver is missing, which no strategy here uses.
     warnings.filterwarnings("ignore", message="no QP solver", category=UserWarning)
-    # PIL's advice on large images; the largest are refused where they are decoded.
+    # PIL warns of large images. The decoder refuses those that are too large.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     warnings.formatwarning = _warning
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's signal ends a run as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler ends a run as Ctrl-C does
     try:
         app()
         code = DONE
-    except SystemExit as left:  # help, wrong usage and Ctrl-C are typer's
+    except SystemExit as left:  # raised by typer for help, wrong usage and Ctrl-C
         code = left.code if isinstance(left.code, int) else DONE
         if code == INTERRUPTED:
             caught = getattr(left.__context__, "__cause__", None)
@@ -65,9 +65,9 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Point standard streams that are closed, as under a daemon or after ``>&-``, at nothing.
+    """Redirect closed standard streams, as under a daemon or after ``>&-``, to the null device.
 
-    A file opened later would get their numbers, and whatever is printed would be written into it.
+    A file opened later would get their descriptors, and printed text would be written into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -84,14 +84,14 @@ def _open_streams() -> None:
 def _warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as Python words it, with the names in it as they may reach a terminal; of data, one plain line."""
+    """Format a warning for a terminal, a data warning as one plain line."""
     if issubclass(category, DataWarning):
         return f"warning: {lines_of(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {lines_of(str(message))}\n"
 
 
 def _flushed(code: int) -> int:
-    """Flush here, where a full disk or a reader that has left can still be told in one line."""
+    """Flush stdout, and report a full disk or a closed pipe in one line."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -125,26 +125,26 @@ def run(
     strategy: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="Another strategy.")] = None,
     set_: Changes = [],  # noqa: B006  (typer copies it)
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
-    seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run for every seed.")] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
-    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where the run's files go.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was not completed.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Resume even what is not the same run any more.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse rather than run a stand-in.")] = False,
+    seeds: Annotated[str | None, typer.Option(metavar="42,13,50", help="One run per seed.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Device.")] = "auto",
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Run directory.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an incomplete run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume even if the inputs have changed.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail instead of running the stand-in.")] = False,
     track: Annotated[
-        list[str], typer.Option(metavar="tensorboard|wandb|mlflow", help="Also tell a tracker; may be repeated.")
+        list[str], typer.Option(metavar="tensorboard|wandb|mlflow", help="Log to a tracker too; repeatable.")
     ] = [],  # noqa: B006
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Only the last line, and the comparison of several runs.")
+        bool, typer.Option("--quiet", help="Print only the last line and the comparison of several runs.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Run a scenario: train, measure and report, session by session."""
+    """Train, evaluate and report a scenario."""
     from clsim.config import load_scenario
     from clsim.sweep.series import Resuming, read_seeds, run_series
     from clsim.utils.errors import UserError
 
-    if int(os.environ.get("RANK", "0")):  # torchrun has started several, of which the first one speaks
+    if int(os.environ.get("RANK", "0")):  # of the processes of torchrun only the first prints
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if quiet and json:
         raise UserError("--quiet and --json exclude each other")
@@ -171,7 +171,10 @@ def run(
 def validate(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
 ) -> None:
-    """Check scenarios without training: every error at once, with file and line."""
+    """Check scenarios without training.
+
+    All errors are printed at once, each with its file and line.
+    """
     verdicts = [_is_valid(name) for name in scenarios]
     if not all(verdicts):
         raise typer.Exit(WRONG_INPUT)
@@ -193,10 +196,13 @@ def _is_valid(name: str) -> bool:
 
 @app.command("list")
 def list_(
-    topic: Annotated[Topic | None, typer.Argument(help="Everything if omitted.")] = None,
-    strategy: Annotated[str | None, typer.Argument(metavar="STRATEGY", help="Its settings, by name or path.")] = None,
+    topic: Annotated[Topic | None, typer.Argument(help="Default: all topics.")] = None,
+    strategy: Annotated[str | None, typer.Argument(metavar="STRATEGY", help="List its settings.")] = None,
 ) -> None:
-    """List scenarios, strategies, datasets, models or metrics; or the settings of one strategy."""
+    """List what scenarios can name.
+
+    Topics are scenarios, strategies, datasets, models and metrics, and the settings of one strategy.
+    """
     from clsim.cli.listing import show, show_settings
     from clsim.utils.errors import UserError
 
@@ -205,15 +211,17 @@ def list_(
     elif topic == "strategies":
         show_settings(strategy)
     else:
-        raise UserError(f"there is no more to say of {topic}", fix="clsim list strategies NAME tells its settings")
+        raise UserError(
+            f"`clsim list {topic}` takes no second argument", fix="`clsim list strategies NAME` lists settings"
+        )
 
 
 @app.command()
 def data(
     action: Annotated[Literal["status", "fetch", "verify"], typer.Argument()] = "status",
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="All if omitted.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Default: all data sets.")] = None,
 ) -> None:
-    """Say which data sets are here, fetch them or verify them."""
+    """Show, fetch or verify data sets."""
     from clsim.cli.listing import show_data
 
     if not show_data(action, names or []):
@@ -223,13 +231,16 @@ def data(
 @app.command()
 def pretrain(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "auto",
-    remake: Annotated[bool, typer.Option("--remake", help="Train even what is there.")] = False,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Device.")] = "auto",
+    remake: Annotated[bool, typer.Option("--remake", help="Train again even if the weights exist.")] = False,
 ) -> None:
-    """Make the models that scenarios need, ahead of a run; each writes weights and a manifest."""
+    """Make the models that scenarios need.
+
+    Each one is a file of weights with a manifest. A run makes missing models by itself.
+    """
     from clsim.config import load_scenario
 
-    loaded = [load_scenario(name) for name in scenarios]  # every mistake before the first training
+    loaded = [load_scenario(name) for name in scenarios]  # all problems show before the first training
     from clsim.experiment.device import resolve_device
     from clsim.pretraining.store import resolve_model
 
@@ -246,9 +257,12 @@ def pretrain(
 @app.command()
 def verify(
     runs: Runs,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a run, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per run.")] = False,
 ) -> None:
-    """Compute the figures of runs anew from what they left, and say what does not agree."""
+    """Recompute the figures of runs.
+
+    Figures that do not follow from the files of a run are reported.
+    """
     codes = [_verified(path, json=json) for path in runs]
     raise typer.Exit(WRONG_INPUT if WRONG_INPUT in codes else max(codes))
 
@@ -275,18 +289,23 @@ def _verified(path: Path, *, json: bool) -> int:
 @app.command()
 def compare(
     runs: Runs,
-    confidence: Annotated[float, typer.Option(metavar="0.95", help="Of the intervals.")] = 0.95,
-    against: Annotated[str | None, typer.Option(metavar="STRATEGY", help="Differences from this one alone.")] = None,
-    incomplete: Annotated[bool, typer.Option("--incomplete", help="Take runs that were not completed, too.")] = False,
+    confidence: Annotated[float, typer.Option(metavar="0.95", help="Confidence level of the intervals.")] = 0.95,
+    against: Annotated[
+        str | None, typer.Option(metavar="STRATEGY", help="Differences from this strategy only.")
+    ] = None,
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Include incomplete runs.")] = False,
     format_: Annotated[
-        Literal["text", "markdown", "latex", "csv"], typer.Option("--format", help="For people, papers or programs.")
+        Literal["text", "markdown", "latex", "csv"], typer.Option("--format", help="Output format.")
     ] = "text",
     latest: Annotated[
-        bool, typer.Option("--latest", help="Of each strategy and seed the latest complete run alone.")
+        bool, typer.Option("--latest", help="Use only the latest complete run of each strategy and seed.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compare strategies over seeds: means, intervals, differences with p-values, published rows."""
+    """Compare strategies over seeds.
+
+    Shows means, confidence intervals, p-values of differences and published rows.
+    """
     from clsim.utils.errors import UserError
 
     if json and format_ != "text":
@@ -301,17 +320,20 @@ def compare(
 @app.command()
 def report(
     runs: Runs,
-    out: Annotated[Path | None, typer.Option(parser=_path, metavar="FILE", help="Where the page goes.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="FILE", help="Report file.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     pictures: Annotated[
-        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also draw pictures for a paper.")
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also write figures for a paper.")
     ] = None,
-    kind: Annotated[Literal["svg", "pdf"], typer.Option("--format", help="Of the pictures.")] = "svg",
+    kind: Annotated[Literal["svg", "pdf"], typer.Option("--format", help="Format of the figures.")] = "svg",
     tables: Annotated[
-        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also write LaTeX, Markdown and CSV.")
+        Path | None, typer.Option(parser=_path, metavar="DIR", help="Also write tables as LaTeX, Markdown and CSV.")
     ] = None,
 ) -> None:
-    """Make one HTML page of runs; with --pictures or --tables and no --out or --open, these alone."""
+    """Write an HTML report of runs.
+
+    With --pictures or --tables, and neither --out nor --open, only these are written.
+    """
     from clsim.report.html.write import page_of, write_report
 
     page = out or page_of(runs) if out or show or not (pictures or tables) else None
@@ -324,13 +346,16 @@ def report(
 @app.command()
 def sweep(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name or path of a sweep.")],
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or a Ray cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the Ray cluster.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at once on this machine.")] = None,
-    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Where all files go.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Run on this machine or on a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Ray cluster.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Parallel runs on this machine.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, metavar="DIR", help="Directory of all files.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Run scenarios, strategies, settings and seeds side by side; begun before, go on."""
+    """Run or resume a sweep.
+
+    Runs every combination of scenarios, strategies, settings and seeds, and compares them.
+    """
     from clsim.sweep.run import run_sweep
 
     mode: Literal["json", "auto"] = "json" if json else "auto"
@@ -340,10 +365,13 @@ def sweep(
 @app.command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(metavar="NAME")],
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where to compute.")] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Device.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure loop, clip, matrix, stream or retrieval, beside the limits of this machine."""
+    """Measure the speed of clsim on this machine.
+
+    Benchmarks are loop, clip, matrix, stream and retrieval, shown with the limits of the machine.
+    """
     from clsim.cli.benchmarks import run_benchmark
     from clsim.cli.benchmarks.table import show_benchmark
     from clsim.experiment.device import resolve_device
@@ -364,7 +392,7 @@ def bench(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of scenarios, with which editors complete them."""
+    """Print the JSON Schema of scenarios."""
     from json import dumps
 
     from clsim.config.json_schema import scenario_schema

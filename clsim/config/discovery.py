@@ -1,7 +1,7 @@
-"""Finds scenarios, strategies and metrics by name or path: the user's desk first, then the shipped one.
+"""Discovery of scenarios, strategies, sweeps and metrics by name or path. Imports no torch.
 
-A name is looked for in ``./scenarios``, ``./strategies`` or ``./metrics`` and then among the files that came with
-clsim, which lie beside the package in a checkout and inside it in an installed wheel. Imports no torch.
+A name is searched in ``./scenarios``, ``./strategies`` or ``./metrics``, then among the files shipped with clsim. Those
+are beside the package in a checkout and inside it in an installed wheel.
 """
 
 from __future__ import annotations
@@ -30,55 +30,55 @@ _ONE: dict[Kind, str] = {
 
 
 def shipped(kind: Kind) -> Path:
-    """The folder of the files that came with clsim."""
+    """Return the folder of the files shipped with clsim."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent
     return checkout / kind if (checkout / "pyproject.toml").is_file() else package / "_builtin" / kind
 
 
 def find_scenario(name_or_path: str | Path) -> Path:
-    """The file of a scenario.
+    """Return the file of a scenario.
 
     Raises:
-        UserError: there is none of that name; names the nearest.
+        UserError: There is none of that name. The fix suggests the nearest.
     """
     return _find("scenarios", str(name_or_path))
 
 
 def find_strategy(name_or_path: str | Path) -> Path:
-    """The file of a strategy.
+    """Return the file of a strategy.
 
     Raises:
-        UserError: there is none of that name; names the nearest.
+        UserError: There is none of that name. The fix suggests the nearest.
     """
     return _find("strategies", str(name_or_path))
 
 
 def find_metric(name_or_path: str | Path) -> Path:
-    """The file of a metric of one's own; clsim's are always measured, and have no files to name.
+    """Return the file of a custom metric.
 
     Raises:
-        UserError: there is none of that name; names the nearest.
+        UserError: There is none of that name. The fix suggests the nearest.
     """
     return _find("metrics", str(name_or_path))
 
 
 def find_sweep(name_or_path: str | Path) -> Path:
-    """The file of a sweep; those with a name lie in ``scenarios/sweeps``.
+    """Return the file of a sweep. Names refer to ``scenarios/sweeps``.
 
     Raises:
-        UserError: there is none of that name; names the nearest.
+        UserError: There is none of that name. The fix suggests the nearest.
     """
     return _find("scenarios/sweeps", str(name_or_path))
 
 
 def list_scenarios() -> dict[str, Path]:
-    """Every scenario that has a name here, by name."""
+    """Return the files of all available scenarios by name."""
     return _list("scenarios")
 
 
 def list_strategies() -> dict[str, Path]:
-    """Every strategy that has a name here, by name."""
+    """Return the files of all available strategies by name."""
     return _list("strategies")
 
 
@@ -97,7 +97,7 @@ def _find(kind: Kind, text: str) -> Path:
         if _is(Path.is_file, given):
             return given
         what = "is a directory" if _is(Path.is_dir, given) else f"there is no such {_ONE[kind]} file"
-        near = f"'{given.stem}' is the name of one that came with clsim" if given.stem in known else None
+        near = f"'{given.stem}' is the name of one shipped with clsim" if given.stem in known else None
         raise UserError(what, where=text, fix=near or suggestion(given.stem, known))
     if text in known:
         return known[text]

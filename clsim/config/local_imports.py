@@ -1,7 +1,7 @@
-"""The user's own files that a strategy or a metric imports: part of what it is, and found beside it.
+"""Local modules that a strategy or metric file imports, which belong to it and are hashed with it.
 
-Found by reading import statements, so that nothing is executed to tell them. Files of installed packages, of Python and
-of clsim are not among them; those have versions, or a hash of their own.
+They are found by parsing import statements, so nothing is executed. Modules of installed packages, Python and clsim
+are not among them; those have versions or a hash already.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -20,16 +21,16 @@ from clsim.utils.files import sha256_of
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HASH = "__clsim_sha256__"
-"""Name under which a loaded module keeps the hash of the file that it was loaded from."""
+"""Attribute of a loaded module with the path and hash of its file."""
 
 
 def local_imports(path: Path) -> dict[str, Path]:
-    """Return the user's own modules that a file imports, and those that they import, by dotted name.
+    """Return the local modules that a file imports, directly or through each other, by dotted name.
 
-    They lie beside the file, or elsewhere on the path that Python searches.
+    They are beside the file, or elsewhere on Python's path.
 
     Raises:
-        UserError: a module beside the file has the name of another one that Python would find.
+        UserError: A module beside the file has the name of another one that Python would find.
 
     """
     found: dict[str, Path] = {}
@@ -50,10 +51,10 @@ def import_hashes(path: Path, prefix: str) -> dict[str, str]:
 
 
 def make_importable(path: Path) -> None:
-    """Have Python find the modules beside a file, and load anew those whose files are other ones than were loaded.
+    """Put the folder of a file on Python's path, and unload local modules whose files have changed.
 
     Raises:
-        UserError: a module of the same name, from another place, is loaded already and was not loaded by clsim.
+        UserError: A module of the same name is loaded from another place, and not by clsim.
 
     """
     folder, modules = path.resolve().parent, local_imports(path)
@@ -73,7 +74,7 @@ def make_importable(path: Path) -> None:
 
 
 def note_loaded(path: Path) -> None:
-    """Note of the modules that a file has imported which content they were loaded from."""
+    """Attach the hash of its file to every local module that a file has imported."""
     for name, source in local_imports(path).items():
         loaded = sys.modules.get(name)
         if loaded is not None and _file_of(loaded) == source:
@@ -85,24 +86,38 @@ def _file_of(module: ModuleType) -> Path | None:
     return Path(file).resolve() if file else None
 
 
-def _imported(file: Path, package: str) -> Iterator[str]:
-    """Dotted names that the import statements of a file may load, wherever in it they stand."""
-    with suppress(OSError, SyntaxError, ValueError, RecursionError):  # loading it says what is wrong
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                parts = package.split(".") if package else []
-                above = parts[: len(parts) - (node.level - 1)] if node.level else []
-                base = ".".join([*above, *([node.module] if node.module else [])])
-                if base:
-                    yield base
-                # Each name may be a module of its own.
-                yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+def _imported(file: Path, package: str) -> tuple[str, ...]:
+    """Return the dotted names that the import statements of a file may load, anywhere in the file."""
+    with suppress(OSError):  # loading the file reports it
+        status = file.stat()
+        return _parsed_imports(file, package, status.st_mtime_ns, status.st_size)
+    return ()
+
+
+@lru_cache(maxsize=256)
+def _parsed_imports(file: Path, package: str, modified: int, size: int) -> tuple[str, ...]:
+    """Parse a file once for each of its versions: a run asks three times."""
+    with suppress(OSError, SyntaxError, ValueError, RecursionError):  # loading the file reports it
+        return tuple(_import_names(ast.parse(file.read_bytes()), package))
+    return ()
+
+
+def _import_names(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".") if package else []
+            above = parts[: len(parts) - (node.level - 1)] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            if base:
+                yield base
+            # Each name may be a module.
+            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
 
 
 def _located(name: str, folder: Path) -> Iterator[tuple[str, Path, bool]]:
-    """The user's own files behind a dotted name: name, file, and whether it is a package; its parents first."""
+    """Yield the local files behind a dotted name, parents first: name, file, and whether it is a package."""
     top, *rest = name.split(".")
     spec = _top(top, folder)
     dotted = top
@@ -117,11 +132,11 @@ def _located(name: str, folder: Path) -> Iterator[tuple[str, Path, bool]]:
 
 
 def _top(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
-    """The specification of a user's own module or package; ``None`` for anybody else's."""
+    """Return the specification of a local module or package; ``None`` for any other."""
     if not name or name in sys.stdlib_module_names or name == "clsim":
         return None
     beside = importlib.machinery.PathFinder.find_spec(name, [str(folder)])
-    if beside is not None and beside.origin is None:  # a folder of that name without Python's files in it
+    if beside is not None and beside.origin is None:  # a folder of that name without Python files
         beside = beside if any(Path(folder, name).glob("*.py")) else None
     elsewhere = _elsewhere(name, folder)
     if beside is None:
@@ -129,12 +144,12 @@ def _top(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
     if elsewhere is not None and _places(elsewhere) != _places(beside):
         here, there = _places(beside)[0], _places(elsewhere)[0]
         what = f"{name} is both beside the file that imports it and at {there}"
-        raise UserError(what, where=str(here), fix="rename one of them: nobody can tell which is meant")
+        raise UserError(what, where=str(here), fix="rename one of them")
     return beside
 
 
 def _elsewhere(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
-    """What Python finds under a name without the folder; modules that are loaded are not asked."""
+    """Return what Python finds under a name without the folder, regardless of loaded modules."""
     path = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]
     for finder in sys.meta_path:
         with suppress(ImportError, AttributeError, ValueError):
@@ -151,7 +166,7 @@ def _places(spec: importlib.machinery.ModuleSpec) -> Sequence[str]:
 
 
 def _is_own(spec: importlib.machinery.ModuleSpec) -> bool:
-    """Whether a module is neither Python's, nor installed, nor clsim's."""
+    """Return whether a module belongs neither to Python nor to an installed package nor to clsim."""
     installed = [Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
     for place in map(Path, _places(spec)):
         parts = place.parts

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from helpers.desk import REPLACEMENT, make_desk
 
-from clsim.cli.listing import ARRIVING, TOPICS, show, show_data, show_settings
+from clsim.cli.listing import INCOMING, TOPICS, show, show_data, show_settings
 from clsim.pretraining import ModelRecipe
 from clsim.utils.errors import UserError
 
@@ -70,7 +70,7 @@ def test_models_say_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> 
         "v5": ["classifier on shapes, 9 classes, simplex head", "arriving"],
     }
     kinds = get_args(get_args(ModelRecipe)[0])
-    assert set(ARRIVING) == {get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds}
+    assert set(INCOMING) == {get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds}
 
 
 def test_data_sets_say_where_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,3 +90,13 @@ def test_the_settings_of_a_strategy_are_told(capsys: pytest.CaptureFixture[str])
     assert "device" not in told
     with pytest.raises(UserError, match="there is no strategy 'tyo'"):
         show_settings("tyo")
+
+
+def test_models_are_listed_with_the_strategies_that_declare_to_use_them(capsys: pytest.CaptureFixture[str]) -> None:
+    mine = 'REQUIRES = ("replacement",)\ndef build(stream, *, backbone: str = "x"):\n    """Compose it.\n\n    Args:\n'
+    Path("strategies/mine.py").write_text(f'{mine}        backbone: Name of my network.\n    """\n')
+    show("models")
+    printed = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert ["strategy.backbone", "Name of my network.", "mine"] in printed
+    users = {cells[2] for cells in printed if cells[1].startswith("as a replacement")}
+    assert len(users) == 1 and set(users.pop().split(", ")) == {"mine", "replay", "stationary"}
