@@ -139,7 +139,7 @@ def towers(clip: nn.Module) -> tuple[Any, Any]:
     text = text_tower(model)
     if text is None:
         raise ValueError(
-            "prompts need open_clip's own text transformer, with causal attention and features at the end token, "
+            "prompts need open_clip's own text tower, with causal attention and features at the end token, "
             f"not a {type(getattr(model, 'text', model)).__name__}"
         )
     return text, vision

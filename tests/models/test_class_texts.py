@@ -30,7 +30,7 @@ def test_different_texts_that_fit_say_nothing():
 def test_texts_that_are_cut_off_are_told():
     names = ["fox", "a cat that sits on a very long mat of straw in the sun"]
     (told,) = said(names)
-    assert "1 class texts are longer than the 12 tokens" in told
+    assert "1 class texts exceed the 12 tokens" in told
     assert repr(names[1]) in told
 
 

@@ -78,8 +78,8 @@ def test_a_configuration_may_write_defaults_out_and_drop_patches(tmp_path):
         ({"preprocess_cfg": {"mean": [0.5]}}, "1 channels"),
         ({"preprocess_cfg": {"mean": "half"}}, "preprocess_cfg"),
         ({"preprocess_cfg": {"interpolation": "nearest"}}, "bicubic, bilinear"),
-        ({"preprocess_cfg": 3}, "no tables"),
-        ([1], "no tables"),
+        ({"preprocess_cfg": 3}, "not tables"),
+        ([1], "not tables"),
     ],
 )
 def test_a_configuration_that_cannot_be_followed_is_refused(tmp_path, config, said):

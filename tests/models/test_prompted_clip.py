@@ -2,6 +2,7 @@ from itertools import product
 
 import pytest
 import torch
+from helpers.errors import refused
 from helpers.tiny import tiny_clip
 
 from clsim.losses import EXCLUDED
@@ -173,11 +174,11 @@ def test_every_combination_of_modes_runs_backwards():
         ({"depth": 0}, "depth"),
         ({"prompts": 0}, "prompts"),
         ({"prompts": 9}, "tokens"),
-        ({"template": "a photo"}, "needs \\[\\]"),
+        ({"template": "a photo"}, "'a photo'"),
     ],
 )
 def test_settings_that_do_not_fit_are_the_users_error(settings, said):
-    with pytest.raises(UserError, match=said):
+    with refused(UserError, names=(said,)):
         prompted(**settings)
 
 
@@ -203,14 +204,14 @@ def test_other_text_towers_are_refused():
             loaded.model.text_pool_type = "last"
         else:
             loaded.model.transformer = torch.nn.Identity()
-        with pytest.raises(UserError, match="text tower"):
+        with refused(UserError, names=("text tower",)):
             PromptedCLIP.from_clip(loaded, NAMES)
 
 
 def test_other_image_towers_are_refused():
     loaded = tiny_clip()
     loaded.model.visual.pool_type = "avg"
-    with pytest.raises(UserError, match="class token"):
+    with refused(UserError, names=("class token",)):
         PromptedCLIP.from_clip(loaded, NAMES)
 
 
