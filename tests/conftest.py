@@ -1,41 +1,56 @@
-"""Tests that need real data run where $CLSIM_DATA has it, and are skipped elsewhere."""
+"""Fixtures and settings of all tests: workers, real data, no network, deterministic properties."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+# Read on import: example databases would litter the directories in which tests run.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
+
 import pytest
+from hypothesis import HealthCheck, settings
 
-MOST = 4
-"""Workers, on however many cores: each takes about two gigabytes of memory, and starts processes of its own."""
+WORKERS = 4
+"""The most workers, on any number of cores: each takes about two gigabytes of memory."""
 
-# Before torch is imported: the workers of xdist share the cores, and threads that spin while waiting would block them.
+# Before torch is imported: workers share the cores, and threads that spin while waiting would block them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("deterministic")
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker for each core; none for files or tests that are named, which would only wait for workers to start."""
+    """Return a worker for each core; none for named files, which would only wait for workers to start."""
     from clsim.sweep.slots import cores_here
 
     named = all(".py" in argument for argument in config.args)
-    return 0 if named else min(MOST, cores_here())
+    return 0 if named else min(WORKERS, cores_here())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers take file after file: those that take long first, so that none is left when all others are done."""
+    """Put files with slow tests first: workers take file after file, and no slow one should start last."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``real_data("cifar100", ...)`` unless every data set it names is there."""
+    """Skip a test marked ``real_data("cifar100", ...)`` unless all its data sets are there."""
     marker = item.get_closest_marker("real_data")
     if marker is None:
         return
@@ -50,19 +65,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test fetches anything, wherever it runs; those of the network itself override this."""
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: False)
+    """Make every host unreachable; tests of downloads override this."""
+    from clsim.utils import download
+
+    monkeypatch.setattr(download, "reachable", lambda url: False)
 
 
 @pytest.fixture
 def data_root() -> Path:
-    """The real data; only for tests marked ``real_data``."""
+    """Folder of the real data sets, for tests marked ``real_data``."""
     return Path(os.environ["CLSIM_DATA"])
 
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command line; gives exit code, standard output and standard error."""
+    """Function that runs a command line and returns exit code, standard output and standard error."""
     from helpers.world import call
 
     return partial(call, monkeypatch, capsys)
