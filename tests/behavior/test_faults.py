@@ -13,7 +13,10 @@ from helpers.listening import Down
 from helpers.world import CommandLine, make_world
 from PIL import Image
 
+from clsim.experiment.checkpoint import files
 from clsim.experiment.events import SessionEnded
+from clsim.sweep import series
+from clsim.training import Strategy
 
 STRATEGY = '''
 """A linear classifier, to which something happens at a step of a session."""
@@ -172,7 +175,7 @@ def test_a_full_disk(go, whole, tmp_path):
 
 
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written(go, whole, monkeypatch):
-    real, saved = sys.modules["clsim.experiment.checkpoint.files"].save_tensors, []
+    real, saved = files.save_tensors, []
 
     def full(path, *content):
         saved.append(path)
@@ -181,7 +184,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(go, whole, monkeypat
         real(path, *content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("clsim.experiment.checkpoint.files.save_tensors", full)
+        patch.setattr(files, "save_tensors", full)
         said = go()
     assert (said.code, said.err) == (1, f"clsim: {saved[-1]}: no space left on the disk\n")
     assert status() == "failed"
@@ -260,7 +263,7 @@ def test_memory_that_runs_out(go, whole):
 
 def test_memory_that_runs_out_while_evaluating(go, whole, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("clsim.training.Strategy.eval_epoch", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+        patch.setattr(Strategy, "eval_epoch", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
         said = go()
     assert said.code == 1
     assert "out of memory while evaluating in session 0, with batches of 256 images" in said.err
@@ -280,7 +283,8 @@ def test_a_worker_that_dies(go, whole):
 def test_a_tracker_that_is_down(go, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
-            "clsim.sweep.series.make_reporter",
+            series,
+            "make_reporter",
             lambda mode: Down(SessionEnded, ConnectionError("the tracker does not answer")),
         )
         said = go()

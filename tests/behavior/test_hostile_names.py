@@ -12,6 +12,7 @@ from helpers.world import CommandLine, Said, World, make_world
 from PIL import Image
 
 from clsim.config import load_scenario
+from clsim.report.console import choose
 
 CLASSES = [
     "<script>alert(1)<script>",
@@ -43,7 +44,7 @@ def run(clsim: CommandLine, monkeypatch: pytest.MonkeyPatch, mode: str, *argumen
     """A run as someone at a terminal, behind a pipe, or a program sees it."""
     monkeypatch.setenv("COLUMNS", "200")
     if mode == "terminal":
-        monkeypatch.setattr("clsim.report.console.choose.is_terminal", lambda stream: True)
+        monkeypatch.setattr(choose, "is_terminal", lambda stream: True)
     options = {"json": ("--json",), "quiet": ("--quiet",)}.get(mode, ())
     return clsim("run", *arguments, *options, "--out", "run")
 

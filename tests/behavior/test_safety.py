@@ -18,6 +18,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from clsim.data.io import archive as archive_module
+
 MARKER = "marker"
 ARRIVING = """\
 stream:
@@ -223,7 +225,7 @@ def test_an_archive_that_unpacks_to_more_than_is_sensible(
             for _ in range(257):
                 member.write(bytes(2**20))
     elif kind == "many members":
-        monkeypatch.setattr("clsim.data.io.archive.ALWAYS_ALLOWED", 2**20)
+        monkeypatch.setattr(archive_module, "ALWAYS_ALLOWED", 2**20)
         archive(world, path, **{f"a/{i}.png": bytes(2**20) for i in range(8)})
     else:
         info = tarfile.TarInfo("a/1.png")

@@ -16,7 +16,9 @@ from helpers.world import CommandLine, make_world
 
 from clsim.config import load_scenario
 from clsim.config.trackers import Mlflow, Wandb, chosen_trackers
+from clsim.experiment import resolve
 from clsim.experiment.build import prepare
+from clsim.experiment.checkpoint.checkpointer import Checkpointer
 from clsim.experiment.runner import simulate
 from clsim.report.reporters.background import BackgroundListener
 from clsim.report.trackers import make
@@ -79,7 +81,7 @@ def world(tmp_path_factory):
     """A folder with one run that was tracked, and one that was not."""
     folder = tmp_path_factory.mktemp("tracked")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clsim.experiment.resolve.load_dataset", lambda name, *, image_size: tiny_dataset())
+        patch.setattr(resolve, "load_dataset", lambda name, *, image_size: tiny_dataset())
         go(folder, [], out="alone")
         go(folder, KINDS)
     return folder
@@ -87,7 +89,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, *, image_size: tiny_dataset())
+    monkeypatch.setattr(resolve, "load_dataset", lambda name, *, image_size: tiny_dataset())
 
 
 def has(folder, kind, out="run"):
@@ -159,7 +161,7 @@ def test_a_run_that_is_resumed_goes_on_in_the_same_place(tmp_path, tiny, at):
 def test_a_session_that_is_measured_again_is_not_told_again(tmp_path, tiny):
     """The run ends between the session's record and its checkpoint, so that its times are others when it resumes."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="unplugged"):
-        patch.setattr("clsim.experiment.checkpoint.checkpointer.Checkpointer.measured", unplugged)
+        patch.setattr(Checkpointer, "measured", unplugged)
         go(tmp_path, KINDS)
     before = {kind: has(tmp_path, kind).values(0) for kind in KINDS}
     results = go(tmp_path, KINDS, resume=True)

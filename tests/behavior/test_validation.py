@@ -15,6 +15,8 @@ from rich.console import Console
 
 from clsim.config import load_scenario
 from clsim.data.core.images import DataSet
+from clsim.experiment import eval_sets
+from clsim.experiment import resolve as resolve_module
 from clsim.experiment.build import make_stream, prepare
 from clsim.experiment.resolve import resolve
 from clsim.experiment.runner import simulate
@@ -31,8 +33,8 @@ def write(tmp_path, monkeypatch):
     """Writes a scenario of a kind; its data has test images that must not be looked at."""
     whole = tiny_dataset()
     data = DataSet("cifar10", whole.train, Untouchable(whole.train.class_names))
-    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, **size: data)
-    monkeypatch.setattr("clsim.experiment.eval_sets.load_dataset", lambda name, **size: data)
+    monkeypatch.setattr(resolve_module, "load_dataset", lambda name, **size: data)
+    monkeypatch.setattr(eval_sets, "load_dataset", lambda name, **size: data)
 
     def write(kind, sessions=None, **changes):
         stream = dict(SCENARIOS[kind]["stream"])
@@ -93,7 +95,7 @@ def test_few_shots_stay_and_the_base_session_is_split(write, monkeypatch):
     path = write("fscil")
     held = make_stream(resolve(load_scenario(path, HELD)))
     whole = tiny_dataset()
-    monkeypatch.setattr("clsim.experiment.resolve.load_dataset", lambda name, **size: whole)
+    monkeypatch.setattr(resolve_module, "load_dataset", lambda name, **size: whole)
     usual = make_stream(resolve(load_scenario(path)))
     before, after = images_of(usual.train_stream), images_of(held.train_stream)
     assert all(torch.equal(one, other) for one, other in zip(before[1:], after[1:], strict=True))

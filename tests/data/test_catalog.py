@@ -8,6 +8,7 @@ from helpers.errors import refused
 from clsim.data import NAMES, catalog, data_root, load_dataset
 from clsim.data.catalog import ENTRIES
 from clsim.data.facts import FACTS
+from clsim.utils import download as download_module
 from clsim.utils.errors import DataMissing
 
 
@@ -45,7 +46,7 @@ def test_what_is_not_here_says_how_to_get_it(name, tmp_path):
 
 
 def test_nothing_is_fetched_unless_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr(download_module, "reachable", lambda url: pytest.fail("asked the network"))
     with pytest.raises(DataMissing):
         load_dataset("cifar100", root=tmp_path, download=False)
 
@@ -96,7 +97,7 @@ def test_fetch_replaces_what_is_missing_or_altered_only(tmp_path, monkeypatch):
 
     fetched = []
     monkeypatch.setattr(splits, "SHA256", {"cub200": {"session_1.txt": splits.hashlib.sha256(b"a\n").hexdigest()}})
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: True)
+    monkeypatch.setattr(download_module, "reachable", lambda url: True)
 
     def fake(url, path, sha256):
         fetched.append(url)

@@ -1,11 +1,13 @@
-"""Scenarios that are wrong, made from right ones: the same ones every time."""
+"""Malformed scenarios: a list of bad files, and changes of valid scenarios for property tests."""
 
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, composite
 
 from clsim.config.yaml import KeyPath, dump
 
@@ -83,7 +85,7 @@ ORDERS = [
 
 
 def garbled() -> Iterator[tuple[str, bytes]]:
-    """Files that are no scenario at all, and `RIGHT` with one line that is wrong: what was done, and the file."""
+    """Yield files that are no scenario, and `RIGHT` with one wrong line: the change in words, and the file."""
     yield from FILES.items()
     for old, news in (
         ("seed: 42", [*(f"seed: {value}" for value in SEEDS), *LINES]),
@@ -94,29 +96,29 @@ def garbled() -> Iterator[tuple[str, bytes]]:
             yield f"{old} -> {new!r:.60}", RIGHT.replace(old, new).encode()
 
 
-def mutated(value: Any, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """So many changes of a scenario by one or two things each: what was done, and the file that comes of it."""
-    draw = random.Random(seed)
-    for _ in range(count):
-        changed = copy.deepcopy(value)
-        done = [_change(changed, draw) for _ in range(draw.choice((1, 1, 2)))]
-        yield " and ".join(done), dump(changed).encode()
+@composite
+def mutated(draw: DrawFn, scenarios: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Change one or two keys or items of one of the scenarios: the change in words, and the file."""
+    name = draw(st.sampled_from(sorted(scenarios)))
+    changed = copy.deepcopy(scenarios[name])
+    done = [_change(changed, draw) for _ in range(draw(st.integers(1, 2)))]
+    return f"{name}: {' and '.join(done)}", dump(changed).encode()
 
 
-def _change(value: Any, draw: random.Random) -> str:
-    """Change one key or item somewhere in `value`; what was done."""
-    path = draw.choice(list(_paths(value)))
+def _change(value: Any, draw: DrawFn) -> str:
+    """Delete, misspell or replace one key or item somewhere in `value`; return the change in words."""
+    path = draw(st.sampled_from(list(_paths(value))))
     block, key = value, path[-1]
     for step in path[:-1]:
         block = block[step]
-    place, how = ".".join(map(str, path)), draw.random()
-    if how < 0.2:
+    place, how = ".".join(map(str, path)), draw(st.sampled_from(["delete", "misspell", *["replace"] * 3]))
+    if how == "delete":
         del block[key]
         return f"{place} deleted"
-    if how < 0.4 and isinstance(key, str):
-        block[draw.choice((f"{key}x", key[:-1] or "x", key.upper(), f"{key}\x1b"))] = block.pop(key)
+    if how == "misspell" and isinstance(key, str):
+        block[draw(st.sampled_from([f"{key}x", key[:-1] or "x", key.upper(), f"{key}\x1b"]))] = block.pop(key)
         return f"{place} misspelt"
-    block[key] = copy.deepcopy(draw.choice(JUNK))
+    block[key] = copy.deepcopy(draw(st.sampled_from(JUNK)))
     return f"{place} = {block[key]!r:.60}"
 
 

@@ -18,6 +18,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from clsim.experiment import resolve
 from clsim.experiment.events import Event
 from helpers.pretended_cuda import pretended
 from helpers.seeded import COMPARED, SCENARIOS, TRAINED
@@ -148,8 +149,8 @@ class Silent:
 @contextmanager
 def tiny_data() -> Iterator[None]:
     """A region in which every data set is a tiny one."""
-    load = mock.patch("clsim.experiment.resolve.load_dataset", lambda name, **size: tiny_dataset())
-    with load, mock.patch("clsim.experiment.resolve.load_captions", lambda name, **size: tiny_captions()):
+    load = mock.patch.object(resolve, "load_dataset", lambda name, **size: tiny_dataset())
+    with load, mock.patch.object(resolve, "load_captions", lambda name, **size: tiny_captions()):
         yield
 
 

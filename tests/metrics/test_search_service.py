@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers.errors import refused
 
+from clsim.metrics import search_service
 from clsim.metrics.functional.backfill import best_first_order
 from clsim.metrics.functional.retrieval import class_means, nearest_class_mean_accuracy
 from clsim.metrics.functional.sampling import sample_evenly, split_evenly
@@ -184,7 +185,7 @@ def test_best_first_knows_only_what_the_present_version_indexed_itself(monkeypat
         known.append((stored, means))
         return best_first_order(stored, stored_labels, means)
 
-    monkeypatch.setattr("clsim.metrics.search_service.best_first_order", order)
+    monkeypatch.setattr(search_service, "best_first_order", order)
     service = SearchService(3)
     service.open(query_labels, labels)
     for version in versions:

@@ -9,7 +9,7 @@ from open_clip.model import CLIP, convert_to_custom_text_state_dict
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from clsim.models import ClipImageTower, ImageTextModel, PromptedCLIP
+from clsim.models import ClipImageTower, ImageTextModel, PromptedCLIP, clip
 from clsim.models.clip import Keys, encode_texts, load_clip, save_clip
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.utils.errors import UserError, WeightsMissing
@@ -281,7 +281,7 @@ def test_own_files_that_are_not_finite_are_refused(tmp_path, model, tokenizer):
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr("clsim.models.clip.find_spec", lambda name: None)
+    monkeypatch.setattr(clip, "find_spec", lambda name: None)
     with pytest.raises(UserError) as error:
         load_clip("ViT-B-16-SigLIP", None)
     assert type(error.value) is UserError

@@ -2,6 +2,7 @@ import pytest
 from huggingface_hub import constants
 
 from clsim.models import hub
+from clsim.utils import download
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_a_package_that_is_missing_is_named(error, said, fix):
 
 @pytest.mark.parametrize("reachable", [True, False])
 def test_the_hub_is_asked_only_where_it_answers(monkeypatch, reachable):
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: reachable)
+    monkeypatch.setattr(download, "reachable", lambda url: reachable)
     before = constants.HF_HUB_OFFLINE
     with hub.cached_if_unreachable():
         assert bool(constants.HF_HUB_OFFLINE) is (before or not reachable)

@@ -13,6 +13,7 @@ from helpers.errors import refused
 
 from clsim.config import Scenario, load_scenario, yaml
 from clsim.config.scenario import strategy_name
+from clsim.report.console import series_table
 from clsim.results.record import SessionRecord
 from clsim.results.results import Results
 from clsim.sweep.series import read_seeds, run_series
@@ -167,9 +168,7 @@ def test_the_comparison_is_told_of_upgrades_by_the_scenario_that_ran(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(
-        "clsim.report.console.series_table.print_series", lambda *_, upgrades_by: told.append(upgrades_by)
-    )
+    monkeypatch.setattr(series_table, "print_series", lambda *_, upgrades_by: told.append(upgrades_by))
     Path("scenarios/new.yaml").write_text(UPGRADE)
     for name in ("new", "test"):
         run_series(load_scenario(name), seeds=[1])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from clsim.config import load_scenario
 from clsim.data import load_captions
+from clsim.experiment import resolve
 from clsim.experiment.build import prepare
 from clsim.experiment.evaluation import SessionEvaluator
 from clsim.losses import exclude_classes
@@ -61,7 +62,7 @@ class Watch(SupervisedPlugin):
 
 @pytest.mark.parametrize(("scenario", "strategy"), STRATEGIES)
 def test_no_strategy_waits_within_an_epoch(scenario, strategy, tmp_path, monkeypatch):
-    monkeypatch.setattr("clsim.experiment.resolve.load_captions", partial(few_captions, load_captions))
+    monkeypatch.setattr(resolve, "load_captions", partial(few_captions, load_captions))
     overrides = {} if scenario != "shapes_text_upgrade" else {"strategy.text_steps": 2}
     if scenario == "shapes_replacement":
         overrides = {"stream.replacements": []}

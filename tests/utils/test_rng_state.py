@@ -7,6 +7,7 @@ import torch
 
 from clsim.experiment.checkpoint.codec import pack, unpack
 from clsim.training.loaders import ResidentBatches
+from clsim.utils import distributed
 from clsim.utils.rng_state import loader_state, random_state, set_loader_state, set_random_state
 
 
@@ -79,7 +80,7 @@ def test_the_state_of_the_gpu_in_use_goes_to_the_gpu_in_use_however_many_there_a
 def test_a_process_gets_the_first_ones_state_on_its_own_gpu(gpus, monkeypatch):
     gpus(7, 0)
     state = random_state("cuda:0")
-    monkeypatch.setattr("clsim.utils.distributed.is_distributed", lambda: True)
+    monkeypatch.setattr(distributed, "is_distributed", lambda: True)
     present = gpus(1, 1)
     set_random_state(state, "cuda:1")
     assert present.drawn == [1, 7]
@@ -93,7 +94,7 @@ def test_checkpoints_of_earlier_versions_hold_the_states_of_all_gpus(gpus, monke
     present = gpus(0)
     set_random_state(state, "cuda")
     assert present.drawn == [7]
-    monkeypatch.setattr("clsim.utils.distributed.is_distributed", lambda: True)
+    monkeypatch.setattr(distributed, "is_distributed", lambda: True)
     present = gpus(0, 0)
     set_random_state(state, "cuda:1")  # the first process, which stored them, drew from its own alone
     assert present.drawn == [0, 7]

@@ -5,8 +5,10 @@ import pytest
 from helpers.verified_runs import write_list
 from verify.tampering import differing, edit, verdict_of
 
+from clsim.data.datasets import cifar, splits
 from clsim.data.datasets.split_hashes import SHA256
 from clsim.results.manifest import seal
+from clsim.utils import download
 from clsim.utils.files import sha256_of
 from clsim.verify import verify
 
@@ -178,8 +180,8 @@ def test_nothing_is_fetched(listed, data, monkeypatch):
     def fetch(*args, **kwargs):
         raise AssertionError("a verification fetched something")
 
-    monkeypatch.setattr("clsim.data.datasets.splits.fetch_file", fetch)
-    monkeypatch.setattr("clsim.data.datasets.cifar.fetch_archive", fetch)
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: True)
+    monkeypatch.setattr(splits, "fetch_file", fetch)
+    monkeypatch.setattr(cifar, "fetch_archive", fetch)
+    monkeypatch.setattr(download, "reachable", lambda url: True)
     shutil.rmtree(data)
     assert not verify(listed).differs

@@ -3,6 +3,7 @@ import json
 import pytest
 from verify.tampering import differing, edit
 
+from clsim.report import verification as verification_module
 from clsim.report.verification import print_verification
 from clsim.results.record import SessionRecord
 from clsim.results.results import Results
@@ -98,7 +99,7 @@ def test_one_object_a_run_for_machines(made, run, command):
 def test_a_table_on_a_terminal(run, monkeypatch, capsys):
     path = run("fscil")
     edit(path / "results.json", lambda content: content.update(seed=9))
-    monkeypatch.setattr("clsim.report.verification.is_terminal", lambda stream: True)
+    monkeypatch.setattr(verification_module, "is_terminal", lambda stream: True)
     print_verification(verify(path))
     said = capsys.readouterr().out
     assert "seed: 9 in the file, 1 computed" in said and "2 differ" in said

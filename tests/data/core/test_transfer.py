@@ -5,6 +5,7 @@ import torch
 from helpers.errors import refused
 from helpers.tiny import tiny_dataset
 
+from clsim.data.core import transfer
 from clsim.data.core.images import Images
 from clsim.data.core.transfer import free_memory, moved
 from clsim.utils.errors import RunFailed
@@ -23,7 +24,7 @@ def test_a_data_set_larger_than_the_device(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(Images, "to", full)
-    monkeypatch.setattr("clsim.data.core.transfer.free_memory", lambda device: 3 << 29)
+    monkeypatch.setattr(transfer, "free_memory", lambda device: 3 << 29)
     images = tiny_dataset().train
     size = (f"{len(images):,} images", f"{images.pixels.nbytes / 2**30:.2f} GiB")
     with refused(RunFailed, names=(*size, "cuda:0", "1.50 GiB free", "--device cpu", "stream.image_size")) as caught:

@@ -6,6 +6,7 @@ from helpers.errors import refused
 
 from clsim.data import load_dataset
 from clsim.data.datasets import folder
+from clsim.data.io import load
 from clsim.utils.errors import DataWarning
 
 
@@ -35,7 +36,7 @@ def test_the_second_load_decodes_nothing_until_a_file_changes(tmp_path, pets, sa
     cache = [tmp_path / "cache"]
     first = folder.load(pets, 4, cache)
     with monkeypatch.context() as patch:
-        patch.setattr("clsim.data.io.load.decode", None)
+        patch.setattr(load, "decode", None)
         second = folder.load(pets, 4, cache)
         with pytest.raises(TypeError):
             folder.load(pets, 5, cache)

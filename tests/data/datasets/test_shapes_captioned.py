@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from clsim.data.datasets.shapes import KINDS, STUDIO, class_kinds, shapes
-from clsim.data.datasets.shapes_captioned import FIRST_SEED, shapes_captioned
+from clsim.data.datasets.shapes_captioned import FIRST_SEED, Camera, shapes_captioned
 from clsim.data.datasets.shapes_pairs import shapes_pairs
 
 
@@ -31,7 +31,7 @@ def test_every_kind_occurs_equally_often_and_none_of_the_streams(monkeypatch):
         asked.append(kinds)
         return torch.zeros(len(kinds), 3, 1, 1, dtype=torch.uint8)
 
-    monkeypatch.setattr("clsim.data.datasets.shapes_captioned.Camera.shoot", shoot)
+    monkeypatch.setattr(Camera, "shoot", shoot)
     shapes_captioned(1200, 500)
     counts = torch.cat(asked[:-1]).bincount(minlength=len(KINDS))
     assert counts[class_kinds()].sum() == 0

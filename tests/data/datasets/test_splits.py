@@ -10,6 +10,7 @@ from clsim.data import DataSet, Images, load_dataset
 from clsim.data.datasets import splits
 from clsim.data.datasets.split_hashes import SHA256
 from clsim.data.datasets.splits import draw_sessions, read_list, standard_sessions
+from clsim.utils import download
 from clsim.utils.errors import DataMissing
 
 LABELS = torch.arange(6).repeat(10)
@@ -73,7 +74,7 @@ def test_missing_lists_are_fetched_where_the_network_allows(tmp_path, monkeypatc
         path.write_text("5\n")
 
     monkeypatch.setitem(SHA256, "cifar100", {"session_1.txt": hashlib.sha256(b"5\n").hexdigest()})
-    monkeypatch.setattr("clsim.utils.download.reachable", lambda url: True)
+    monkeypatch.setattr(download, "reachable", lambda url: True)
     monkeypatch.setattr(splits, "fetch_file", fetch)
     for _ in range(2):
         assert standard_sessions(dataset(), tmp_path)[0].tolist() == [5]

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from clsim.data.datasets import folder
+from clsim.data.io import fingerprint, load
 from clsim.data.io.fingerprint import fingerprints, stamp_of
 
 OLD = (315_532_800, 315_532_800)
@@ -12,7 +13,7 @@ OLD = (315_532_800, 315_532_800)
 @pytest.fixture
 def settled(monkeypatch):
     """Files count as settled at once, so that their hashes are kept."""
-    monkeypatch.setattr("clsim.data.io.fingerprint.FRESH_NS", 0)
+    monkeypatch.setattr(fingerprint, "FRESH_NS", 0)
 
 
 def keep(save, root, value):
@@ -25,7 +26,7 @@ def keep(save, root, value):
 @pytest.mark.parametrize("settle", [True, False])
 def test_another_content_of_the_same_size_and_time_is_decoded_anew(tmp_path, save, settle, monkeypatch):
     if settle:
-        monkeypatch.setattr("clsim.data.io.fingerprint.FRESH_NS", 0)
+        monkeypatch.setattr(fingerprint, "FRESH_NS", 0)
     root, cache = tmp_path / "pets", [tmp_path / "cache"]
     keep(save, root, 10)
     assert (folder.load(root, None, cache).train.pixels == 10).all()
@@ -40,14 +41,14 @@ def test_what_was_moved_or_touched_is_not_decoded_again(tmp_path, save, settled,
     first = folder.load(tmp_path / "pets", None, cache)
     (tmp_path / "pets").rename(tmp_path / "animals")
     (tmp_path / "animals" / "cat" / "0.bmp").touch()
-    monkeypatch.setattr("clsim.data.io.load.decode", None)
+    monkeypatch.setattr(load, "decode", None)
     assert folder.load(tmp_path / "animals", None, cache).train.sha256 == first.train.sha256
 
 
 def test_settled_files_are_read_once(tmp_path, save, settled, monkeypatch):
     path, cache = save(tmp_path / "a.png", 1), [tmp_path / "cache"]
     first = fingerprints([str(path)], [stamp_of(path.stat())], "key", cache)
-    monkeypatch.setattr("clsim.data.io.fingerprint._hash_all", None)
+    monkeypatch.setattr(fingerprint, "_hash_all", None)
     assert fingerprints([str(path)], [stamp_of(path.stat())], "key", cache) == first
 
 

@@ -19,6 +19,7 @@ from helpers.listening import Heard
 from helpers.tiny import TinyModel, tiny_clip, tiny_images
 
 from clsim.api import run
+from clsim.experiment import runner
 from clsim.experiment.checkpoint import checkpointer
 from clsim.experiment.checkpoint.checkpointer import Checkpointer, Schedule
 from clsim.models import PromptedCLIP
@@ -34,7 +35,7 @@ class Ended(Exception):
 @pytest.fixture
 def ends(monkeypatch):
     """Has the next runs save after every second iteration, and end after so many, or never."""
-    monkeypatch.setattr("clsim.experiment.runner.Schedule", partial(Schedule, iterations=2))
+    monkeypatch.setattr(runner, "Schedule", partial(Schedule, iterations=2))
     real, state = Checkpointer._after_step, {"left": None}
 
     def after_step(self):

@@ -13,6 +13,8 @@ from clsim.metrics import (
     nearest_class_mean_correct,
     nearest_correct,
 )
+from clsim.metrics.functional import retrieval
+from clsim.metrics.functional import search as search_module
 from clsim.metrics.functional.retrieval import NO_MATCH, _sums
 
 LIMITS = (1, 2, 5, 60)
@@ -258,7 +260,7 @@ def test_average_precision_is_rounded_once_however_it_is_padded():
 @pytest.mark.parametrize("large", [False, True])
 def test_queries_without_a_match_are_wrong_or_left_out(monkeypatch, large):
     if large:
-        monkeypatch.setattr("clsim.metrics.functional.retrieval.LARGE", 3)
+        monkeypatch.setattr(retrieval, "LARGE", 3)
     query, labels, gallery, gallery_labels = draw(10, 12, classes=3)
     labels[[2, 7, 8]] = 9
     there = labels != 9
@@ -285,7 +287,7 @@ def test_queries_without_a_match_are_wrong_or_left_out(monkeypatch, large):
 @pytest.mark.parametrize("large", [False, True])
 def test_a_query_that_is_several_items_finds_none_of_them(monkeypatch, large):
     if large:
-        monkeypatch.setattr("clsim.metrics.functional.retrieval.LARGE", 3)
+        monkeypatch.setattr(retrieval, "LARGE", 3)
     query, labels, gallery, gallery_labels = draw(9, 15)
     own = torch.tensor([[4, 5], [-1, -1], [0, -1], [-1, 3], [14, 1], [3, 3], [-1, -1], [7, 8], [7, -1]])
     gallery[own.clamp_min(0)] = query[:, None].where((own >= 0)[..., None], gallery[own.clamp_min(0)])
@@ -309,8 +311,8 @@ def test_a_large_gallery_gives_the_same_figures(monkeypatch, seed):
     labels[own >= 0] = gallery_labels[own[own >= 0]]
     sets = query, labels, gallery, gallery_labels
     expected = [cmc(*sets, k=(1, 2, 5), exclude_self=which) for which in (False, own)]
-    monkeypatch.setattr("clsim.metrics.functional.retrieval.LARGE", 100)
-    monkeypatch.setattr("clsim.metrics.functional.search.ITEMS", 50)
+    monkeypatch.setattr(retrieval, "LARGE", 100)
+    monkeypatch.setattr(search_module, "ITEMS", 50)
     assert [cmc(*sets, k=(1, 2, 5), exclude_self=which) for which in (False, own)] == expected
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from clsim.cli import benchmarks
 from clsim.cli import main as cli
-from clsim.cli.benchmarks import clip, loop, matrix, retrieval, stream
+from clsim.cli.benchmarks import clip, loop, machine, matrix, retrieval, stream
 from clsim.cli.benchmarks.machine import Machine
 from clsim.cli.benchmarks.table import show_benchmark
 from clsim.report.console.choose import make_console
@@ -96,7 +96,7 @@ def test_retrieval(monkeypatch):
 @pytest.fixture
 def little(monkeypatch):
     monkeypatch.setattr(loop, "IMAGES", 320)
-    monkeypatch.setattr("clsim.cli.benchmarks.machine.measure_machine", lambda device: MACHINE)
+    monkeypatch.setattr(machine, "measure_machine", lambda device: MACHINE)
 
 
 def test_the_command_prints_a_table_with_the_limit_beside_each_figure(little):
