@@ -44,6 +44,10 @@ class CompatibilityEvaluation(Block):
     keep_features: bool = Field(default=True, description="keep every version's features in the run's directory")
 
 
+DEFAULT_PAIRS = CompatibilityEvaluation(images="stream", criterion="recall@1", also=["recall@5", "recall@10"])
+"""Evaluation of images and texts if the scenario names none."""
+
+
 class ServiceEvaluation(Block):
     """A gallery that fills up over the sessions and is never indexed again."""
 
@@ -67,6 +71,11 @@ class Evaluation(Block):
     service: ServiceEvaluation | None = Field(
         default=None, description="measure a search service whose gallery is of mixed versions; needs compatibility"
     )
+
+    @property
+    def similarities(self) -> int:
+        """Number of similarities that fit into `memory`, 4 bytes each."""
+        return self.memory * (1 << 20) // 4
 
 
 class PublishedUpgrade(Block):

@@ -11,7 +11,7 @@ from typing import Any
 from avalanche.evaluation import PluginMetric
 
 from clsim.config.discovery import find_metric
-from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation, Evaluation
+from clsim.config.evaluation import DEFAULT_PAIRS, PAIR_CRITERION, CompatibilityEvaluation, Evaluation
 from clsim.config.user_code import load_metric
 from clsim.experiment.build import Experiment
 from clsim.metrics import forgetting, harmonic_mean
@@ -28,12 +28,6 @@ from clsim.streams import Stream, TextStream
 from clsim.training import Strategy
 from clsim.utils.errors import UserError
 from clsim.utils.seeding import seeded
-
-PAIRS = CompatibilityEvaluation(images="stream", criterion="recall@1", also=["recall@5", "recall@10"])
-"""What is measured between images and texts where a scenario leaves it open."""
-
-MIB = (1 << 20) // 4
-"""Similarities in a mebibyte."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class SessionEvaluator:
             accuracy = ClassAccuracy(len(stream.class_names))
             measured = cls(accuracy, TrainingCurve(), _cross_tests(prepared, path), asked)
         if measured.versions is not None and prepared.scenario is not None:
-            measured.versions.similarities = prepared.scenario.evaluation.memory * MIB
+            measured.versions.similarities = prepared.scenario.evaluation.similarities
         return measured
 
     @property
@@ -229,7 +223,7 @@ def _pair_tests(prepared: Experiment, stream: TextStream, path: Path) -> Version
     if brought is not None:
         return brought
     asked = prepared.scenario.evaluation if prepared.scenario else Evaluation()
-    given = asked.compatibility or PAIRS
+    given = asked.compatibility or DEFAULT_PAIRS
     k, *also = (int(PAIR_CRITERION.fullmatch(name)[1]) for name in (given.criterion, *given.also))  # type: ignore[index]
     return PairTests(
         stream.dataset.test,

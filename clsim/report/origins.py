@@ -1,4 +1,4 @@
-"""Accuracy by session of origin as a small block of text: a bar and a figure for each session."""
+"""Accuracy by session of origin as a block of text with a bar and a figure for each session."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ GAP = 2
 
 
 def origins_block(accuracies: Sequence[object], *, width: int, lines: int, style: str) -> Text:
-    """A heading, then the accuracies on the test images of each session's classes, column by column.
+    """Return a heading, then the accuracies on the test images of each session's classes, column by column.
 
     Args:
-        accuracies: fractions (or None) in the order of the sessions.
-        width: characters that it may take.
-        lines: lines that it may take below the heading; where everything does not fit, the first sessions and
-            the latest stay.
-        style: colour of the bars.
+        accuracies: Fractions (or None) by session.
+        width: Characters that the block may take.
+        lines: Lines that it may take below the heading; if space is short, the first sessions and the latest stay.
+        style: Color of the bars.
 
     """
     if not accuracies:

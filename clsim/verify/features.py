@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from clsim.config.evaluation import PAIR_CRITERION
-from clsim.experiment.evaluation import MIB, PAIRS
+from clsim.config.evaluation import DEFAULT_PAIRS, PAIR_CRITERION
 from clsim.metrics.feature_files import FeatureFiles, PairLabels, recompute_matrix
 from clsim.metrics.functional.criteria import Criterion
 from clsim.metrics.functional.similarity import BLOCK, limit_similarities
@@ -88,7 +87,7 @@ def _criterion(run: RunFiles, labels: PairLabels) -> str | None:
     """Return the criterion as headers write it."""
     if run.scenario is None:
         return None
-    given = run.scenario.evaluation.compatibility or PAIRS
+    given = run.scenario.evaluation.compatibility or DEFAULT_PAIRS
     if is_of_texts(run):
         return given.criterion
     try:
@@ -103,7 +102,7 @@ def _figures(run: RunFiles, folder: Path, labels: PairLabels) -> Iterator[Check]
         yield not_checked("matrices from features", run.why_no_scenario)
         return
     pairs, close = is_of_texts(run), 0.0 if _computed_here(run) else ELSEWHERE
-    given = given or PAIRS
+    given = given or DEFAULT_PAIRS
     detail = "exactly" if not close else f"within {close:g}: another machine computed them"
     records = [record["compatibility"] for record in run.sessions]
     rows = [[*record["cross_tests"], record["self_test"]] for record in records]
@@ -189,7 +188,7 @@ def _as_it_ran(run: RunFiles) -> Iterator[None]:
     if used := run.manifest.get("threads"):
         torch.set_num_threads(min(used, 4 * threads))
     try:
-        with limit_similarities(run.scenario.evaluation.memory * MIB if run.scenario else BLOCK):
+        with limit_similarities(run.scenario.evaluation.similarities if run.scenario else BLOCK):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clsim.config import Scenario
-from clsim.config.evaluation import PAIR_CRITERION, CompatibilityEvaluation
-from clsim.experiment.evaluation import PAIRS
+from clsim.config.evaluation import DEFAULT_PAIRS, PAIR_CRITERION, CompatibilityEvaluation
 from clsim.metrics.cross_test import CONSTRAINT_QUERIES
 from clsim.metrics.feature_files import FeatureFiles, PairLabels
 from clsim.metrics.flip_tests import FlipTests
@@ -38,7 +37,7 @@ def replayed(
         ValueError: The scenario does not fit the features.
 
     """
-    given = scenario.evaluation.compatibility or PAIRS
+    given = scenario.evaluation.compatibility or DEFAULT_PAIRS
     service = _service(scenario, given, labels, sessions)
     compare = _pairs if not scenario.stream.has_classes else _classes
     for number, record in enumerate(compare(given, files, labels, versions)):

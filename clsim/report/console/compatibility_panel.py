@@ -1,4 +1,4 @@
-"""The panel of a version's compatibility: the cross-test matrix in heat colours, and the figures from it."""
+"""The panel of compatibility: the cross-test matrix in heat colors and the figures that follow from it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ from clsim.report.table import GAP
 
 
 def compatibility_panel(results: Results, *, width: int, height: int, shades: bool) -> tuple[Panel, bool] | None:
-    """What is known of the last version's compatibility, at most `width` wide and about `height` lines high.
+    """Return the panel of the last version and whether its matrix is incomplete; None if it was not measured.
 
     Args:
-        results: results so far, at least one session.
-        width: columns of the terminal.
-        height: lines that it may take; rows of earlier versions give way, the first and the latest stay.
-        shades: whether the terminal has colours for backgrounds.
-
-    Returns:
-        The panel, and whether the matrix in it is not whole; None where the session was not measured.
+        results: Results so far, of at least one session.
+        width: Columns of the terminal.
+        height: Lines that the panel may take; rows of earlier versions give way, the first and the latest stay.
+        shades: Whether the terminal has colors for backgrounds.
 
     """
     records: list[Record] = results["sessions"]
@@ -53,9 +50,9 @@ def compatibility_panel(results: Results, *, width: int, height: int, shades: bo
 
 
 def fitted_matrix(results: Results, width: int, *, rows: int | None = None, beside: int = 0) -> Grid:
-    """The cross-test matrix of `results` in `width` characters.
+    """Return the cross-test matrix in `width` characters.
 
-    Where one decimal less makes room for something `beside` it (so many characters), it has one decimal less.
+    It has one decimal less if that makes room for `beside` characters next to it.
     """
     matrix = results.get("compatibility_matrix") or []
     replaced = replaced_versions(results.get("sessions") or [])
@@ -68,7 +65,7 @@ def fitted_matrix(results: Results, width: int, *, rows: int | None = None, besi
 
 
 def matrix_view(grid: Grid, width: int, *, shades: bool, beside: RenderableType | None = None) -> list[RenderableType]:
-    """Title, matrix (with something `beside` it) and legend; nothing of the matrix where it is empty."""
+    """Return title, matrix (with `beside` next to it) and legend; without a matrix only `beside`."""
     if not grid.rows:
         return [] if beside is None else [beside]
     picture = heat(grid, shades=shades)

@@ -1,4 +1,4 @@
-"""The panel after a run."""
+"""The panel of a finished run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clsim.report.table import GAP
 from clsim.utils.text import clean
 
 View = Literal["sessions", "matrix", "service"]
-"""What a session's panels show of the sessions so far."""
+"""Parts of the panels that show the sessions so far."""
 
 
 def summary_panel(
@@ -32,15 +32,15 @@ def summary_panel(
     shades: bool = False,
     left_out: Collection[View] = (),
 ) -> Panel:
-    """The report after the last session: averages, drop, forgetting, time and where the files are.
+    """Return the summary: averages, drop, forgetting, time and the directory.
 
     Args:
-        results: complete results; a run that was interrupted or failed may lack figures.
-        info: the run.
-        seconds: duration of the run.
-        width: columns of the terminal.
-        shades: whether the terminal has colours for backgrounds.
-        left_out: what to show once more and whole, because the last session's panels left some of it out.
+        results: Final results; a run that was interrupted or failed may lack figures.
+        info: Facts about the run.
+        seconds: Duration of the run.
+        width: Columns of the terminal.
+        shades: Whether the terminal has colors for backgrounds.
+        left_out: Parts to show again as a whole, since the last session's panels omitted some of it.
 
     """
     records: list[Record] = results.get("sessions") or []

@@ -293,7 +293,7 @@ def test_until_charts_are_drawn_paper_has_the_figures(browser: Any, made: Callab
     page.wait_for_selector("body[data-waiting]")
     plot, figures = page.locator(".plot[data-name=accuracy]"), page.locator("table[data-name=accuracy]")
     assert plot.is_visible() and figures.is_hidden()
-    assert "being drawn" in plot.evaluate("element => getComputedStyle(element, '::before').content")
+    assert "Drawing the chart" in plot.evaluate("element => getComputedStyle(element, '::before').content")
     page.emulate_media(media="print")
     assert plot.is_hidden() and figures.is_visible()
     context.close()
