@@ -15,7 +15,7 @@ from helpers.tiny import save_tiny_clip, tiny_captions
 from helpers.unkind import PUBLISHED, QUOTED, unkind
 
 import clsim
-from clsim.experiment import build as preparing
+from clsim.experiment import resolve as preparing
 
 
 @pytest.fixture(scope="session")
