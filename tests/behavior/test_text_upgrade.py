@@ -15,7 +15,7 @@ import clsim
 from clsim.config import load_scenario
 from clsim.config.discovery import find_strategy
 from clsim.config.user_code import load_strategy
-from clsim.experiment import build as preparing
+from clsim.experiment import resolve as preparing
 from clsim.experiment.build import prepare
 from clsim.experiment.runner import simulate
 from clsim.metrics.pair_tests import DIRECTIONS, PairTests, recompute_pairs
