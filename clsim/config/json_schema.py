@@ -1,4 +1,4 @@
-"""The JSON Schema of scenarios, for editors: the models' own schema with the strategies' settings put in."""
+"""JSON Schema of scenarios for editors, with the settings of all strategies."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from clsim.streams.kinds import CLASS_KINDS
 
 
 def scenario_schema() -> dict[str, Any]:
-    """The schema with the names and settings of the shipped strategies and the names of the known data sets.
+    """Return the schema with the shipped strategies, their settings and the known data sets.
 
     Raises:
-        UserErrors: a shipped strategy's signature cannot be read.
+        UserErrors: The signature of a shipped strategy cannot be read.
     """
     schema: dict[str, Any] = _without_titles(Scenario.model_json_schema())
     properties = schema["properties"]
@@ -45,12 +45,12 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def _names_or(names: list[str], otherwise: dict[str, Any]) -> dict[str, Any]:
-    """Completion for the known names, without forbidding others."""
+    """Return a schema that completes known names and allows others."""
     return {"anyOf": [{"enum": names}, otherwise]} if names else {}
 
 
 def _without_titles(node: Any) -> Any:
-    """Without pydantic's titles, which only repeat the keys."""
+    """Remove pydantic's titles, which repeat the keys."""
     if isinstance(node, dict):
         return {
             key: _without_titles(value)

@@ -1,4 +1,4 @@
-"""Changes by hand that make a stream another one than that of the published figures."""
+"""Overrides that change the protocol of published figures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from clsim.utils.issues import KeyPath
 
 OF_VERSIONS = ("ac", "am", "self_test", "upgrade")
-"""Published figures that depend on how versions of the model are compared."""
+"""Published figures that depend on the comparison of versions."""
 COMPARING = "evaluation.compatibility"
 _NO_MATTER = ("also",)  # a further criterion changes no other figure
 
 
 def protocol_changes(before: Scenario | None, after: Scenario, overridden: Collection[KeyPath]) -> tuple[str, ...]:
-    """Return the dotted keys of the protocol that overrides have changed: stream, arriving models, comparison.
+    """Return the dotted keys of the protocol that overrides have changed: stream, incoming models, comparison.
 
-    Settings of a strategy are the method's own, and seeds draw within the same protocol.
+    Settings of a strategy belong to the method, and seeds draw within the same protocol.
 
     Args:
-        before: Scenario as its file says; ``None`` if the file is incomplete by itself.
-        after: Scenario with its overrides.
+        before: Scenario without overrides; ``None`` if the file is incomplete without them.
+        after: Scenario with overrides.
         overridden: Paths that overrides have written.
 
     """
@@ -36,10 +36,10 @@ def protocol_changes(before: Scenario | None, after: Scenario, overridden: Colle
 
 
 def comparable_rows(rows: Mapping[str, Any], changes: Collection[str]) -> dict[str, Any]:
-    """Return the published rows of a raw scenario that a changed protocol leaves comparable.
+    """Return the published rows that remain comparable under a changed protocol.
 
     Args:
-        rows: Block ``published``, by method.
+        rows: Raw block ``published``, by method.
         changes: Result of :func:`protocol_changes`.
 
     Example:
@@ -62,7 +62,7 @@ def comparable_rows(rows: Mapping[str, Any], changes: Collection[str]) -> dict[s
 
 
 def rows_of_form(rows: Mapping[str, Published], strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, Published]:
-    """Return the published rows that belong to the settings which their strategies have.
+    """Return the published rows that belong to the current settings of their strategies.
 
     Args:
         rows: Published rows by method.
@@ -77,11 +77,11 @@ def rows_of_form(rows: Mapping[str, Published], strategies: Mapping[str, Mapping
 
 
 def _protocol(scenario: Scenario) -> dict[str, Any]:
-    """Every key of the protocol with its value, defaults filled in."""
+    """Return every key of the protocol with its value, defaults filled in."""
     stream = scenario.stream.model_dump(mode="json")
     found = {f"stream.{key}": value for key, value in stream.items()}
-    arriving = _texts(stream.get("replacements")) | _texts(stream.get("load"))
-    found |= {f"models.{name}": recipe for name, recipe in scenario.models.items() if name in arriving}
+    incoming = _texts(stream.get("replacements")) | _texts(stream.get("load"))
+    found |= {f"models.{name}": recipe for name, recipe in scenario.models.items() if name in incoming}
     compatibility = scenario.evaluation.compatibility
     if compatibility is None:
         return {**found, COMPARING: None}
@@ -90,7 +90,7 @@ def _protocol(scenario: Scenario) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> set[str]:
-    """Every text in nested lists and blocks."""
+    """Return all texts in nested lists and blocks."""
     if isinstance(value, str):
         return {value}
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""The seeds of a run: one for everything, and for each of its parts one that follows from it. Imports no torch."""
+"""Seeds of a run: one for everything, from which those of its parts are derived. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,28 +11,32 @@ from clsim.utils.block import Block, Seed
 from clsim.utils.derived_seed import derived_seed
 
 DRAWN_BY = {"shots": "splits", "classes": "class_order"}
-"""Seeds of what a stream may leave to them, with its key."""
+"""Seeds of draws in a stream, each with the stream's key."""
 
 
 class Seeds(Block):
-    """Seeds of parts of a run in place of those that follow from ``seed``."""
+    """Seeds of parts of a run, instead of those derived from ``seed``."""
 
     initialisation: Seed | None = Field(
-        default=None, description="of random weights, those of models that arrive included; null: seed"
+        default=None, description="seed of random weights, also of incoming models; null: seed"
     )
     order: Seed | None = Field(
-        default=None, description="of what training draws: data order, augmentation, rehearsal; null: seed"
+        default=None, description="seed of draws in training: data order, augmentation, rehearsal; null: seed"
     )
-    classes: Seed | None = Field(default=None, description="of class_order: drawn; null: derived from seed")
-    shots: Seed | None = Field(default=None, description="of splits: drawn; null: derived from seed")
+    classes: Seed | None = Field(default=None, description="seed of class_order: drawn; null: derived from seed")
+    shots: Seed | None = Field(default=None, description="seed of splits: drawn; null: derived from seed")
 
 
 @dataclass(frozen=True)
 class EffectiveSeeds:
-    """The seed of each part of a run; what they are for is said in :class:`Seeds`.
+    """Seed of each part of a run; see :class:`Seeds`.
 
     Attributes:
-        apart: whether initialisation and order were told apart; else both draw from one stream.
+        initialisation: Seed of random weights.
+        order: Seed of draws in training.
+        classes: Seed of a drawn order of classes.
+        shots: Seed of drawn shots.
+        apart: Whether initialisation or order has a seed. Otherwise both draw from one generator.
 
     """
 
@@ -44,7 +48,7 @@ class EffectiveSeeds:
 
     @classmethod
     def of(cls, seed: int, given: Seeds) -> EffectiveSeeds:
-        """Those given, and for the others what follows from `seed`.
+        """Return the given seeds, and derive the others from ``seed``.
 
         Example:
             >>> EffectiveSeeds.of(42, Seeds(order=7, shots=8))
@@ -61,9 +65,13 @@ class EffectiveSeeds:
 
 
 def fitting_seeds(given: Seeds, own: Seeds, stream: Block) -> dict[str, int | None]:
-    """What a scenario of this stream must change of its `own` seeds to have those given, as overrides.
+    """Return the overrides that replace a scenario's seeds by others.
 
-    Seeds of what the stream does not leave to them are left out.
+    Args:
+        given: Seeds to have.
+        own: Seeds that the scenario has.
+        stream: Block ``stream`` of the scenario. Seeds by which it does not draw are left out.
+
     """
     usable = [key for key in Seeds.model_fields if key not in DRAWN_BY or getattr(stream, DRAWN_BY[key], "") == DRAWN]
     return {f"seeds.{key}": getattr(given, key) for key in usable if getattr(given, key) != getattr(own, key)}

@@ -1,4 +1,4 @@
-"""The schema of ``trackers:``: where a run's figures go besides its own directory. Imports no tracker."""
+"""Schema of ``trackers:``, the destinations of a run's figures besides its directory. Imports no tracker."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ NAMES: tuple[TrackerName, ...] = get_args(TrackerName)
 
 
 class TensorBoard(Block):
-    """TensorBoard: event files in the run directory."""
+    """TensorBoard, as event files in the run directory."""
 
     kind: Literal["tensorboard"] = "tensorboard"
 
 
 class Wandb(Block):
-    """Weights & Biases: files in the run directory, and on its server where the mode is online."""
+    """Weights & Biases, as files in the run directory, and on its server in mode online."""
 
     kind: Literal["wandb"] = "wandb"
-    project: str = Field(default="clsim", min_length=1, description="of the run")
-    entity: str | None = Field(default=None, min_length=1, description="user or team; null: that of the login")
+    project: str = Field(default="clsim", min_length=1, description="project of the run")
+    entity: str | None = Field(default=None, min_length=1, description="user or team; null: the login")
     mode: Literal["offline", "online"] = Field(
-        default="offline", description="files only, or the server too; WANDB_MODE has the last word"
+        default="offline", description="files only, or the server too; the environment variable WANDB_MODE overrides it"
     )
 
 
 class Mlflow(Block):
-    """MLflow: a folder of files, or a server."""
+    """MLflow, as a folder of files or on a server."""
 
     kind: Literal["mlflow"] = "mlflow"
     uri: str | None = Field(
         default=None, min_length=1, description="folder or server; null: MLFLOW_TRACKING_URI, else ./mlruns"
     )
-    experiment: str | None = Field(default=None, min_length=1, description="its name; null: that of the scenario")
+    experiment: str | None = Field(default=None, min_length=1, description="name; null: that of the scenario")
 
 
 TrackerBlock = TensorBoard | Wandb | Mlflow
@@ -64,10 +64,14 @@ Trackers = Annotated[
 
 
 def chosen_trackers(listed: Iterable[str | TrackerBlock], names: Sequence[str] = ()) -> list[TrackerBlock]:
-    """The trackers of a scenario and those asked for by name, each once; the settings are the scenario's.
+    """Return the trackers of a scenario and further ones by name, each once.
+
+    Args:
+        listed: Trackers of the scenario, whose settings apply.
+        names: Names of further trackers, with their defaults.
 
     Raises:
-        UserError: there is no tracker of that name.
+        UserError: There is no tracker of that name.
 
     Example:
         >>> chosen_trackers([Mlflow(experiment="mine")], ["mlflow", "tensorboard"])

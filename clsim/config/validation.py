@@ -1,4 +1,4 @@
-"""The schema of ``validation:``, which measures a run on held-out training images. Imports no torch."""
+"""Schema of ``validation:``, the evaluation on held-out training images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from clsim.utils.block import Block, Seed
 
 
 class Validation(Block):
-    """Training images that take the place of the test images, so that settings can be chosen without looking at these.
+    """Held-out training images that replace the test images, so that settings can be chosen without test images.
 
-    They are held out where a session brings all images of its classes; few shots stay as they are, and then only the
-    classes of the base session are measured.
+    They are held out of sessions with all images of their classes. Few-shot sessions are not split, so a few-shot
+    stream is evaluated on the classes of its base session.
     """
 
-    share: float = Field(default=0.2, gt=0, lt=1, description="of every class's training images")
-    seed: Seed = Field(default=0, description="of their draw")
+    share: float = Field(default=0.2, gt=0, lt=1, description="fraction of every class's training images")
+    seed: Seed = Field(default=0, description="seed of the draw")

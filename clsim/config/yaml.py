@@ -1,8 +1,8 @@
-"""Strict YAML: plain values only, every key and list item with its line, every problem located.
+"""Strict YAML: plain values only, with the line of every key, list item and problem.
 
-Built on the parser's event stream: nothing is ever constructed but text, numbers, booleans, nulls, lists and
-mappings, and depth is bounded before anything recurses. Scalars follow the YAML 1.2 core schema, in which
-``1e-5`` is a number and ``no`` is a word (PyYAML's own 1.1 rules read them the other way round).
+The builder consumes the parser's events. It constructs only text, numbers, booleans, nulls, lists and mappings, and
+it bounds the depth before anything recurses. Scalars follow the YAML 1.2 core schema, in which ``1e-5`` is a number
+and ``no`` is a word; under PyYAML's 1.1 rules it is the other way round.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import yaml
 from clsim.utils.errors import UserError, UserErrors
 from clsim.utils.issues import KeyPath
 
-MAX_BYTES = 1 << 20  # a scenario is a page of text; more is another kind of file
+MAX_BYTES = 1 << 20  # a scenario is a page of text
 MAX_DEPTH = 16
-MAX_NODES = 25_000  # keys and values: an order of all the classes of ImageNet-21k is no more
+MAX_NODES = 25_000  # keys and values; enough for an order of all classes of ImageNet-21k
 
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
-# Products of what is longer could not even be told: Python writes no more than 4300 digits.
+# Python prints at most 4300 digits, so products of longer numbers could not be shown in messages.
 _INT = re.compile(r"(?:[-+]?[0-9]{1,1000}|0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000})\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -35,24 +35,24 @@ _INF_NAN = re.compile(r"[-+]?(?:\.inf|\.Inf|\.INF)\Z|(?:\.nan|\.NaN|\.NAN)\Z")
 
 @dataclass
 class Document:
-    """A parsed document: its value, the place of every key and item, and the problems met on the way."""
+    """Parsed document: its value, the location of every key and item, and the problems found."""
 
     value: Any
     places: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[UserError] = field(default_factory=list)
 
     def place(self, path: KeyPath) -> str:
-        """The ``file:line`` of `path`, or of the nearest thing around it that has one."""
+        """Return ``file:line`` of a path, or of its nearest parent that has one."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
 
 
 def read(path: Path) -> Document:
-    """The document of a file.
+    """Return the document of a file.
 
     Raises:
-        UserErrors: it cannot be read, is not UTF-8 text, or is not one YAML document.
+        UserErrors: The file cannot be read, is not UTF-8 text, or is not one YAML document.
     """
     try:
         if path.is_dir():
@@ -79,12 +79,16 @@ def _parsed(text: str, source: str) -> Document:
 
 
 def parse(text: str, source: str) -> Document:
-    """The document in `text`; `source` names it in messages, as ``source:line``.
+    """Return the document in a text.
 
-    Duplicate keys and the like are collected in ``problems`` (the first value of a key counts).
+    Duplicate and invalid keys are collected in ``problems``; the first value of a key counts.
+
+    Args:
+        text: Text to parse.
+        source: Name of the text in messages, as ``source:line``.
 
     Raises:
-        UserErrors: the text is not one YAML document; whatever else was found before that comes along.
+        UserErrors: The text is not one YAML document. Problems found before come first.
     """
     builder = _Builder(source)
     try:
@@ -122,12 +126,12 @@ def _syntax_error(error: yaml.YAMLError, text: str, source: str) -> UserError:
 
 @dataclass
 class _Open:
-    """A list or mapping that is being filled."""
+    """List or mapping under construction."""
 
     value: list[Any] | dict[str, Any]
     path: KeyPath
-    key: str | None = None  # mapping only: the key whose value comes next
-    ignored: bool = False  # below a duplicate or impossible key: parsed, not kept
+    key: str | None = None  # of a mapping: key of the next value
+    ignored: bool = False  # below a duplicate or invalid key: checked and discarded
     expects_key: bool = True
 
 
@@ -182,7 +186,7 @@ class _Builder:
         self._attach(parent, value)
 
     def _key(self, parent: _Open, event: Any) -> None:
-        """Take `event` as the next key; a bad one is reported and its value skipped."""
+        """Set the next key. A bad one is reported, and its value is discarded."""
         parent.expects_key = False
         parent.key = None
         if not isinstance(event, yaml.ScalarEvent):
@@ -225,7 +229,7 @@ class _Builder:
 
 
 def resolve(text: str) -> Any:
-    """What an unquoted word means: null, a boolean, a number (YAML 1.2 core schema) or itself."""
+    """Return the value of an unquoted word by the YAML 1.2 core schema: null, a boolean, a number or text."""
     if _NULL.match(text):
         return None
     if _BOOL.match(text):
@@ -240,7 +244,7 @@ def resolve(text: str) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes also words that only YAML 1.2 reads as numbers: what is written is read back the same."""
+    """Dumper that also quotes words that only YAML 1.2 reads as numbers."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write repeated values out."""
@@ -252,5 +256,5 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"
 
 
 def dump(value: Any) -> str:
-    """YAML that `parse` reads back as the same value."""
+    """Return YAML that :func:`parse` reads back as the same value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

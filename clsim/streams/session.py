@@ -1,4 +1,4 @@
-"""Sessions that carry their images as resident tensors and as Avalanche data sets, of the same items."""
+"""Sessions with their images both as resident tensors and as an Avalanche data set."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResidentView:
-    """Some images of a resident set: the set and the indices, nothing copied.
+    """Subset of resident images, without a copy.
 
-    The indices are on the CPU, wherever the images are: orders are drawn there.
+    Attributes:
+        images: Resident images.
+        indices: Positions of the subset ``(N,)``, on the CPU, where orders are drawn.
+
     """
 
     images: Images
@@ -42,7 +45,7 @@ class ResidentView:
 
 
 class _Items(Dataset[tuple[Tensor, int]]):
-    """The view item by item, for loaders other than clsim's: image in [0, 1] and class id."""
+    """Items of a view for other loaders: image in [0, 1] and class id."""
 
     def __init__(self, view: ResidentView) -> None:
         self.view = view
@@ -57,11 +60,11 @@ class _Items(Dataset[tuple[Tensor, int]]):
 
 
 class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
-    """One experience of a stream.
+    """Avalanche experience with resident images.
 
-    Besides Avalanche's ``dataset`` of ``(x, y, t)`` items it carries ``resident``, the same images as a
-    :class:`ResidentView`, the classes' timeline as Avalanche names it, and ``replacements``, the models that
-    arrive before or during its training, by time. A plugin may set ``dataset``, as BiC does to hold images out.
+    Besides Avalanche's ``dataset`` of ``(x, y, t)`` items and its timeline of classes, it has ``resident``, the same
+    images as a :class:`ResidentView`, and ``replacements``, the models that arrive before or during its training,
+    ordered by time. A plugin may set ``dataset``, as BiC does to hold images out.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
 
     @property
     def dataset(self) -> TaskAwareSupervisedClassificationDataset:
-        """The items to train on."""
+        """Items to train on."""
         items: TaskAwareSupervisedClassificationDataset = super().dataset
         return items
 
@@ -96,10 +99,10 @@ class Session(DatasetExperience[TaskAwareSupervisedClassificationDataset]):
 
     @property
     def resident(self) -> ResidentView:
-        """The images of the stream.
+        """Resident images of the session.
 
         Raises:
-            AttributeError: ``dataset`` was set to other items, which the resident images do not follow.
+            AttributeError: ``dataset`` was set to other items.
 
         """
         if self._dataset is not self._built:
@@ -131,16 +134,20 @@ def sessions_from_views(
     replacements: Sequence[Replacement] = (),
     cumulative: bool = False,
 ) -> list[Session]:
-    """One :class:`Session` for every view; ``class_blocks[t]`` are the classes new in session ``t``.
+    """Return one :class:`Session` for every view.
 
-    Every session carries those of the ``replacements`` that come in it, in the order given; a cumulative one holds
-    the classes of those before as well.
+    Args:
+        views: Images of every session.
+        class_blocks: Classes new in every session.
+        replacements: Replacements of all sessions, ordered by time.
+        cumulative: Whether a session also holds the classes of all earlier ones.
+
     """
     every = [label for block in class_blocks for label in block]
     sessions, seen = [], set[int]()
     for session, (view, block) in enumerate(zip(views, class_blocks, strict=True)):
-        arriving = [replacement for replacement in replacements if replacement.session == session]
+        incoming = [replacement for replacement in replacements if replacement.session == session]
         present = seen | set(block) if cumulative else block
-        sessions.append(Session(view, session, present, seen, every, arriving))
+        sessions.append(Session(view, session, present, seen, every, incoming))
         seen |= set(block)
     return sessions

@@ -48,7 +48,7 @@ class StreamBlock(AnyStreamBlock):
     dataset: str = Field(description="a known data set, or folder:PATH for a folder or an archive of images")
     class_order: Literal["natural", "drawn"] | DrawnOrder | list[int] = Field(
         default="natural",
-        description="natural, drawn by seeds.classes or {seed: N}, or every class id once in order of arrival",
+        description="natural, drawn by seeds.classes or {seed: N}, or a list of all class ids",
     )
 
 
@@ -60,7 +60,7 @@ class SessionsBlock(StreamBlock):
     sessions: int | None = Field(
         default=None,
         ge=0,
-        description="sessions after the base session; as many as use up all classes if null",
+        description="sessions after the base session; null: all classes",
     )
 
 
@@ -70,7 +70,7 @@ class FscilStream(SessionsBlock):
     kind: Literal["fscil"]
     shots: int = Field(ge=1, description="training images of every class in a later session")
     splits: Literal["standard", "drawn"] | DrawnSplits = Field(
-        default="standard", description="which images are the few: standard lists, drawn by seeds.shots or {draw: N}"
+        default="standard", description="few-shot images: standard lists, drawn by seeds.shots or {draw: N}"
     )
 
 
@@ -78,7 +78,7 @@ class FullSessionsBlock(SessionsBlock):
     """Sessions with all training images of their classes, or the first ones."""
 
     images_per_class: int | None = Field(
-        default=None, ge=1, description="the first so many training images of every class; null: all"
+        default=None, ge=1, description="training images of every class, the first ones; null: all"
     )
 
 
@@ -91,36 +91,34 @@ class IncrementalStream(FullSessionsBlock):
 class ListedReplacement(Block):
     """Replacement model with a given moment, either before a session or during one."""
 
-    model: str = Field(description="its name in models")
-    before: int | None = Field(default=None, ge=0, description="session before which it arrives, 0 the base session")
+    model: str = Field(description="name in models")
+    before: int | None = Field(default=None, ge=0, description="session before which it arrives; 0 is the base session")
     during: int | None = Field(default=None, ge=0, description="session during which it arrives")
     after_iterations: int | None = Field(
-        default=None, ge=1, description="training iterations of that session that come first"
+        default=None, ge=1, description="training iterations of the session before it arrives"
     )
 
 
 class PoissonProcess(Block):
     """Poisson process that draws moments."""
 
-    rate: float = Field(gt=0, description="arrivals a session, on average")
-    seed: Seed = Field(description="of the moments")
+    rate: float = Field(gt=0, description="average number of arrivals per session")
+    seed: Seed = Field(description="seed of the moments")
 
 
 class DrawnReplacements(Block):
     """Replacement models at drawn moments, one after the other, until there are no more or the stream ends."""
 
-    poisson: PoissonProcess = Field(description="the process that draws the moments")
-    models: list[str] = Field(min_length=1, description="their names in models, in order of arrival")
-    initial: str | None = Field(default=None, description="a model that is there before the first session")
+    poisson: PoissonProcess = Field(description="process that draws the moments")
+    models: list[str] = Field(min_length=1, description="names in models, in order of arrival")
+    initial: str | None = Field(default=None, description="model that is in service before the first session")
 
 
 class ReplacementStream(FullSessionsBlock):
     """Class-incremental learning into which replacement models arrive."""
 
     kind: Literal["replacement"]
-    replacements: list[ListedReplacement] | DrawnReplacements = Field(
-        description="models and the moments when they arrive"
-    )
+    replacements: list[ListedReplacement] | DrawnReplacements = Field(description="models and their moments")
 
     def summary(self, sessions: int | None) -> list[str]:
         """Return the sessions and the replacements."""
@@ -136,13 +134,13 @@ class UpgradeStream(StreamBlock):
     """Every session trains a new model on more classes or images, which queries the index of the one before."""
 
     kind: Literal["upgrade"]
-    classes: list[PositiveInt] = Field(min_length=1, description="of every session, the first so many; rising")
+    classes: list[PositiveInt] = Field(min_length=1, description="number of classes of every session, never decreasing")
     images_per_class: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
-        default=None, description="the first so many training images of every class, in all sessions or in each"
+        default=None, description="training images of every class, the first ones, for all sessions or for each"
     )
 
     load: list[str | None] | None = Field(
-        default=None, description="for each session a name in models, which is not trained, or null"
+        default=None, description="for each session a name in models to load, or null to train"
     )
 
     def summary(self, sessions: int | None) -> list[str]:
@@ -157,11 +155,11 @@ class TextUpgradeStream(AnyStreamBlock):
     dataset: str = Field(description="a known set of images with captions, or captions:PATH for a table of them")
     load: list[str] = Field(min_length=1, description="for each session the name of a CLIP in models")
     pairs: PositiveInt | None = Field(
-        default=None, description="training images with captions of every session, the first so many; null: all"
+        default=None, description="captioned training images of every session, the first ones; null: all"
     )
 
     def summary(self, sessions: int | None) -> list[str]:
-        """The sessions and their models."""
+        """Return the sessions and their models."""
         return [*super().summary(sessions), " -> ".join(self.load)]
 
 

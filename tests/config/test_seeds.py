@@ -55,9 +55,9 @@ def test_every_seed_draws_its_own(scenario: Path) -> None:
 
 
 IDLE = [
-    (SCENARIO, "shots", "stream.splits has a seed of its own", "write stream.splits: drawn"),
+    (SCENARIO, "shots", "stream.splits has its own seed", "write stream.splits: drawn"),
     (SCENARIO, "classes", "stream.class_order is natural", "write stream.class_order: drawn"),
-    (SCENARIO.replace("natural", "{seed: 1}"), "classes", "stream.class_order has a seed of its own", "drawn"),
+    (SCENARIO.replace("natural", "{seed: 1}"), "classes", "stream.class_order has its own seed", "drawn"),
     (SCENARIO.replace("natural", str(list(range(100)))), "classes", "stream.class_order is a list", "drawn"),
     (SCENARIO.replace("  class_order: natural\n", ""), "classes", "stream.class_order is natural", "drawn"),
     (
@@ -99,7 +99,7 @@ def test_seeds_that_have_an_effect_are_none(scenario: Path, text: str) -> None:
         ("{order: 4294967296}", "seeds.order: must be less than 4294967296"),
         ("{initialisation: x}", "seeds.initialisation: expected a whole number"),
         ("7", "seeds: expected a block of keys, got 7"),
-        ("{shots: 1}", "seeds.shots: has no effect: stream.splits has a seed of its own"),
+        ("{shots: 1}", "seeds.shots: has no effect: stream.splits has its own seed"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(scenario: Path, seeds: str, what: str) -> None:

@@ -184,7 +184,7 @@ def test_random_image_text_models_go_by_seed_and_name(monkeypatch):
 
 
 def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
-    with pytest.raises(UserError, match="v is a classifier, which knows no texts") as told:
+    with pytest.raises(UserError, match="v is a classifier and has no text tower") as told:
         load_clips(["v"], {"v": recipe_of(checkpoint)}, seed=0, device="cpu")
     assert told.value.where == str(checkpoint)
     save_file({"weight": torch.zeros(2)}, tmp_path / "plain.safetensors")
@@ -198,7 +198,7 @@ def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
         load_clips(
             ["half"], {"half": recipe_of(tmp_path / "half.safetensors", backbone="ViT-B-32")}, seed=0, device="cpu"
         )
-    with pytest.raises(UserError, match="v is a model of kind timm, which knows no texts"):
+    with pytest.raises(UserError, match="v is a model of kind timm and has no text tower"):
         load_clips(["v"], {"v": RANDOM}, seed=0, device="cpu")
     with pytest.raises(UserError, match="no such checkpoint") as told:
         load_clips(["v"], {"v": recipe_of(tmp_path / "none.safetensors")}, seed=0, device="cpu")

@@ -1,4 +1,4 @@
-"""What must hold between ``evaluation:`` and the stream: there are images to compare, and by a known criterion."""
+"""Rules of ``evaluation:``: eval sets have enough images, and criteria are known and fit the stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLOCK: KeyPath = ("evaluation", "compatibility")
 
 
 def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every finding of the raw blocks."""
+    """Yield the findings of the raw blocks."""
     given, service = evaluation.get("compatibility"), evaluation.get("service")
     yield from _metrics(evaluation.get("metrics"))
     if stream.get("kind") in CAPTION_KINDS:
@@ -44,27 +44,27 @@ def check_evaluation(evaluation: Mapping[str, Any], stream: Mapping[str, Any]) -
 
 
 def _metrics(names: object) -> Iterator[Finding]:
-    """Files of metrics are there and have what is called; they are read, not run."""
+    """Yield a finding for every metric file that is missing or has no ``build``. Files are parsed, not run."""
     for index, name in enumerate(names if isinstance(names, list) else []):
         if not isinstance(name, str):
-            continue  # told by the schema
+            continue  # the schema reports it
         path: KeyPath = ("evaluation", "metrics", index)
         try:
             file = find_metric(name)
             functions = [node.name for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.FunctionDef)]
         except UserError as error:
-            fix = "name the file of a metric of your own, for instance ./mine.py; clsim's are always measured"
+            fix = "name the file of a custom metric, for instance ./mine.py; clsim's metrics are always measured"
             yield Finding(path, f"evaluation.metrics: {name}: {error.what}", error.fix or fix)
         except (OSError, SyntaxError, ValueError, RecursionError) as error:
             yield Finding(path, f"evaluation.metrics: {name} cannot be read: {type(error).__name__}: {error}")
         else:
             if "build" not in functions:
                 what = f"evaluation.metrics: {name} has no function build()"
-                yield Finding(path, what, "write def build(stream) that gives an Avalanche PluginMetric, or several")
+                yield Finding(path, what, "write def build(stream) that returns an Avalanche PluginMetric, or several")
 
 
 def _of_pairs(given: Mapping[str, Any], service: object) -> Iterator[Finding]:
-    """Where images have captions, the test part is query and index at once, each side on the other."""
+    """Yield the findings of a stream of captions, whose test images and texts query each other."""
     if given.get("images", STREAM) != STREAM:
         what = f"{_dotted('images')}: on a stream of kind text_upgrade only the stream's own images have captions"
         yield Finding((*BLOCK, "images"), what, f"write images: {STREAM}")

@@ -1,4 +1,4 @@
-"""Checks of the names of models."""
+"""Rules of references to ``models:``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clsim.utils.text import suggestion
 
 
 def check_model(path: KeyPath, name: object, models: Collection[str]) -> Iterator[Finding]:
-    """A finding at `path` if `name` is a name, and none of the scenario's ``models:``."""
+    """Yield a finding at ``path`` if a text is no name in the block ``models``."""
     if isinstance(name, str) and name not in models:
         fix = suggestion(name, models) or f"describe it: models: {{{name}: {{kind: ...}}}}"
         yield Finding(path, f"{'.'.join(map(str, path))}: there is no '{name}' in models", fix)

@@ -1,4 +1,4 @@
-"""What must hold of published figures: as many as there are sessions, by criteria that the scenario measures."""
+"""Rules of ``published:``: one figure per session, and criteria that the scenario measures."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DIRECTIONS = ("", "/image_to_text", "/text_to_image")
 def check_published(
     published: Mapping[str, Any], sessions: int | None, kind: object, evaluation: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Every finding of the raw block.
+    """Yield the findings of the raw block.
 
     Args:
-        published: the block ``published``.
-        sessions: of the stream, where that is known.
-        kind: of the stream.
-        evaluation: the block ``evaluation``.
+        published: Block ``published``.
+        sessions: Number of sessions; ``None`` if it depends on data that is not loaded.
+        kind: Kind of the stream.
+        evaluation: Block ``evaluation``.
 
     """
     for name, row in published.items():
@@ -33,10 +33,10 @@ def check_published(
         for key in BY_SESSION:
             figures = row.get(key)
             if sessions is not None and isinstance(figures, list) and len(figures) != sessions:
-                told = f"{len(figures)} figure{'' if len(figures) == 1 else 's'} for {sessions} sessions"
-                what = f"published.{name}.{key}: {told} (the base session counts)"
+                counted = f"{len(figures)} figure{'' if len(figures) == 1 else 's'} for {sessions} sessions"
+                what = f"published.{name}.{key}: {counted} (the base session counts)"
                 yield Finding(("published", name, key), what)
-        misspelt = set(row) - set(Published.model_fields)  # told already
+        misspelt = set(row) - set(Published.model_fields)  # reported already
         if not misspelt and all(row.get(figure) is None for figure in FIGURES):
             fix = "give accuracy (by session), ac, am, self_test (by session) or upgrade (by criterion)"
             yield Finding(("published", name), f"published.{name}: holds no figure", fix)

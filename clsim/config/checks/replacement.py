@@ -1,4 +1,4 @@
-"""What must hold among the ``replacements:`` of a stream: known models at moments that exist and differ."""
+"""Rules of ``replacements:``: known models, at different moments within the stream."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PLACE: KeyPath = ("stream", "replacements")
 
 
 def check_replacements(given: object, models: Collection[str], sessions: int | None) -> Iterator[Finding]:
-    """Every finding of the raw value of ``stream.replacements``.
+    """Yield the findings of the raw value of ``stream.replacements``.
 
     Args:
-        given: a list of replacements, or a block that draws them.
-        models: the names in the scenario's ``models:``.
-        sessions: of the stream; None where only the loaded data can tell.
+        given: List of replacements, or block that draws them.
+        models: Names in the block ``models``.
+        sessions: Number of sessions; ``None`` if it depends on data that is not loaded.
     """
     if isinstance(given, list):
         seen: dict[tuple[int, int], int] = {}
@@ -70,8 +70,8 @@ def _same_moment(index: int, item: Mapping[str, Any], seen: dict[tuple[int, int]
     first = seen.setdefault(moment, index)
     if first != index:
         path = (*PLACE, index)
-        what = f"{_dotted(path)}: arrives at the very moment of {_dotted((*PLACE, first))}"
-        yield Finding(path, what, "the earlier of the two would never learn anything: leave it out, or move one")
+        what = f"{_dotted(path)}: arrives at the same moment as {_dotted((*PLACE, first))}"
+        yield Finding(path, what, "the first would be replaced before it learns: remove it, or move one of them")
 
 
 def _dotted(path: KeyPath) -> str:

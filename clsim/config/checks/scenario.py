@@ -1,7 +1,7 @@
-"""What must hold between the parts of a scenario, checked on the raw mapping.
+"""Rules between the blocks of a scenario, checked on the raw mapping.
 
-Each check takes what it can use and is silent about the rest, so that one wrong value hides no other; types
-are the schema's business.
+Each check uses the values that it can and ignores others, so that one wrong value hides no other. The schema checks
+types.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from clsim.config.checks.seeds import check_seeds
 from clsim.config.checks.text_upgrade import check_text_upgrades
 from clsim.config.checks.upgrade import check_upgrades
 from clsim.config.discovery import find_scenario
+from clsim.streams.kinds import CAPTION_KINDS
 from clsim.streams.rules import check_stream, session_count
 from clsim.utils.errors import UserError
 from clsim.utils.issues import Finding
 
 
 def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
-    """Every finding of a scenario as it was written."""
+    """Yield the findings of a raw scenario."""
     stream, models, evaluation = (_block(raw, key) for key in ("stream", "models", "evaluation"))
     sessions = session_count(stream)
     yield from check_stream(stream)
@@ -31,7 +32,7 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
         yield from check_replacements(stream.get("replacements"), models, sessions)
     if stream.get("kind") == "upgrade":
         yield from check_upgrades(stream, models)
-    if stream.get("kind") == "text_upgrade":
+    if stream.get("kind") in CAPTION_KINDS:
         yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
     yield from check_seeds(_block(raw, "seeds"), stream)
@@ -46,7 +47,7 @@ def _block(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _validation(raw: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
-    if raw.get("validation") is not None and stream.get("kind") == "text_upgrade":
+    if raw.get("validation") is not None and stream.get("kind") in CAPTION_KINDS:
         what = "validation: images with captions have no classes to hold images out of"
         yield Finding(("validation",), what, "leave it out")
 

@@ -1,4 +1,4 @@
-"""What must hold of ``seeds:``: each is of something that the stream leaves to it."""
+"""Rules of ``seeds:``: the stream draws by each of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USUAL = {"shots": "standard", "classes": "natural"}
 
 
 def check_seeds(seeds: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for every seed that would change nothing."""
+    """Yield a finding for every seed without effect."""
     for key, at in DRAWN_BY.items():
         why = None if seeds.get(key) is None else _idle(key, at, stream)
         if why is not None:
@@ -25,14 +25,14 @@ def check_seeds(seeds: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator
 
 
 def _idle(key: str, at: str, stream: Mapping[str, Any]) -> str | None:
-    """Why nothing is drawn by this seed; None where something is, or where the stream is wrong in itself."""
+    """Return why nothing is drawn by a seed; ``None`` if something is, or if the stream is invalid."""
     kind, given = stream.get("kind"), stream.get(at, _USUAL[key])
     if kind not in KINDS:
         return None
     if kind not in _KINDS[key]:
         return f"a stream of kind {kind} {_NOTHING[key]}"
     if isinstance(given, Mapping):
-        return f"stream.{at} has a seed of its own"
+        return f"stream.{at} has its own seed"
     if isinstance(given, list):
         return f"stream.{at} is a list"
     return f"stream.{at} is {given}" if given == _USUAL[key] else None

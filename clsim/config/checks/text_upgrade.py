@@ -1,4 +1,4 @@
-"""What must hold in a ``stream:`` of image-text models: they are named, and the captions are there."""
+"""Rules of a ``stream:`` of image-text models: known models, and a data set with captions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from clsim.utils.issues import Finding, whole
 from clsim.utils.text import suggestion
 
 CLIPS = ("clip", "open_clip", "checkpoint")
-"""Kinds of ``models:`` that have a text tower; of a checkpoint only its file can tell."""
+"""Kinds of ``models:`` that may have a text tower; of a checkpoint only the file shows it."""
 
 
 def check_text_upgrades(stream: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every finding of the raw block.
+    """Yield the findings of the raw block.
 
     Args:
-        stream: the block.
-        models: the scenario's ``models:``.
+        stream: Block ``stream``.
+        models: Block ``models``.
 
     """
     name = stream.get("dataset")
@@ -35,7 +35,7 @@ def check_text_upgrades(stream: Mapping[str, Any], models: Mapping[str, Any]) ->
         recipe = models.get(model) if isinstance(model, str) else None
         kind = recipe.get("kind") if isinstance(recipe, Mapping) else None
         if isinstance(kind, str) and kind not in CLIPS:
-            what = f"stream.load.{session}: {model} is a model of kind {kind}, which knows no texts"
+            what = f"stream.load.{session}: {model} is a model of kind {kind} and has no text tower"
             yield Finding(path, what, f"kinds that do: {', '.join(CLIPS)}")
 
 

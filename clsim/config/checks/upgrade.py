@@ -1,4 +1,4 @@
-"""What must hold in a ``stream:`` of upgrades: every session brings something, and the data set has it."""
+"""Rules of a ``stream:`` of upgrades: every session adds something that the data set has."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LOAD: KeyPath = ("stream", "load")
 
 
 def check_upgrades(stream: Mapping[str, Any], models: Collection[str]) -> Iterator[Finding]:
-    """Every finding of the raw block beyond those of any stream.
+    """Yield the findings of the raw block beyond those of any stream.
 
     Args:
-        stream: the block.
-        models: the names in the scenario's ``models:``.
+        stream: Block ``stream``.
+        models: Names in the block ``models``.
     """
     yield from _load(stream, models)
     yield from check_sessions(stream, facts_of(stream.get("dataset")))

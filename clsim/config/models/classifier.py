@@ -1,4 +1,4 @@
-"""A classifier to pre-train, whose backbone later replaces a model in service; imports no torch."""
+"""Recipe of a classifier to pre-train, whose backbone replaces a model in a stream. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from clsim.data.facts import FACTS
 
 Head = Literal["simplex", "learnable"]
 HEADS: tuple[Head, ...] = ("simplex", "learnable")
-TRAINER = 2  # raised whenever the same recipe would give other weights for another reason than chance
+TRAINER = 2  # raised when a change of the code changes the weights of a recipe
 
 
 class ClassifierRecipe(BaseModel):
-    """A backbone trained from scratch on the first classes of a data set.
+    """Backbone to train from scratch on the first classes of a data set.
 
-    A model that is trained on more classes than another, with the same head, is a better model of the same family:
-    the growing set of classes of arXiv 2405.02581 (100, 300 and 600 classes of ImageNet at 32 pixels). Without a
-    ``head`` it is two models, one for strategies with a simplex and one for those with a learnable classifier.
+    Of two models with the same head, the one trained on more classes is the better one, as in arXiv 2405.02581 (100,
+    300 and 600 classes of ImageNet at 32 pixels). Without a ``head`` the recipe makes two models, one for strategies
+    with a simplex and one for those with a learnable classifier.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["classifier"]
-    dataset: str = Field(description="a known data set; of shapes, kinds that are no class of the stream")
-    classes: int = Field(ge=2, description="the first so many classes")
-    backbone: str = Field("resnet8x4", description="a small residual network of clsim or a timm model")
+    dataset: str = Field(description="a known data set; of shapes, classes that are not in the stream")
+    classes: int = Field(ge=2, description="number of classes, the first ones")
+    backbone: str = Field("resnet8x4", description="small residual network of clsim or timm model")
     dimensions: PositiveInt | None = Field(
-        None, description="features that the last residual block emits, without a ReLU; null: its own width, behind one"
+        None, description="features of the last residual block, without a ReLU; null: its width, after a ReLU"
     )
-    head: Head | None = Field(None, description="simplex or learnable; null: whichever the strategy asks for")
-    vertices: int = Field(1024, ge=2, description="of the simplex; class y learns at vertex y")
-    images_per_class: PositiveInt | None = Field(None, description="the first of each class; null: all")
+    head: Head | None = Field(None, description="simplex or learnable; null: as the strategy requires")
+    vertices: int = Field(1024, ge=2, description="vertices of the simplex; class y uses vertex y")
+    images_per_class: PositiveInt | None = Field(None, description="images of each class, the first ones; null: all")
     epochs: PositiveInt = 15
     batch_size: int = Field(128, ge=2)
-    lr: PositiveFloat = Field(0.1, description="top of the one cycle of SGD")
+    lr: PositiveFloat = Field(0.1, description="maximum learning rate of the one cycle of SGD")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
-    sizes: tuple[PositiveInt, ...] = Field((20, 24, 28, 32), description="side of the images over equal parts")
+    sizes: tuple[PositiveInt, ...] = Field(
+        (20, 24, 28, 32), description="side of the images over equal parts of the training"
+    )
     crop_padding: int = Field(4, ge=0)
     lanes: PositiveInt = Field(2, description="parts of a batch that a CPU computes side by side")
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
-    shipped: str | None = Field(None, description="weights of this recipe in the package, by name")
+    shipped: str | None = Field(None, description="name of the weights in the package")
 
     @model_validator(mode="after")
     def _fits(self) -> ClassifierRecipe:
@@ -58,25 +60,25 @@ class ClassifierRecipe(BaseModel):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The data set, as the sources of other recipes are named."""
+        """Names of the data sets."""
         return (self.dataset,)
 
     @property
     def hash(self) -> str:
-        """Names the weights this recipe makes, of which one must have been chosen by :meth:`with_head`."""
+        """Hash that names the weights; the recipe must have a head."""
         fields = self.model_dump(mode="json", exclude={"shipped"})
         if self.head == "learnable":
-            del fields["vertices"]  # it has none
+            del fields["vertices"]  # a learnable head has none
         if self.dimensions is None:
-            del fields["dimensions"]  # models of before there was a choice keep their names
+            del fields["dimensions"]  # keeps the hashes of models made before this field
         return recipe_hash(TRAINER, fields)
 
     def versions(self) -> tuple[ClassifierRecipe, ...]:
-        """The models to make, one for each head."""
+        """Return the models to make, one for each head."""
         return tuple(self.with_head(head) for head in ((self.head,) if self.head else HEADS))
 
     def with_head(self, head: Head) -> ClassifierRecipe:
-        """The same recipe with this head, unless it has one of its own."""
+        """Return the recipe with this head, unless it has one."""
         if self.head is not None:
             return self
         shipped = None if self.shipped is None else f"{self.shipped}-{head}"

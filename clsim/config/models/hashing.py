@@ -1,4 +1,4 @@
-"""The name of what a recipe makes."""
+"""Hash of a recipe, which names its weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from typing import Any
 
 
 def recipe_hash(trainer: int, fields: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits over the fields of a recipe and the version of the code that follows it."""
+    """Return 16 hexadecimal digits over a recipe's fields and the version of its trainer."""
     text = json.dumps({"trainer": trainer, **fields}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""How a model is had: the union of what a scenario's ``models:`` block may hold; imports no torch."""
+"""Union of all entries of the block ``models:``. Imports no torch."""
 
 from __future__ import annotations
 

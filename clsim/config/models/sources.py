@@ -1,4 +1,4 @@
-"""Models that were made elsewhere, as a scenario's ``models:`` block names them; imports no torch."""
+"""Models made elsewhere, as entries of the block ``models:``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-QUICK_GELU = "Activation of a CLIP: true for QuickGELU, false for GELU; null: what the tag or the file tells"
+QUICK_GELU = "Activation of a CLIP: true for QuickGELU, false for GELU; null: by the tag or the file"
 
 
 class _Source(BaseModel):
@@ -14,16 +14,16 @@ class _Source(BaseModel):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What it learnt from is not known here."""
+        """Names of the training data, which is unknown."""
         return ()
 
     def versions(self) -> tuple[()]:
-        """Nothing has to be made."""
+        """Return the models to make: none."""
         return ()
 
 
 class TimmModel(_Source):
-    """A timm model; its weights come from the model hub."""
+    """timm model with weights from the model hub."""
 
     kind: Literal["timm"]
     model: str = Field(description="timm's name, for instance resnet18.a1_in1k")
@@ -31,7 +31,7 @@ class TimmModel(_Source):
 
 
 class OpenClipModel(_Source):
-    """The image tower of an open_clip model, or of a CLIP in a file."""
+    """Image tower of an open_clip model, or of a CLIP in a file."""
 
     kind: Literal["open_clip"]
     model: str = Field(description="open_clip's name, for instance ViT-B-32")
@@ -40,9 +40,9 @@ class OpenClipModel(_Source):
 
 
 class CheckpointModel(_Source):
-    """Weights in a file: one that clsim has made, or any state dict of a backbone."""
+    """Weights in a file, made by clsim or the state dict of a backbone."""
 
     kind: Literal["checkpoint"]
-    path: str = Field(min_length=1, description="of the file")
-    backbone: str | None = Field(None, description="the architecture; null: the file says so itself")
+    path: str = Field(min_length=1, description="path of the file")
+    backbone: str | None = Field(None, description="architecture; null: by the file")
     quick_gelu: bool | None = Field(None, description=QUICK_GELU)

@@ -1,4 +1,4 @@
-"""What a stream is built from in Python, checked by the rules for ``stream:`` in a scenario."""
+"""Check of builders' arguments by the rules of ``stream:`` in a scenario."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Described = TypeVar("Described", bound=StreamBlock)
 
 
 def described(block: type[Described], kind: str, dataset: DataSet, **given: Any) -> Described:
-    """Return the arguments of a builder as a scenario would hold them, in Python's own types.
+    """Return the arguments of a builder as a block of a scenario, in Python's types.
 
     Args:
-        block: schema of such a stream.
-        kind: name of it in the schema.
-        dataset: what the stream is cut from.
-        given: the other arguments; ``class_order=None`` is the natural order.
+        block: Schema of the stream.
+        kind: Kind of the stream.
+        dataset: Data set that the stream is cut from.
+        given: Other arguments. ``class_order=None`` is the natural order.
 
     Raises:
-        ArgumentError: an argument does not fit its type, its range or the data set.
-        UserErrors: several do not.
+        ArgumentError: An argument does not fit its type, its range or the data set.
+        UserErrors: Several arguments do not fit.
 
     """
     if not isinstance(dataset, DataSet):
@@ -60,10 +60,10 @@ def described(block: type[Described], kind: str, dataset: DataSet, **given: Any)
 
 
 def images_of(images: Images, classes: Sequence[int], least: int, count: int | None) -> Tensor:
-    """Return the positions of the first ``count`` images of each of the classes, or of all.
+    """Return the positions of the first ``count`` images of each class, or of all.
 
     Raises:
-        ArgumentError: a class has fewer than ``least``.
+        ArgumentError: A class has fewer than ``least``.
 
     """
     found = images.first_of_each(classes, count)
@@ -74,10 +74,10 @@ def images_of(images: Images, classes: Sequence[int], least: int, count: int | N
 
 
 def check_tested(stream: Stream) -> Stream:
-    """Return the stream, if there is something to measure after each of its sessions.
+    """Return the stream, checked to have test images in each session.
 
     Raises:
-        ArgumentError: a session brings classes of which no test image is there.
+        ArgumentError: No new class of a session has a test image.
 
     """
     for number, (block, session) in enumerate(zip(stream.class_blocks, stream.test_stream, strict=True)):
@@ -88,7 +88,7 @@ def check_tested(stream: Stream) -> Stream:
 
 
 def _facts(dataset: DataSet) -> Facts:
-    """What can be said of any data set before its images are counted; that is left to the builders."""
+    """Return the facts of a data set whose images are not counted; builders check their number."""
     known = FACTS.get(dataset.name)
     count = len(dataset.class_names)
     standard = known.standard if known and known.classes == count else None
