@@ -81,7 +81,7 @@ OF_THE_STREAM = [
         "load: [old, new]",
         "load: [old, plain]",
         4,
-        "stream.load.1: plain is a model of kind timm, which knows no",
+        "stream.load.1: plain is a model of kind timm and has no text",
         "clip",
     ),
     ("load: [old, new]", "load: [sorter, new]", 4, "stream.load.0: sorter is a model of kind classifier", "open_clip"),

@@ -39,9 +39,7 @@ class ClassifierRecipe(BaseModel):
     lr: PositiveFloat = Field(0.1, description="maximum learning rate of the one cycle of SGD")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
-    sizes: tuple[PositiveInt, ...] = Field(
-        (20, 24, 28, 32), description="side of the images over equal parts of the training"
-    )
+    sizes: tuple[PositiveInt, ...] = Field((20, 24, 28, 32), description="side of the images over equal parts")
     crop_padding: int = Field(4, ge=0)
     lanes: PositiveInt = Field(2, description="parts of a batch that a CPU computes side by side")
     precision: Literal["bf16", "fp32"] = "bf16"

@@ -26,9 +26,7 @@ class ClipRecipe(BaseModel):
     patch_size: PositiveInt = 4
     width: PositiveInt = Field(192, description="width of the image tower")
     layers: PositiveInt = Field(6, description="layers of the image tower")
-    heads: PositiveInt = Field(
-        3, description="attention heads of the image tower; those of the text tower have the same width"
-    )
+    heads: PositiveInt = Field(3, description="attention heads of the image tower")
     text_width: PositiveInt = 128
     text_layers: PositiveInt = 4
     embed_dim: PositiveInt = Field(128, description="length of the embeddings")
