@@ -184,7 +184,7 @@ def make_strategy(resolved: Resolved, stream: Stream | TextStream) -> Strategy:
     seeds = scenario.effective_seeds
     weights = seeds.initialisation if seeds.apart else None
     build = partial(resolved.build, stream, **resolved.settings)
-    strategy: Strategy = composed(build, order=seeds.order, initialisation=weights)
+    strategy: Strategy = composed(build, order=seeds.order, initialization=weights)
     if resolved.replacements or len(resolved.clips) > 1:
         check_composed(scenario.selected_strategy, scenario.stream, strategy)
     strategy.eval_mb_size = scenario.evaluation.batch_size

@@ -1,4 +1,4 @@
-"""Data parallelism on the CPU: each part of a batch goes through the network on a thread of its own."""
+"""Data parallelism on the CPU: each part of a batch goes through the network on a separate thread."""
 
 from __future__ import annotations
 

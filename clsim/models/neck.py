@@ -14,7 +14,7 @@ def shape_features(block: BasicBlock | Bottleneck, dimensions: int) -> None:
     The block then computes :math:`BN(C\,g(x)) + BN(S\,x)`: its last convolution :math:`C` and a convolution
     :math:`S` on the shortcut have ``dimensions`` channels each, and no ReLU follows. The mean over all positions is
     the feature. The gains of both normalizations start at 1. A shortcut that changes neither width nor resolution
-    stays without a convolution. The layers before the last convolution stay as they are.
+    stays without a convolution. The layers before the last convolution do not change.
 
     Args:
         block: Last block of the network, changed in place.

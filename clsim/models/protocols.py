@@ -139,7 +139,7 @@ class HasClassifier(Embedder, Protocol):
 
 @runtime_checkable
 class HasDiagnostics(Protocol):
-    """Model with figures of its own for the record of a session."""
+    """Model with figures for the record of a session."""
 
     def diagnostics(self) -> dict[str, float]:
         """Return figures by name."""

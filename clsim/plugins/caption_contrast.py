@@ -97,7 +97,7 @@ class CaptionContrast(SupervisedPlugin[Any]):
         self._tokens = model.tokenize(self.pairs.texts).to(strategy.device)
         self._caption_ids = self.projection.same.to(strategy.device)
         self._counts, self._first = self._counts.to(strategy.device), self._first.to(strategy.device)
-        # A generator of its own: drawing captions must not change the order of the images.
+        # A separate generator: drawing captions must not change the order of the images.
         self._draw = torch.Generator().manual_seed(torch.initial_seed() + strategy.experience.current_experience)
 
     def before_backward(self, strategy: Template, **kwargs: Any) -> None:

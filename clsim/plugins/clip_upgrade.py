@@ -13,7 +13,7 @@ from clsim.models.replacement_model import ReplacementClip
 from clsim.training.phases import Phase
 from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import checked
-from clsim.utils.seeding import initialised
+from clsim.utils.seeding import initialized
 from clsim.utils.template import Experience, Template
 
 
@@ -52,7 +52,7 @@ class ClipUpgrade(SessionPlanner):
         strategy.model.zero_grad(set_to_none=True)
         self.old = strategy.model.eval().requires_grad_(False)
         make = partial(self.make, self.models[session].clip, self.old)
-        strategy.model = initialised(strategy, f"session {session}", make).to(strategy.device).train()
+        strategy.model = initialized(strategy, f"session {session}", make).to(strategy.device).train()
 
     def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Release the old model."""

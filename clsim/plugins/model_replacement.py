@@ -18,7 +18,7 @@ from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.streams.replacements import Replacement
 from clsim.streams.session import replacements_of
 from clsim.training.phases import Phase
-from clsim.utils.seeding import initialised
+from clsim.utils.seeding import initialized
 from clsim.utils.template import Template
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
         # A new head may be drawn at random. The model alone does not identify the draw: it may arrive twice.
         name = f"session {replacement.session} {self._iterations} {replacement.model.name}"
         model = require(strategy.model, Replaceable, self)
-        headless = initialised(strategy, name, lambda: model.replace(replacement.model))
+        headless = initialized(strategy, name, lambda: model.replace(replacement.model))
         self._move(strategy)
         simplex = isinstance(strategy.model, FitsProjection)
         if headless and isinstance(strategy.model, FitsProjection):

@@ -15,7 +15,7 @@ from clsim.streams.session import replacements_of
 from clsim.training.phases import Phase
 from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import checked
-from clsim.utils.seeding import initialised
+from clsim.utils.seeding import initialized
 from clsim.utils.template import Experience, Template
 
 
@@ -55,7 +55,7 @@ class ModelUpgrade(SessionPlanner):
             strategy.model.zero_grad(set_to_none=True)
             self.old = strategy.model.eval().requires_grad_(False)
             name = f"session {session.current_experience}"
-            model = initialised(strategy, name, partial(self.make, self.old))
+            model = initialized(strategy, name, partial(self.make, self.old))
             strategy.model = model.to(strategy.device).train()
         loaded = _loaded(session)
         if loaded is not None:

@@ -11,7 +11,7 @@ from clsim.utils.template import Template
 class HearsReplacement(Protocol):
     """Plugin that keeps something of the model and must renew it when the model is replaced amid a session."""
 
-    # Not called after_...: Avalanche would mistake it for a callback of its own.
+    # Not called after_...: Avalanche would mistake it for one of its callbacks.
     def model_replaced(self, strategy: Template) -> None:
         """Adapt to the new model of the strategy."""
 

@@ -107,7 +107,7 @@ class TextProjection(SupervisedPlugin[Any]):
     def _train(self, projection: nn.Module, new: Tensor, old: Tensor) -> None:
         optimizer = torch.optim.Adam(projection.parameters(), lr=self.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        # A generator of its own, so that the order of the images does not depend on the number of steps.
+        # A separate generator, so that the order of the images does not depend on the number of steps.
         draw = torch.Generator().manual_seed(torch.initial_seed())
         size, same = min(self.batch_size, len(new)), self.same.to(new.device)
         for _ in range(self.steps):

@@ -70,7 +70,7 @@ class Strategy(TrainingLoop):
         resume_point: Point at which the next session resumes; None: its beginning.
         loader_state: State that decides the order of the batches, as of the beginning of the epoch; recorded if there
             is an ``after_step``.
-        initialisation: Seed of weights that are drawn in the middle of a run; None: the global generators draw them.
+        initialization: Seed of weights that are drawn in the middle of a run; None: the global generators draw them.
 
     Raises:
         ArgumentError: An argument is out of range, or a plugin stands before one that must run first.
@@ -126,9 +126,9 @@ class Strategy(TrainingLoop):
         self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
         # Were this None, Avalanche would rebuild a new optimizer from all parameters, frozen ones included.
         self.optimized_param_id: dict[str, Any] = {}
-        # The order of the data has a generator of its own, derived from the global seed without drawing from it.
+        # The order of the data has a separate generator, derived from the global seed without drawing from it.
         self.order = torch.Generator().manual_seed(torch.initial_seed())
-        self.initialisation: int | None = None
+        self.initialization: int | None = None
         self.mb_features: Tensor | None = None
         self.images_trained = self.epoch = self.step = 0
         self.after_step: Callable[[], None] | None = None

@@ -41,7 +41,7 @@ def publishing(evaluator: EvaluationPlugin, metric: Callable[[Template], Any]) -
         metric: Bound callback of the metric.
 
     """
-    # The plugin runs code of its own at every attribute access, which costs more than a small metric.
+    # The plugin runs extra code at every attribute access, which costs more than a small metric.
     state = vars(evaluator)
 
     def call(strategy: Template, **kwargs: Any) -> None:

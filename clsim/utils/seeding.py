@@ -1,4 +1,4 @@
-"""Random weights from a seed of their own, while everything else is drawn as it would have been without it."""
+"""Seeds: random weights may have a separate seed, which changes no other draw."""
 
 from __future__ import annotations
 
@@ -53,56 +53,57 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(arrays)
 
 
-def composed(build: Callable[[], Made], *, order: int, initialisation: int | None) -> Made:
-    """A strategy composed by the seed `order`, with the weights of one composed by the seed `initialisation`.
+def composed(build: Callable[[], Made], *, order: int, initialization: int | None) -> Made:
+    """Return a strategy built under the seed ``order``, with the weights of one built under ``initialization``.
 
-    Composed twice, and not with the generators seeded anew behind the weights: so it differs from one without a
-    seed of initialisation in its weights and in nothing else, be it a generator that a plugin seeded or the place
-    where the global ones stand.
+    The strategy is built twice. Seeding the generators again for the weights alone would also change the generators
+    that plugins seed, and the position of the global ones. So only the weights differ from a strategy without the
+    second seed.
 
     Args:
-        build: composes it; all that it draws for modules is weights.
-        order: stays the seed of the global generators.
-        initialisation: ``None``: weights are by `order` as well.
+        build: Function that builds the strategy; for modules it draws nothing but weights.
+        order: Seed of the global generators.
+        initialization: Seed of the weights; None: ``order`` draws them, too.
 
     """
     seed_everything(order)
     strategy = build()
-    if initialisation is not None:
-        with seeded(initialisation):
-            _take_weights(strategy, build())
-        strategy.initialisation = initialisation  # type: ignore[attr-defined]  # of whatever is a strategy
+    if initialization is not None:
+        with seeded(initialization):
+            _copy_weights(strategy, build())
+        strategy.initialization = initialization  # type: ignore[attr-defined]  # any kind of strategy
     return strategy
 
 
 @runtime_checkable
 class SeedsWeights(Protocol):
-    """Strategy that may have a seed of its own for weights drawn in the middle of a run."""
+    """Strategy with a seed for weights that are drawn amid a run."""
 
-    initialisation: int | None
+    initialization: int | None
 
 
-def initialised(strategy: object, name: str, make: Callable[[], Made]) -> Made:
-    """What `make` gives in the middle of a run; by the seed of initialisation, if the strategy has one.
+def initialized(strategy: object, name: str, make: Callable[[], Made]) -> Made:
+    """Return the result of ``make`` amid a run, drawn by the strategy's seed of weights if it has one.
 
-    Made twice then: the first one takes from the global generators what it always takes, the second one is kept.
+    With a seed ``make`` is called twice: once for the draws that the global generators always make, once for the
+    result.
 
     Args:
-        strategy: that is to go on with it.
-        name: of what is made, a seed's stream of its own.
-        make: may be called again, to the same end.
+        strategy: Strategy that uses the result.
+        name: Name of the result, from which its seed is derived.
+        make: Function that draws weights; repeating it must be harmless.
 
     """
     made = make()
-    seed = strategy.initialisation if isinstance(strategy, SeedsWeights) else None
+    seed = strategy.initialization if isinstance(strategy, SeedsWeights) else None
     if seed is not None:
         with seeded(derived_seed(seed, name)):
             made = make()
     return made
 
 
-def _take_weights(mine: Any, theirs: Any) -> None:
-    """Copies parameters and buffers of a strategy and its plugins, in place: optimisers and plugins hold on to them."""
+def _copy_weights(mine: Any, theirs: Any) -> None:
+    """Copy parameters and buffers of a strategy and its plugins in place, where optimizers refer to them."""
     with torch.no_grad():
         for old, new in zip(_weights(mine), _weights(theirs), strict=True):
             old.copy_(new)

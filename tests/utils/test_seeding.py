@@ -8,7 +8,7 @@ from torch import nn
 
 from clsim.plugins import BaseSession
 from clsim.training import Strategy
-from clsim.utils.seeding import composed, initialised, seed_everything, seeded
+from clsim.utils.seeding import composed, initialized, seed_everything, seeded
 
 
 def draws():
@@ -53,11 +53,11 @@ def compose():
     return Strategy(model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1), plugins=[Extra()])
 
 
-def test_composed_is_that_of_the_order_with_the_weights_of_the_initialisation():
-    weights = composed(compose, order=2, initialisation=None)
-    usual = composed(compose, order=1, initialisation=None)
+def test_composed_is_that_of_the_order_with_the_weights_of_the_initialization():
+    weights = composed(compose, order=2, initialization=None)
+    usual = composed(compose, order=1, initialization=None)
     expected = draws()
-    given = composed(compose, order=1, initialisation=2)
+    given = composed(compose, order=1, initialization=2)
     assert draws() == expected
     assert torch.initial_seed() == 1
     for strategy in (given, usual):
@@ -72,7 +72,7 @@ def test_composed_is_that_of_the_order_with_the_weights_of_the_initialisation():
         assert not torch.equal(of(given), of(usual))
     assert given.optimizer.param_groups[0]["params"][0] is given.model.linear.weight
     assert all(parameter.requires_grad and parameter.grad is None for parameter in given.model.parameters())
-    assert (usual.initialisation, given.initialisation) == (None, 2)
+    assert (usual.initialization, given.initialization) == (None, 2)
 
 
 def test_weights_of_different_shapes_are_an_error_rather_than_half_taken():
@@ -82,7 +82,7 @@ def test_weights_of_different_shapes_are_an_error_rather_than_half_taken():
         return Strategy(model=nn.Linear(2, next(widths)))
 
     with pytest.raises(RuntimeError, match="size"):
-        composed(grows, order=1, initialisation=2)
+        composed(grows, order=1, initialization=2)
 
 
 def test_what_is_made_amid_a_run_goes_by_the_seed_of_initialisation_alone():
@@ -94,20 +94,20 @@ def test_what_is_made_amid_a_run_goes_by_the_seed_of_initialisation_alone():
 
     def found(name, global_seed):
         torch.manual_seed(global_seed)
-        return initialised(strategy, name, make), float(torch.rand(1))
+        return initialized(strategy, name, make), float(torch.rand(1))
 
     usual, after = found("session 1", 1)
     assert len(made) == 1
     assert usual is made[0]
-    strategy.initialisation = 7
+    strategy.initialization = 7
     (one, after_one), (again, _), (other, _) = found("session 1", 1), found("session 1", 2), found("session 2", 1)
     assert after_one == after
     assert torch.equal(one, again)
     assert not torch.equal(one, usual)
     assert not torch.equal(one, other)
-    strategy.initialisation = 8
+    strategy.initialization = 8
     assert not torch.equal(found("session 1", 1)[0], one)
 
 
 def test_strategies_of_avalanche_have_no_seed_of_initialisation():
-    assert initialised(object(), "session 1", lambda: 3) == 3
+    assert initialized(object(), "session 1", lambda: 3) == 3
