@@ -27,9 +27,10 @@ from clsim.experiment.events import (
     RunStarted,
     SessionEnded,
 )
+from clsim.experiment.run_manifest import precision_begun, resume_manifest, write_manifest
 from clsim.models.protocols import HasDiagnostics
 from clsim.plugins import LossGuard, Progress
-from clsim.results.manifest import go_on, precision_begun, seal, write_manifest
+from clsim.results.manifest import seal
 from clsim.results.record import SessionRecord
 from clsim.results.results import Results
 from clsim.results.run_directory import ReadOnlyRunDirectory, RunDirectory
@@ -140,7 +141,7 @@ def _begin_or_resume(run: _Run, *, resume: bool, force: bool) -> dict[str, Any] 
     experiment, directory = run.experiment, run.directory
     if resume:
         experiment.strategy.precision = distributed.broadcast(lambda: precision_begun(directory, experiment))
-    manifest = distributed.broadcast(lambda: go_on(directory, experiment, force=force) if resume else None)
+    manifest = distributed.broadcast(lambda: resume_manifest(directory, experiment, force=force) if resume else None)
     if manifest is None:
         write_manifest(directory, experiment)
     elif directory.status != "complete":
@@ -247,7 +248,7 @@ def _checkpointer(run: _Run, interruption: Interruption) -> Checkpointer:
         Checkpoints(run.directory.path / "checkpoints"),
         schedule=Schedule() if scenario is None else Schedule(**scenario.checkpoints.model_dump()),
         interruption=interruption,
-        tell=run.note,
+        note=run.note,
     )
     guard.advice = checkpointer.where
     return checkpointer

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from clsim.config import Scenario
 from clsim.config.scenario import strategy_name
-from clsim.results.manifest import scenario_differences
+from clsim.results.differences import scenario_differences
 
 Standing = Literal["waiting", "running", "complete", "failed", "interrupted"]
 

@@ -141,13 +141,13 @@ def steps(folder="run"):
 def test_a_damaged_checkpoint(go, whole, damage, suffix):
     said = go("signal")
     assert said.code == 130
-    assert "session 0, after 5 iterations; the same command with --resume --out run goes on from there" in said.err
+    assert "session 0, after 5 iterations; the same command with --resume --out run resumes from it" in said.err
     assert status() == "interrupted"
     last = steps()[-1].with_suffix(suffix)
     last.write_bytes(damage(last.read_bytes()))
     said = goes_on(go, whole)
     assert "session0000-step000000005.json is damaged" in said.out
-    assert "going on in session 0, after 4 iterations" in said.out
+    assert "resuming in session 0, after 4 iterations" in said.out
 
 
 def mounted(place, *options):
@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(go, whole, monkeypat
         said = go()
     assert (said.code, said.err) == (1, f"clsim: {saved[-1]}: no space left on the disk\n")
     assert status() == "failed"
-    assert "going on" in goes_on(go, whole).out
+    assert "resuming" in goes_on(go, whole).out
 
 
 def test_a_directory_that_can_only_be_read(go, tmp_path):
@@ -240,9 +240,9 @@ def test_a_loss_that_is_no_number(go, whole):
     assert "the loss is nan in session 0, epoch 2, iteration 5 of the session, at a learning rate of 0.1" in said.err
     assert "on_nan to skip or rewind" in said.err
     assert "the last checkpoint is of session 0, after 4 iterations; the same command with" in said.err
-    assert "--resume --out run goes on from there" in said.err
+    assert "--resume --out run resumes from it" in said.err
     assert status() == "failed"
-    assert "going on in session 0, after 4 iterations" in goes_on(go, whole).out
+    assert "resuming in session 0, after 4 iterations" in goes_on(go, whole).out
 
 
 @pytest.mark.parametrize("how", ["skip", "rewind"])
@@ -277,7 +277,7 @@ def test_a_worker_that_dies(go, whole):
     assert "a worker died while training in session 1: DataLoader worker" in said.err
     assert "the last checkpoint is of session 0" in said.err
     assert len(Path("run/sessions.jsonl").read_text().splitlines()) == 1
-    assert "going on after session 0" in goes_on(go, whole).out
+    assert "resuming after session 0" in goes_on(go, whole).out
 
 
 def test_a_tracker_that_is_down(go, whole, monkeypatch):

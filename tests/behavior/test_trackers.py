@@ -255,7 +255,7 @@ def test_a_package_that_is_missing_ends_it_before_anything_is_loaded(clsim, thin
     said = clsim("run", things.scenario, "--out", "run", "--track", package)
     assert said.code == 2
     assert said.err == (
-        f"trackers: the tracker {package} needs a package that is not installed here\n  pip install 'clsim[trackers]'\n"
+        f"trackers: the tracker {package} needs a package that is not installed\n  pip install 'clsim[trackers]'\n"
     )
     assert "clsim.experiment.runner" not in sys.modules
     assert not Path("run").exists()

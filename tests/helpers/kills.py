@@ -153,8 +153,8 @@ def main(scenario: str, seed: str, kills: str, *overrides: str) -> dict[str, Any
         return {
             "kills": len(points),
             "trials": trial,
-            "amid": sum("going on in session" in line for line in told),
-            "between": sum("going on after session" in line for line in told),
+            "amid": sum("resuming in session" in line for line in told),
+            "between": sum("resuming after session" in line for line in told),
             "damaged": sum("is damaged" in line for line in told),
             "different": different,
             "seconds": round(time.monotonic() - started, 1),

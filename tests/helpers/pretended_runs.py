@@ -122,7 +122,7 @@ class Runs:
 
     def stop(self, case: str, out: str, *, session: int = 1, **how: Any) -> None:
         """Run a case until the first checkpoint amid a session, and no further."""
-        from clsim.experiment.checkpoint.checkpointer import AMID, Checkpointer
+        from clsim.experiment.checkpoint.checkpointer import Checkpointer
 
         save = Checkpointer._save
 

@@ -15,7 +15,8 @@ import clsim
 from clsim.config import load_scenario
 from clsim.config.seeds import EffectiveSeeds, Seeds
 from clsim.plugins import BaseSession
-from clsim.results.manifest import Difference, differences, manifest, result_files, scenario_differences, seal
+from clsim.results.differences import Difference, differences, scenario_differences
+from clsim.results.manifest import manifest, result_files, seal
 from clsim.results.provenance import CLSIM, source_sha256, split_sha256, stream_split_sha256
 from clsim.streams import fscil
 from clsim.utils.errors import UserError

@@ -40,7 +40,7 @@ def test_a_sweep_from_beginning_to_end(desk):
     assert "failed" in (desk.root / page).read_text(encoding="utf-8")
     log = (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
     assert log.count("$ clsim run") == 2
-    assert "going on in session 0, after 4 iterations" in log
+    assert "resuming in session 0, after 4 iterations" in log
     manifest = json.loads((desk.root / "sweeps/sweep/things/steady/as_it_is/seed1/manifest.json").read_text())
     assert manifest["determinism"]["num_threads"] == 1
     # The marker is there now: the same command without anything that happens gives the same.
@@ -70,7 +70,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
     known.touch()
     assert desk.clsim("sweep", path).code == 0
     assert [entry["state"] for entry in desk.states().values()] == ["complete", "complete"]
-    assert "going on in session" in (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
+    assert "resuming in session" in (desk.root / "sweeps/sweep/logs/things/steady/as_it_is/seed1.log").read_text()
     began = (run / "results.json").stat().st_mtime_ns
     said = desk.clsim("sweep", path)
     assert said.code == 0

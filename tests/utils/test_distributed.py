@@ -125,7 +125,7 @@ def test_two_processes_stop_together_and_go_on(tmp_path):
         check=False,
     )
     assert goes_on.returncode == 0, goes_on.stderr
-    assert goes_on.stdout.count("going on in session") == 1
+    assert goes_on.stdout.count("resuming in session") == 1
     assert left(tmp_path / "run") == left(tmp_path / "whole")
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints of a run: the state of everything that learns, in files that hold no code."""
+"""Checkpoints of a run: the state of everything that learns, in files without code."""

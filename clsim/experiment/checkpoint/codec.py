@@ -1,4 +1,4 @@
-"""State as JSON and tensors, and back: numbers, texts, containers and tensors, and nothing that could run."""
+"""Conversion of state to JSON and tensors and back; no code is stored."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ State = Any
 
 
 class NotStorable(TypeError):
-    """Something is no number, text, tensor or container of such."""
+    """A value is not a number, text, tensor or container of these."""
 
 
 def pack(state: State) -> tuple[Any, dict[str, Tensor]]:
-    """What JSON can hold of a state, and its tensors by the names that stand in their places.
+    """Split a state into JSON and tensors, which the JSON names.
 
-    Tensors are detached and on the CPU. One whose numbers lie in another order in memory, such as ``channels_last``,
-    is stored in that order, and the order is noted: sums over it would be rounded otherwise.
+    Tensors are detached and on the CPU. A tensor with another memory order, such as ``channels_last``, is stored with
+    that order, since sums over it would round differently.
 
     Args:
-        state: to be stored.
+        state: State to store.
 
     Raises:
-        NotStorable: there is something else in it; the message says where.
+        NotStorable: There is something else in it; the message names the place.
 
     Example:
         >>> pack({"step": 3, "size": (1, 2.5)})
@@ -39,15 +39,15 @@ def pack(state: State) -> tuple[Any, dict[str, Tensor]]:
 
 
 def unpack(packed: Any, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> State:
-    """The state that :func:`pack` was given.
+    """Return the state that :func:`pack` split.
 
     Args:
-        packed: from JSON.
-        tensors: by name.
-        device: of tensors that were not on the CPU.
+        packed: Content of the JSON.
+        tensors: Tensors by name.
+        device: Device for the tensors that were not on the CPU.
 
     Raises:
-        ValueError: this is nothing that :func:`pack` gave.
+        ValueError: The content is not from :func:`pack`.
 
     """
     try:
@@ -57,7 +57,7 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor], device: torch.device | st
 
 
 def is_storable(value: object) -> bool:
-    """Whether :func:`pack` takes it."""
+    """Return whether :func:`pack` accepts a value."""
     try:
         pack(value)
     except NotStorable:
@@ -88,16 +88,16 @@ def _pack(value: object, place: str, tensors: dict[str, Tensor]) -> Any:
 
 def _pack_tensor(value: Tensor, place: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
     if value.is_sparse or value.is_quantized or value.is_complex():
-        raise NotStorable(f"{place} is a sparse, quantised or complex tensor")
-    kept = value.detach()
+        raise NotStorable(f"{place} is a sparse, quantized or complex tensor")
+    stored = value.detach()
     note: dict[str, Any] = {"tensor": f"{len(tensors)}:{place}"}
-    if not kept.is_contiguous():
-        order = sorted(range(kept.ndim), key=lambda axis: kept.stride()[axis], reverse=True)
-        if kept.permute(order).is_contiguous():
-            kept, note["order"] = kept.permute(order), order
+    if not stored.is_contiguous():
+        order = sorted(range(stored.ndim), key=lambda axis: stored.stride()[axis], reverse=True)
+        if stored.permute(order).is_contiguous():
+            stored, note["order"] = stored.permute(order), order
     if value.device.type != "cpu":
         note["elsewhere"] = True
-    tensors[note["tensor"]] = kept.cpu().contiguous()
+    tensors[note["tensor"]] = stored.cpu().contiguous()
     return note
 
 
@@ -108,11 +108,11 @@ def _unpack(packed: Any, tensors: Mapping[str, Tensor], device: torch.device) ->
         return [_unpack(item, tensors, device) for item in packed]
     ((kind, content),) = [(key, item) for key, item in packed.items() if key not in ("order", "elsewhere")]
     if kind == "tensor":
-        kept = tensors[content]
+        stored = tensors[content]
         if "order" in packed:
             order = packed["order"]
-            kept = kept.permute([order.index(axis) for axis in range(len(order))])
-        return kept.to(device) if packed.get("elsewhere") else kept
+            stored = stored.permute([order.index(axis) for axis in range(len(order))])
+        return stored.to(device) if packed.get("elsewhere") else stored
     if kind == "float":
         return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content]
     if kind == "dict":

@@ -17,24 +17,24 @@ from clsim.experiment.checkpoint.codec import State, pack, unpack
 from clsim.utils.files import atomic, save_tensors, sha256_of
 
 FORMAT = 1
-KEPT = 2
-"""Checkpoints of a kind that are kept: the last, and the one before in case that is damaged."""
+RETAINED = 2
+"""Number of checkpoints of a kind on disk: the last, and the one before in case that is damaged."""
 
 _NAME = re.compile(r"session(\d{4,})-(?:(step)(\d{9,})|(trained)|(done))")
 _KINDS = ("step", "trained", "done")
 
 
 class Damaged(Exception):
-    """A checkpoint that is not as it was written."""
+    """A checkpoint differs from what was written."""
 
 
-class Moment(NamedTuple):
-    """When a checkpoint was taken; a later one is greater.
+class CheckpointId(NamedTuple):
+    """Place of a checkpoint in the run; later ones are greater.
 
     Attributes:
-        session: from 0.
-        kind: 0 amid its training, 1 trained and not yet measured, 2 measured.
-        step: iterations of the session that are done, amid its training.
+        session: Number of the session.
+        kind: 0 within its training, 1 trained but not evaluated, 2 evaluated.
+        step: Number of iterations done; 0 unless within training.
 
     """
 
@@ -44,13 +44,13 @@ class Moment(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the files."""
+        """Name of the files, without suffix."""
         step = f"{self.step:09d}" if self.kind == 0 else ""
         return f"session{self.session:04d}-{_KINDS[self.kind]}{step}"
 
     @classmethod
-    def of(cls, name: str) -> Moment | None:
-        """The moment of a file's name; ``None`` if it is none of ours."""
+    def parse(cls, name: str) -> CheckpointId | None:
+        """Parse the name of a file; ``None`` if it is not a checkpoint's."""
         match = _NAME.fullmatch(name)
         if match is None:
             return None
@@ -62,29 +62,29 @@ class Moment(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of a run, the last two between sessions and the last two amid the present one.
+    """The checkpoints of a run: the last two between sessions and the last two within the present one.
 
-    A checkpoint counts from the moment its JSON is there, which is written last and holds the hash of the tensors'
-    file and one of itself. Both files reach the disk before they get their names.
+    The JSON file is written last, so that a checkpoint without it does not count. It holds the hash of the tensors'
+    file and of itself. Both files are on disk before they get their names.
 
     Args:
-        folder: made with the first checkpoint.
+        folder: Directory, created with the first checkpoint.
 
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, moment: Moment, state: State) -> Path:
-        """Writes a checkpoint and removes those that are no longer needed.
+    def save(self, place: CheckpointId, state: State) -> Path:
+        """Write a checkpoint and remove those that are no longer needed.
 
         Raises:
-            OSError: it cannot be written; those before it are still there.
+            OSError: It cannot be written; earlier ones are still there.
 
         """
         self.folder.mkdir(exist_ok=True)
         packed, tensors = pack(state)
-        weights, path = self._tensors(moment), self._json(moment)
+        weights, path = self._tensors(place), self._json(place)
         save_tensors(weights, tensors)
         content = {"format": FORMAT, "tensors": sha256_of(weights), "state": packed}
         with atomic(path) as temporary:
@@ -93,17 +93,17 @@ class Checkpoints:
         self._prune()
         return path
 
-    def load(self, moment: Moment, device: str = "cpu") -> State:
-        """The state of a checkpoint.
+    def load(self, place: CheckpointId, device: str = "cpu") -> State:
+        """Read the state of a checkpoint.
 
         Raises:
-            Damaged: its files are not as they were written.
+            Damaged: Its files differ from what was written.
 
         """
         try:
-            content = json.loads(self._json(moment).read_text(encoding="utf-8"))
+            content = json.loads(self._json(place).read_text(encoding="utf-8"))
             checksum = content.pop("checksum")
-            stored = self._tensors(moment).read_bytes()
+            stored = self._tensors(place).read_bytes()
             if content["format"] != FORMAT:
                 raise Damaged(f"its format is {content['format']!r}, not {FORMAT}")
             if _checksum(content) != checksum or hashlib.sha256(stored).hexdigest() != content["tensors"]:
@@ -114,41 +114,41 @@ class Checkpoints:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise Damaged(f"it cannot be read ({type(error).__name__})") from error
 
-    def moments(self) -> list[Moment]:
-        """Of the checkpoints there are, the latest first."""
-        found = (Moment.of(path.stem) for path in self.folder.glob("session*.json"))
-        return sorted((moment for moment in found if moment is not None), reverse=True)
+    def ids(self) -> list[CheckpointId]:
+        """Return the checkpoints on disk, the latest first."""
+        found = (CheckpointId.parse(path.stem) for path in self.folder.glob("session*.json"))
+        return sorted((place for place in found if place is not None), reverse=True)
 
-    def path(self, moment: Moment) -> Path:
-        """By which a checkpoint is called in messages."""
-        return self._json(moment)
+    def path(self, place: CheckpointId) -> Path:
+        """Return the path that names a checkpoint in messages."""
+        return self._json(place)
 
-    def forget_after(self, last: Moment | None) -> None:
-        """Removes all checkpoints later than one, or all: the run goes on from that one another time."""
+    def forget_after(self, last: CheckpointId | None) -> None:
+        """Remove all checkpoints later than one, from which the run resumes; all if `last` is ``None``."""
         for path in list(self._ours()):
-            moment = Moment.of(path.stem)
-            if moment is not None and (last is None or moment > last):
+            place = CheckpointId.parse(path.stem)
+            if place is not None and (last is None or place > last):
                 path.unlink(missing_ok=True)
 
-    def _json(self, moment: Moment) -> Path:
-        return self.folder / f"{moment.name}.json"
+    def _json(self, place: CheckpointId) -> Path:
+        return self.folder / f"{place.name}.json"
 
-    def _tensors(self, moment: Moment) -> Path:
-        return self.folder / f"{moment.name}.safetensors"
+    def _tensors(self, place: CheckpointId) -> Path:
+        return self.folder / f"{place.name}.safetensors"
 
     def _prune(self) -> None:
-        moments = self.moments()
-        done = [moment for moment in moments if moment.kind == 2]
+        ids = self.ids()
+        done = [place for place in ids if place.kind == 2]
         present = done[0].session + 1 if done else 0
-        under_way = [moment for moment in moments if moment.kind != 2 and moment.session >= present]
-        kept = {moment.name for moment in (*done[:KEPT], *under_way[:KEPT])}
+        under_way = [place for place in ids if place.kind != 2 and place.session >= present]
+        kept = {place.name for place in (*done[:RETAINED], *under_way[:RETAINED])}
         for path in self._ours():
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
 
     def _ours(self) -> Iterator[Path]:
-        for suffix in ("json", "safetensors"):  # the JSON first: without it the other is no checkpoint
-            yield from (path for path in self.folder.glob(f"session*.{suffix}") if Moment.of(path.stem))
+        for suffix in ("json", "safetensors"):  # the JSON first: without it, the tensors do not count
+            yield from (path for path in self.folder.glob(f"session*.{suffix}") if CheckpointId.parse(path.stem))
 
 
 def _checksum(content: State) -> str:
@@ -156,7 +156,7 @@ def _checksum(content: State) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Names, too, have to reach the disk."""
+    """Wait until the names of new files are on disk, too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The state of a strategy with all its parts, taken between two iterations or two sessions, and given back."""
+"""The state of a strategy with all its parts, between two iterations or two sessions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
-from clsim.experiment.checkpoint.attributes import Attributes
 from clsim.experiment.checkpoint.codec import NotStorable, State, pack
-from clsim.experiment.checkpoint.frozen import Frozen
+from clsim.experiment.checkpoint.frozen_weights import FrozenWeights
+from clsim.experiment.checkpoint.plugin_state import PluginState, state_of
 from clsim.plugins.protocols import Rebuilds, RebuildsAmid, RebuildsEnd
 from clsim.training import SessionPlanner, Strategy
 from clsim.training.phases import Phase
@@ -24,18 +24,18 @@ TRAINING = ("after_training_iteration", "after_training_epoch")
 
 
 class Snapshots(SupervisedPlugin[Any]):
-    """Takes and gives back the state of a strategy: model, optimiser, plugins, metrics and everything random.
+    """Returns and restores the state of a strategy: model, optimizer, plugins, metrics, random generators.
 
-    Made before the run begins, and put first among the plugins, so that it sees every model before it is trained.
+    Create it before the run begins. It is the first plugin, so that it sees every model before it is trained.
 
-    What a plugin makes when a session begins and lets go when it ends (a teacher, prototypes) need not be stored: a
-    session that is resumed begins as it did the first time, from the state between sessions, and is then given the
-    state amid. Only the *structure* of a model must be had without training: a plugin that exchanges models has a
-    method ``rebuild(strategy)`` that does so for ``strategy.experience`` with whatever weights, and ``rebuild_end`` for
-    what it does at the session's end; ``rebuild_amid(strategy, state)`` exchanges what was exchanged amid a session.
+    Objects that a plugin creates when a session begins and releases when it ends (a teacher, prototypes) are not
+    stored. A resumed session begins from the state between sessions, as it did the first time, and then loads the state
+    within the session. Only the *structure* of a model must be available without training. A plugin that exchanges
+    models has ``rebuild(strategy)``, which does so for ``strategy.experience`` with any weights, ``rebuild_end`` for
+    the end of a session, and ``rebuild_amid(strategy, state)`` for an exchange within a session.
 
     Args:
-        strategy: with all its plugins.
+        strategy: Strategy with all its plugins.
 
     """
 
@@ -47,17 +47,17 @@ class Snapshots(SupervisedPlugin[Any]):
         metrics = list(strategy.evaluator.metrics)
         known = [strategy, *strategy.plugins, *metrics, *strategy.model.modules()]
         plugins = [plugin for plugin in strategy.plugins if plugin is not strategy.evaluator]
-        self._plugins = [Attributes(plugin, known) for plugin in plugins]
-        self._metrics = [Attributes(metric, known) for metric in metrics]
-        self.frozen = Frozen()
+        self._plugins = [state_of(plugin, known) for plugin in plugins]
+        self._metrics = [state_of(metric, known) for metric in metrics]
+        self.frozen = FrozenWeights()
         self.frozen.note(strategy.model)
 
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
-        """Looks at the session's model."""
+        """Register the frozen weights of the session's model."""
         self.frozen.note(strategy.model)
 
     def obstacle(self) -> str | None:
-        """Why the strategy's state cannot be stored; ``None`` if it can."""
+        """Return why the strategy's state cannot be stored; ``None`` if it can."""
         try:
             pack([part.state() for part in (*self._plugins, *self._metrics)])
         except NotStorable as error:
@@ -65,11 +65,11 @@ class Snapshots(SupervisedPlugin[Any]):
         return None
 
     def between_sessions(self) -> State:
-        """The state after a session, from which the next one begins."""
+        """Return the state after a session, from which the next one begins."""
         return {**self._common(), "metrics": [_named(metric) for metric in self._metrics]}
 
     def amid(self) -> State:
-        """The state between two iterations; what changes only between sessions is not part of it."""
+        """Return the state between two iterations, without the parts that change only between sessions."""
         state = self._common()
         state["optimizer"] = self.strategy.optimizer.state_dict()
         state["modes"] = [name for name, module in self.strategy.model.named_modules() if not module.training]
@@ -77,14 +77,14 @@ class Snapshots(SupervisedPlugin[Any]):
         return state
 
     def restore_between_sessions(self, state: State, experiences: Any) -> None:
-        """Makes a strategy that was just composed what it was after some sessions.
+        """Restore the state after some sessions in a new strategy.
 
         Args:
-            state: of :meth:`between_sessions`.
-            experiences: those it was trained on, in their order.
+            state: State from :meth:`between_sessions`.
+            experiences: Sessions that it was trained on, in their order.
 
         Raises:
-            ValueError: the state does not fit the strategy.
+            ValueError: The state does not fit the strategy.
 
         """
         strategy = self.strategy
@@ -102,10 +102,10 @@ class Snapshots(SupervisedPlugin[Any]):
         self._restore(state, self._metrics)
 
     def restore_amid(self, state: State) -> None:
-        """Makes a strategy whose session has begun what it was between two iterations.
+        """Restore the state between two iterations in a strategy whose session has begun.
 
         Raises:
-            ValueError: the state does not fit the strategy.
+            ValueError: The state does not fit the strategy.
 
         """
         for part, stored in zip(self._plugins, state["plugins"], strict=True):
@@ -118,7 +118,7 @@ class Snapshots(SupervisedPlugin[Any]):
             module.training = name not in off
 
     @property
-    def _amid(self) -> list[Attributes]:
+    def _amid(self) -> list[PluginState]:
         return [metric for metric in self._metrics if any(_listens(metric.thing, name) for name in TRAINING)]
 
     def _common(self) -> State:
@@ -127,7 +127,7 @@ class Snapshots(SupervisedPlugin[Any]):
         return {
             "model": self.frozen.changed(strategy.model),
             "frozen": self.frozen.sha256(strategy.model),
-            # Of an optimiser that is made anew for every session the state is of no use between two of them.
+            # A new optimizer for every session needs no state between two of them.
             "optimizer": None if strategy.makes_optimizer else strategy.optimizer.state_dict(),
             "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
             "plugins": [_named(plugin) for plugin in self._plugins],
@@ -137,7 +137,7 @@ class Snapshots(SupervisedPlugin[Any]):
             "threads": torch.get_num_threads(),
         }
 
-    def _restore(self, state: State, metrics: list[Attributes]) -> None:
+    def _restore(self, state: State, metrics: list[PluginState]) -> None:
         strategy = self.strategy
         _fill(strategy.model, state["model"], self.frozen, state["frozen"])
         if state["optimizer"] is not None:
@@ -152,36 +152,36 @@ class Snapshots(SupervisedPlugin[Any]):
             if name not in planned:
                 setattr(strategy, name, state["numbers"][name])
         strategy.order.set_state(state["order"])
-        torch.set_num_threads(state["threads"])  # sums are split among threads, and rounded by the parts
+        torch.set_num_threads(state["threads"])  # the rounding of sums depends on the number of threads
         set_random_state(state["random"], strategy.device)
 
 
-def _named(part: Attributes) -> dict[str, State]:
+def _named(part: PluginState) -> dict[str, State]:
     return {"is": type(part.thing).__name__, "state": part.state()}
 
 
-def _restore_parts(parts: list[Attributes], states: list[dict[str, State]]) -> None:
+def _restore_parts(parts: list[PluginState], states: list[dict[str, State]]) -> None:
     present, stored = [type(part.thing).__name__ for part in parts], [state["is"] for state in states]
     if present != stored:
-        raise ValueError(f"the strategy is made of {', '.join(present)}, the checkpoint of {', '.join(stored)}")
+        raise ValueError(f"the strategy has {', '.join(present)}; the checkpoint has {', '.join(stored)}")
     for part, state in zip(parts, states, strict=True):
         part.restore(state["state"])
 
 
-def _fill(model: nn.Module, stored: dict[str, torch.Tensor], frozen: Frozen, sha256: str) -> None:
+def _fill(model: nn.Module, stored: dict[str, torch.Tensor], frozen: FrozenWeights, sha256: str) -> None:
     own = model.state_dict()
     strange = [name for name, value in stored.items() if name not in own or own[name].shape != value.shape]
     if strange:
-        raise ValueError(f"the model has no {strange[0]} of this shape")
+        raise ValueError(f"the model has no parameter {strange[0]} of this shape")
     with torch.no_grad():
         for name, value in stored.items():
             own[name].copy_(value)
-    # What was written to just now is no longer as it came, and so left out of the hash.
+    # Parameters that were just written to count as changed, so the hash leaves them out.
     missing = [name for name in frozen.changed(model) if name not in stored]
     if missing:
-        raise ValueError(f"the checkpoint has no {missing[0]}")
+        raise ValueError(f"the checkpoint has no parameter {missing[0]}")
     if frozen.sha256(model) != sha256:
-        raise ValueError("the frozen weights of the model are others than those of the checkpoint")
+        raise ValueError("the frozen weights of the model differ from those of the checkpoint")
 
 
 def _listens(metric: Any, callback: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from clsim.config.scenario import Scenario
 from clsim.config.seeds import DRAWN_BY
 from clsim.report.compare.runs import Run
-from clsim.results.manifest import NO_MATTER, flat
+from clsim.results.differences import NO_MATTER, flat
 from clsim.results.provenance import STRATEGY_IMPORT
 from clsim.streams.settings import DRAWN
 from clsim.utils.errors import UserError, UserErrors

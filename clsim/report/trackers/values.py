@@ -28,7 +28,7 @@ from typing import Any
 
 from clsim.experiment.events import Record
 from clsim.report.figures import finite
-from clsim.results.manifest import flat
+from clsim.results.differences import flat
 from clsim.utils.text import short
 
 Scalar = str | int | float | bool | None

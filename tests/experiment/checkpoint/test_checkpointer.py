@@ -133,8 +133,8 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_is_taken(tmp_path, en
     last, before, *_ = sorted((tmp_path / "run" / "checkpoints").glob("session*-step*.safetensors"), reverse=True)
     last.write_bytes(last.read_bytes()[:-10])
     notes = resumed(tmp_path / "run")
-    assert f"{last.with_suffix('.json')} is damaged: its checksum does not agree; going back to the one before" in notes
-    assert f"going on in session 0, after {int(before.stem[-9:])} iterations" in notes
+    assert f"{last.with_suffix('.json')} is damaged: its checksum does not agree; using the one before" in notes
+    assert f"resuming in session 0, after {int(before.stem[-9:])} iterations" in notes
     assert left(tmp_path / "run") == left(tmp_path / "whole")
 
 
@@ -274,7 +274,7 @@ def test_without_a_place_the_last_unfinished_run_is_gone_on_with(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     ended(None, ends)
     (place,) = (tmp_path / "runs" / "tiny" / "Strategy").iterdir()
-    assert resumed(None)[0].startswith("going on in session")
+    assert resumed(None)[0].startswith("resuming in session")
     assert json.loads((place / "results.json").read_text())["status"] == "complete"
     time.sleep(1.1)  # places are named by the second
     resumed(None)  # there is none any more: it begins
@@ -327,7 +327,7 @@ def test_a_full_disk_ends_the_run_and_what_is_there_goes_on(tmp_path, ends, monk
         with pytest.raises(OSError, match="No space left"):
             run(stream(), rehearsed(5), out=tmp_path / "run")
     assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "failed"
-    assert resumed(tmp_path / "run")[0].startswith("going on after session 0")
+    assert resumed(tmp_path / "run")[0].startswith("resuming after session 0")
     assert left(tmp_path / "run") == left(tmp_path / "whole")
 
 
@@ -416,7 +416,7 @@ def test_the_command_line_is_stopped_and_goes_on(tmp_path):
     assert b"Traceback" not in told
     refused = call("--out", place)
     assert refused.returncode == 2
-    assert "go on with it (--resume)" in refused.stderr
+    assert "resume the run (--resume)" in refused.stderr
     refused = call("--out", place, "--resume", "--seed", "3", changes=[*SMALL[:-1], "strategy.epochs=4"])
     assert refused.returncode == 2
     assert "something else: seed: 42 -> 3" in refused.stderr
@@ -426,7 +426,7 @@ def test_the_command_line_is_stopped_and_goes_on(tmp_path):
     assert call("--out", place, "--force").returncode == 2
     goes_on = call("--out", place, "--resume")
     assert goes_on.returncode == 0
-    assert "going on" in goes_on.stdout
+    assert "resuming" in goes_on.stdout
     assert left(place) == left(whole)
 
 

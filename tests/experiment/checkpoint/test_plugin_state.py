@@ -5,8 +5,8 @@ import torch
 from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics
 from torch import nn
 
-from clsim.experiment.checkpoint.attributes import Attributes
 from clsim.experiment.checkpoint.codec import NotStorable
+from clsim.experiment.checkpoint.plugin_state import state_of
 
 
 class Thing:
@@ -24,14 +24,14 @@ class Says(Thing):
 
 def test_what_changed_and_what_may_have_changed_inside_is_stored():
     thing = Thing(rate=0.1, name="a", counts=[1], seen=set(), later=None, rows=torch.zeros(2))
-    kept = Attributes(thing)
+    kept = state_of(thing)
     thing.counts.append(2)
     thing.rows += 1
     thing.later = (5, 2)
     state = kept.state()
     assert set(state) == {"counts", "seen", "later", "rows"}
     fresh = Thing(rate=0.1, name="a", counts=[1], seen={3}, later=None, rows=torch.zeros(2))
-    Attributes(fresh).restore(state)
+    state_of(fresh).restore(state)
     assert fresh.counts == [1, 2]
     assert fresh.seen == set()
     assert fresh.later == (5, 2)
@@ -48,27 +48,27 @@ def test_what_it_was_made_with_stays():
         layout=torch.channels_last,
         other=(min, 3),
     )
-    assert Attributes(thing, known=[layer]).state() == {}
+    assert state_of(thing, known=[layer]).state() == {}
 
 
 def test_an_object_that_says_itself_is_asked():
     thing = Says(n=3, other=object())
-    state = Attributes(thing).state()
+    state = state_of(thing).state()
     assert state == {"n": 3}
     fresh = Says(n=0, other=object())
-    Attributes(fresh).restore(state)
+    state_of(fresh).restore(state)
     assert fresh.n == 3
 
 
 def test_generators_and_parts_that_say_themselves_are_given_back_in_place():
     thing = Thing(draw=torch.Generator().manual_seed(3), schedule=Says(n=4))
-    kept = Attributes(thing)
+    kept = state_of(thing)
     torch.rand(5, generator=thing.draw)
     state = kept.state()
     wanted = torch.rand(3, generator=thing.draw)
     fresh = Thing(draw=torch.Generator(), schedule=Says(n=0))
     draw, schedule = fresh.draw, fresh.schedule
-    Attributes(fresh).restore(state)
+    state_of(fresh).restore(state)
     assert fresh.draw is draw
     assert torch.equal(torch.rand(3, generator=draw), wanted)
     assert fresh.schedule is schedule
@@ -77,18 +77,18 @@ def test_generators_and_parts_that_say_themselves_are_given_back_in_place():
 
 def test_metrics_of_avalanche_go_on_counting():
     accuracy, again = accuracy_metrics(stream=True)[0], accuracy_metrics(stream=True)[0]
-    attributes = Attributes(accuracy)
+    attributes = state_of(accuracy)
     accuracy._metric.update(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 0]))
-    Attributes(again).restore(attributes.state())
+    state_of(again).restore(attributes.state())
     again._metric.update(torch.tensor([1]), torch.tensor([1]))
     assert again.result() == 3 / 4
 
 
 def test_what_avalanche_remembers_of_earlier_sessions_is_kept():
     first, again = forgetting_metrics(stream=True)[0], forgetting_metrics(stream=True)[0]
-    attributes = Attributes(first)
+    attributes = state_of(first)
     first.forgetting.update(0, 0.9, initial=True)
-    Attributes(again).restore(attributes.state())
+    state_of(again).restore(attributes.state())
     again.forgetting.update(0, 0.5)
     assert again.forgetting.result() == pytest.approx({0: 0.4})
 
@@ -104,9 +104,9 @@ def test_what_avalanche_remembers_of_earlier_sessions_is_kept():
 def test_what_could_not_be_given_back_is_told_by_name(thing):
     (name,) = vars(thing)
     with pytest.raises(NotStorable, match=f"Thing keeps a .* in {name}"):
-        Attributes(thing).state()
+        state_of(thing).state()
 
 
 def test_a_state_of_something_else_is_refused():
     with pytest.raises(ValueError, match="has no draw"):
-        Attributes(Thing()).restore({"draw": {"generator": torch.Generator().get_state()}})
+        state_of(Thing()).restore({"draw": {"generator": torch.Generator().get_state()}})

@@ -1,4 +1,4 @@
-"""The part of a model that need not be stored, because it is as it was when it came."""
+"""Frozen weights that a checkpoint need not store, since nothing has changed them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 
-class Frozen:
-    """Remembers the parameters that came into a model frozen, and tells which of them nothing has written to since.
+class FrozenWeights:
+    """Registry of the parameters that were frozen when they came into a model, and of later writes to them.
 
-    Weights of a large pre-trained model are read again from where they came from; a checkpoint holds a hash of them.
-    What was trained before it was frozen is not among them.
+    Weights of a large pre-trained model are read again from their source; a checkpoint holds a hash of them. Parameters
+    that were trained before they were frozen do not count.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Frozen:
         self._hashed: tuple[object, str] = ((), "")
 
     def note(self, model: nn.Module) -> None:
-        """Looks at a model before it is trained: at the start, and whenever parts of it were exchanged."""
+        """Register the parameters of a model, at the start and after every exchange of its parts."""
         self._seen = {
             id(parameter): self._seen.get(
                 id(parameter), (parameter, None if parameter.requires_grad else parameter._version)
@@ -30,7 +30,7 @@ class Frozen:
         }
 
     def names(self, model: nn.Module) -> set[str]:
-        """Names of the parameters that are as they came."""
+        """Return the names of the frozen parameters that nothing has written to."""
         return {
             name
             for name, parameter in model.named_parameters(remove_duplicate=False)
@@ -38,7 +38,7 @@ class Frozen:
         }
 
     def changed(self, model: nn.Module) -> dict[str, Tensor]:
-        """All others, and the buffers: what a checkpoint holds of the model."""
+        """Return all other parameters and the buffers, which a checkpoint stores."""
         left_out = self.names(model)
         return {
             name: value
@@ -47,7 +47,7 @@ class Frozen:
         }
 
     def sha256(self, model: nn.Module) -> str:
-        """Of the parameters that are as they came; computed once for the same parameters."""
+        """Return the hash of the unchanged parameters; computed once for the same parameters."""
         names, parameters = sorted(self.names(model)), dict(model.named_parameters(remove_duplicate=False))
         which = [(name, id(parameters[name]), parameters[name]._version) for name in names]
         if self._hashed[0] != which:
@@ -56,7 +56,7 @@ class Frozen:
 
 
 def tensors_sha256(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Of names, types, shapes and bytes."""
+    """Return the hash of tensors: names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name, tensor in tensors:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

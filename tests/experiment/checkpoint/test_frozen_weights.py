@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from clsim.experiment.checkpoint.frozen import Frozen, tensors_sha256
+from clsim.experiment.checkpoint.frozen_weights import FrozenWeights, tensors_sha256
 
 
 def network():
@@ -10,14 +10,14 @@ def network():
 
 
 def test_what_came_frozen_is_left_out():
-    model, frozen = network(), Frozen()
+    model, frozen = network(), FrozenWeights()
     frozen.note(model)
     assert frozen.names(model) == {"0.weight", "0.bias"}
     assert set(frozen.changed(model)) == {name for name in model.state_dict() if not name.startswith("0.")}
 
 
 def test_what_was_trained_before_it_was_frozen_is_kept():
-    model, frozen = network(), Frozen()
+    model, frozen = network(), FrozenWeights()
     frozen.note(model)
     model[2].requires_grad_(False)
     frozen.note(model)
@@ -25,7 +25,7 @@ def test_what_was_trained_before_it_was_frozen_is_kept():
 
 
 def test_what_was_written_to_although_frozen_is_kept():
-    model, frozen = network(), Frozen()
+    model, frozen = network(), FrozenWeights()
     frozen.note(model)
     before = frozen.sha256(model)
     with torch.no_grad():
@@ -35,7 +35,7 @@ def test_what_was_written_to_although_frozen_is_kept():
 
 
 def test_a_model_that_takes_over_is_noted_and_parts_of_the_old_one_are_remembered():
-    model, frozen = network(), Frozen()
+    model, frozen = network(), FrozenWeights()
     frozen.note(model)
     taken = nn.ModuleList([model.requires_grad_(False), nn.Linear(1, 1).requires_grad_(False)])
     frozen.note(taken)
