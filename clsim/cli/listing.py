@@ -18,6 +18,7 @@ from clsim.config.models.classifier import HEADS
 from clsim.config.models.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, ModelRecipe, TimmModel
 from clsim.config.signatures import REQUIRED, read_signature
 from clsim.data.facts import CAPTIONED, FACTS
+from clsim.results.figures import figures
 from clsim.utils.errors import UserError
 from clsim.utils.text import clean
 
@@ -158,6 +159,8 @@ def _metrics() -> Rows:
     for name in metrics.__all__:
         first = (getattr(metrics, name).__doc__ or "").strip().splitlines()[0]
         yield name, _as_phrase(re.sub(r"(:\w+:)?`+", "", first))  # without reStructuredText markup
+    for figure in figures():
+        yield figure.key, f"figure: {figure.label}. {figure.meaning}".strip()
 
 
 def _as_phrase(summary: str) -> str:

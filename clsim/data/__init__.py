@@ -13,7 +13,9 @@ from clsim.utils.lazy import lazy_exports
 if TYPE_CHECKING:
     from clsim.data.core.captioned import CaptionDataSet, CaptionedImages
     from clsim.data.core.images import DataSet, Images
+    from clsim.data.facts import Facts
     from clsim.data.loading import load_captions, load_dataset
+    from clsim.data.registry import register_dataset
     from clsim.data.root import CAPTION_NAMES, NAMES, data_root
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
     "CaptionDataSet",
     "CaptionedImages",
     "DataSet",
+    "Facts",
     "Images",
     "data_root",
     "load_captions",
     "load_dataset",
+    "register_dataset",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -36,9 +40,11 @@ __getattr__, __dir__ = lazy_exports(
         "CaptionDataSet": "clsim.data.core.captioned",
         "CaptionedImages": "clsim.data.core.captioned",
         "DataSet": "clsim.data.core.images",
+        "Facts": "clsim.data.facts",
         "Images": "clsim.data.core.images",
         "data_root": "clsim.data.root",
         "load_captions": "clsim.data.loading",
         "load_dataset": "clsim.data.loading",
+        "register_dataset": "clsim.data.registry",
     },
 )

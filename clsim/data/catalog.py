@@ -23,6 +23,7 @@ from clsim.data.datasets.splits import FSCIL_SPLITS
 from clsim.data.datasets.tiny_imagenet import TINY_IMAGENET, TINY_IMAGENET_32
 from clsim.data.facts import CAPTIONED
 from clsim.data.io.cache import cache_folders
+from clsim.data.registry import LOADERS
 from clsim.data.root import data_root
 from clsim.utils.arguments import Side, checked
 from clsim.utils.errors import DataMissing, UserError
@@ -98,6 +99,8 @@ def _load(name: str, image_size: int | None, root: Path, download: bool) -> Data
             raise UserError("no path after 'folder:'", fix="write folder:PATH")
         path = from_home(name.removeprefix("folder:"), name)
         return folder.load(path, image_size, cache_folders(root), name)
+    if name in LOADERS:
+        return _resized(LOADERS[name](), image_size)
     entry = _entry(name)
     if entry.load is None:
         holds = "captions and no classes: use it in a text_upgrade stream" if name in CAPTIONED else "no images"

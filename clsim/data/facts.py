@@ -1,9 +1,11 @@
-"""Facts about data sets that a scenario is checked against before any data is loaded. Imports nothing."""
+"""Facts about data sets that a scenario is checked against before any data is loaded. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from clsim.utils.extensions import load_extensions
 
 
 class Protocol(NamedTuple):
@@ -60,7 +62,7 @@ class CaptionFacts(NamedTuple):
     description: str
 
 
-FACTS: Mapping[str, Facts] = {
+FACTS: dict[str, Facts] = {
     "shapes": Facts(100, 50, 20, 32, None, "synthetic images of textured, colored shapes; no files needed"),
     "cifar100": Facts(100, 500, 100, 32, Protocol(60, 5, 5, 8), "natural images"),
     "cifar10": Facts(10, 5000, 1000, 32, None, "natural images"),
@@ -81,4 +83,8 @@ CAPTIONS = "captions:"  # TSV or CSV file of images and captions
 
 def facts_of(name: object) -> Facts | None:
     """Return the facts about the data set ``name``; None if it is unknown."""
-    return FACTS.get(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    if name not in FACTS:
+        load_extensions()  # only here, so that the usual command does not wait for them
+    return FACTS.get(name)

@@ -61,11 +61,13 @@ def class_count(stream: Mapping[str, Any]) -> int | None:
 
 def check_dataset(path: KeyPath, name: object, others: tuple[str, ...] = ()) -> Iterator[Finding]:
     """Yield a finding at ``path`` unless ``name`` is a known data set, a folder or one of ``others``."""
-    if not isinstance(name, str) or name in FACTS or name in others:
+    if not isinstance(name, str) or name in others:
         return
     if name.startswith(FOLDER):
         if not name.removeprefix(FOLDER).strip():
             yield Finding(path, "folder: names no path", "write folder:PATH")
+        return
+    if facts_of(name) is not None:
         return
     what = f"{'.'.join(map(str, path))}: there is no data set '{name}'"
     yield Finding(path, what, suggestion(name, [*others, *FACTS, "folder:PATH"]))

@@ -122,13 +122,13 @@ class Runs:
 
     def stop(self, case: str, out: str, *, session: int = 1, **how: Any) -> None:
         """Run a case until the first checkpoint amid a session, and no further."""
-        from clsim.experiment.checkpoint.checkpointer import Checkpointer
+        from clsim.experiment.checkpoint.checkpointer import WITHIN, Checkpointer
 
         save = Checkpointer._save
 
         def stop(keeper: Checkpointer, moment: Any, state: Any) -> None:
             save(keeper, moment, state)
-            if (moment.session, moment.kind) == (session, AMID):
+            if (moment.session, moment.kind) == (session, WITHIN):
                 raise Stopped
 
         with mock.patch.object(Checkpointer, "_save", stop):

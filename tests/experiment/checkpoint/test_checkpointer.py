@@ -295,7 +295,7 @@ def test_what_cannot_be_stored_is_told_and_the_run_goes_on(tmp_path):
     strategy = learner(0, plugins=[Secretive(3)])
     results = run(stream(), strategy, out=tmp_path / "run", listeners=[told])
     assert results.status == "complete"
-    assert told.notes[0].startswith("this run cannot be resumed: Secretive keeps a list_iterator in secret")
+    assert told.notes[0].startswith("this run cannot be resumed: Secretive holds a list_iterator in secret")
     assert len(told.notes) == 1
     assert not list((tmp_path / "run" / "checkpoints").glob("session*"))
 
@@ -308,8 +308,8 @@ def test_a_plugin_of_avalanche_with_hidden_state_is_told_at_the_start(tmp_path):
     strategy = learner(0, train_epochs=1, plugins=[ReplayPlugin(20)])
     run(stream(), strategy, out=tmp_path / "run", listeners=[told])
     assert told.notes == [
-        "this run cannot be resumed: ReplayPlugin keeps a ExperienceBalancedBuffer in storage_policy; "
-        "with state_dict() and load_state_dict(state) it can say what that is made of"
+        "this run cannot be resumed: ReplayPlugin holds a ExperienceBalancedBuffer in storage_policy, "
+        "which cannot be stored; give it state_dict() and load_state_dict(state)"
     ]
 
 

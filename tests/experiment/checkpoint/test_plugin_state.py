@@ -103,8 +103,9 @@ def test_what_avalanche_remembers_of_earlier_sessions_is_kept():
 )
 def test_what_could_not_be_given_back_is_told_by_name(thing):
     (name,) = vars(thing)
-    with pytest.raises(NotStorable, match=f"Thing keeps a .* in {name}"):
+    with pytest.raises(NotStorable) as raised:
         state_of(thing).state()
+    assert "Thing" in str(raised.value) and name in str(raised.value)
 
 
 def test_a_state_of_something_else_is_refused():
