@@ -9,8 +9,8 @@ from typing import Any
 from clsim.results.reader import read_run
 from clsim.verify.arithmetic import check_arithmetic
 from clsim.verify.check import Check
-from clsim.verify.compatible import check_compatibility
-from clsim.verify.confused import check_confusion
+from clsim.verify.compatibility import check_compatibility
+from clsim.verify.confusion import check_confusion
 from clsim.verify.files import check_files
 from clsim.verify.sources import check_sources
 

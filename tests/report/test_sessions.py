@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from clsim.experiment.events import RunInfo
+from clsim.report.html.charts import custom_charts
 from clsim.report.sessions import sessions_table, summary_table
+from clsim.results import figures as registry
+from clsim.results.figures import Figure, at
 
 Make = Callable[..., Any]
 
@@ -132,3 +135,13 @@ def test_published_figures_of_versions_have_rows_where_the_run_has_them(
         ("self-test at the end", "77.16%", "77.00%", "+0.16"),
         ("cmc@1, new/old", "76.65%", "75.00%", "+1.65"),
     ]
+
+
+def test_a_registered_figure_has_a_column_and_a_chart(results: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    registry.register(Figure("margin", "mean margin", unit="number", better=None, session=at("margin"), importance=20))
+    records = [{**record, "margin": 0.5} for record in results(2)["sessions"]]
+    table = sessions_table(records)
+    assert table.texts[1][names(table).index("mean margin")] == "0.5"
+    (chart,) = custom_charts(records)
+    assert (chart.title, chart.unit, chart.lines[0].y) == ("mean margin", "number", (0.5, 0.5))

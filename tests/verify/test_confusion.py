@@ -11,7 +11,7 @@ import pytest
 
 from clsim.results.reader import read_run
 from clsim.verify.check import Check
-from clsim.verify.confused import WHAT, check_confusion
+from clsim.verify.confusion import WHAT, check_confusion
 from clsim.verify.verification import verify
 
 Changed = Callable[[dict[str, Any]], object]
@@ -40,8 +40,8 @@ def one_right_more(content: dict[str, Any]) -> None:
     ("change", "says"),
     [
         (one_right_more, "accuracy"),
-        (lambda content: content["classes"][0].update(images=99), "its answers are not those to 99 images"),
-        (lambda content: content["classes"][0].update({"class": 77}), "class 77 was not seen yet"),
+        (lambda content: content["classes"][0].update(images=99), "99 images"),
+        (lambda content: content["classes"][0].update({"class": 77}), "class 77 had not been seen"),
         (lambda content: content.update(session=0), "it is of session 0"),
         (lambda content: content.update(session=9), "it is of session 9"),
         (lambda content: content["classes"].pop(), "accuracy"),
