@@ -1,27 +1,26 @@
-"""Image-text models as they were loaded: nothing is aligned, nothing is trained.
+"""Image-text models without alignment or training.
 
-The reference of every text upgrade, from both sides: what the new model finds in its own index is what compatibility
-may cost, and in the index of the old one it finds what chance finds, or nothing at all where widths differ.
+The reference of every text upgrade, in both directions: in its own index the new model shows the recall that
+compatibility may cost. In the index of the old model its recall is that of chance, or 0 where widths differ.
 """
-
-from typing import Literal
 
 from clsim import Strategy
 from clsim.models import ImageTextModel
 from clsim.plugins import ClipUpgrade
 from clsim.streams import TextStream
+from clsim.training.options import Precision
 
 STREAMS = ("text_upgrade",)
 REQUIRES = ("text_upgrade",)
 
 
-def build(stream: TextStream, *, precision: Literal["fp32", "bf16", "fp16"] = "fp32", device: str = "cpu") -> Strategy:
-    """Composes the reference.
+def build(stream: TextStream, *, precision: Precision = "fp32", device: str = "cpu") -> Strategy:
+    """Compose the reference.
 
     Args:
-        stream: brings the models.
-        precision: of the forward pass.
-        device: where it runs.
+        stream: Stream of image-text models.
+        precision: Number format of the forward pass.
+        device: Device of the models.
 
     """
     return Strategy(

@@ -1,9 +1,9 @@
 """CPE-CLIP: continual parameter-efficient CLIP for few-shot class-incremental learning (arXiv 2303.04751).
 
-CLIP stays frozen. A few prompt tokens in every layer of both towers, and one linear map that carries them from the
-text tower into the image tower, are all that learns: about 400,000 numbers. Three things keep what was learnt:
-the loss compares only the classes of the present session, gradients shrink by the share of new classes among all
-seen, and nothing else moves. Defaults are the published settings; no image is kept, augmented or replayed.
+CLIP stays frozen. Only a few prompt tokens in every layer of both towers are trained, and one linear map from the
+prompts of the text tower to those of the image tower: about 400,000 parameters. Three things limit forgetting: the
+loss compares only the classes of the current session, gradients shrink by the share of new classes among all seen, and
+all other weights are fixed. Defaults are the published settings; no image is stored, augmented or replayed.
 """
 
 from functools import partial
@@ -15,6 +15,7 @@ from clsim import Strategy
 from clsim.models import PromptedCLIP, load_clip
 from clsim.plugins import BaseSession, ClassScope, NewClassGradientScale, WarmupCosine
 from clsim.streams import Stream
+from clsim.training.options import Compile, Precision
 from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
 
 
@@ -39,39 +40,40 @@ def build(
     cycle: Count = 200,
     momentum: Fraction = 0.9,
     weight_decay: NotNegative = 1e-5,
-    regularise: bool = True,
+    regularize: bool = True,
     schedule: Literal["per_epoch", "per_step"] = "per_epoch",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
-    compile: Literal["auto", "on", "off"] = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
     device: str = "cpu",
 ) -> Strategy:
-    """Composes CPE-CLIP.
+    """Compose CPE-CLIP.
 
     Args:
-        stream: names the classes.
-        backbone: an open_clip model whose image tower is a ViT.
-        pretrained: an open_clip tag, the path of a checkpoint, an entry of the scenario's models, or null.
-        quick_gelu: the activation of weights in a file: QuickGELU, GELU, or null, as the file tells.
-        prompts: prompt tokens a layer.
-        depth: layers that get prompts, counted from the first; all of a tower that has fewer.
-        text_mode: what a deeper layer of the text tower does with the prompts of the one below.
-        vision_mode: the same for the image tower.
-        template: text of a class, [] standing for its name.
-        epochs: passes over a few-shot session.
-        base_epochs: passes over the base session; as epochs if null.
-        batch_size: of a few-shot session.
-        base_batch_size: of the base session.
-        max_lr: top of the warm-up, which 5 epochs never reach.
-        min_lr: learning rate of the first epoch.
-        warmup: steps of the warm-up.
-        cycle: steps of a cycle, warm-up included.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        regularise: scale gradients by new classes over seen classes.
-        schedule: step the learning rate once an epoch, as published, or once a batch.
-        precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
-        device: where it runs.
+        stream: Stream of sessions, whose class names become texts.
+        backbone: Name of an open_clip model whose image tower is a ViT.
+        pretrained: Tag of open_clip, path of a checkpoint or entry of the scenario's models; null: random weights.
+        quick_gelu: Activation of weights from a file: true for QuickGELU, false for GELU; null: read from the file.
+        prompts: Number of prompt tokens in a layer.
+        depth: Number of layers with prompts, counted from the first; at most the layers of a tower.
+        text_mode: Treatment of the previous layer's prompts in a deeper layer of the text tower.
+        vision_mode: Treatment of the previous layer's prompts in a deeper layer of the image tower.
+        template: Text of a class, where [] stands for its name.
+        epochs: Number of passes over a few-shot session.
+        base_epochs: Number of passes over the base session; null: as epochs.
+        batch_size: Number of images in a batch of a few-shot session.
+        base_batch_size: Number of images in a batch of the base session.
+        max_lr: Learning rate at the end of the warm-up, which 5 epochs never reach.
+        min_lr: Learning rate of the first epoch.
+        warmup: Number of warm-up steps.
+        cycle: Number of steps in a cycle, warm-up included.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay of SGD.
+        regularize: Whether gradients are scaled by the share of new classes among all seen.
+        schedule: Unit of the learning rate's steps: an epoch, as published, or a batch.
+        precision: Number format of the forward pass.
+        compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
+            CUDA graph if the model allows it.
+        device: Device of the model.
 
     """
     clip = load_clip(backbone, pretrained, device=device, quick_gelu=quick_gelu)
@@ -95,11 +97,11 @@ def build(
             every="epoch" if schedule == "per_epoch" else "step",
         ),
     ]
-    if regularise:
+    if regularize:
         plugins.append(NewClassGradientScale())
     return Strategy(
         model=model,
-        # The rate is the schedule's from the first step on.
+        # WarmupCosine sets the learning rate from the first step on.
         optimizer=partial(SGD, lr=min_lr, momentum=momentum, weight_decay=weight_decay),
         train_mb_size=batch_size,
         train_epochs=epochs,

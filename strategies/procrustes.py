@@ -1,21 +1,15 @@
-"""Procrustes: a new model is trained alone, and afterwards turned to where the features of the old one lie.
+"""Procrustes: a new model is trained alone and then rotated towards the features of the old one.
 
-The rotation is found in closed form from what both make of the training images. It costs nothing, and keeps what the
-new model knows by itself; but two models that were trained alone differ by more than a rotation.
+The rotation is found in closed form from both models' features of the training images. It costs nothing and keeps the
+accuracy of the new model on its own gallery; but two models that were trained alone differ by more than a rotation.
 """
 
-from functools import partial
-from typing import Literal
-
-import torch
-
 from clsim import Strategy
-from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
-from clsim.losses import smoothed_cross_entropy
-from clsim.models import EmbeddingClassifier, make_embedding_classifier
+from clsim.models import EmbeddingClassifier
+from clsim.models.options import EmbeddingOptions
 from clsim.plugins import ClassScope, ModelUpgrade, Procrustes, WarmupCosine
 from clsim.streams import Stream
-from clsim.utils.arguments import Count, Fraction, NotNegative, Whole
+from clsim.training.options import UpgradeTraining
 
 STREAMS = ("upgrade",)
 REQUIRES = ("upgrade",)
@@ -24,80 +18,33 @@ REQUIRES = ("upgrade",)
 def build(
     stream: Stream,
     *,
-    backbone: str = "resnet50",
-    neck: Literal["block", "linear"] = "block",
-    image_size: int | None = None,
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
-    zero_init: bool = True,
-    dimensions: int = 128,
-    epochs: Whole = 100,
-    warmup: Whole = 5,
-    batch_size: Count = 64,
-    lr: NotNegative = 0.001,
-    weight_decay: NotNegative = 3.0517578125e-5,
-    label_smoothing: Fraction = 0.1,
-    crop_padding: Whole = 0,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
-    compile: Literal["auto", "on", "off"] = "auto",
-    lanes: Count = 2,
+    network: EmbeddingOptions = EmbeddingOptions(),
+    training: UpgradeTraining = UpgradeTraining(),
     device: str = "cpu",
 ) -> Strategy:
-    """Composes the training of a model alone and its alignment afterwards.
+    """Compose independent training and the alignment that follows it.
 
     Args:
-        stream: gives the number of classes.
-        backbone: of every model, with random weights.
-        neck: Source of the features. block: the last residual block emits them, with batch normalization and no ReLU,
-            as published; linear: a matrix behind the pooled output of the whole network.
-        image_size: side that images are resized to; null: as they come.
-        interpolation: Kernel of that resize.
-        zero_init: Whether the last normalization of every block starts with gain 0; OCA's authors start with 1. The
-            block that emits the features starts with 1 in either case.
-        dimensions: of the features.
-        epochs: passes over a session.
-        warmup: of these, how many the learning rate rises.
-        batch_size: of every session.
-        lr: top of the learning rate of Adam, which falls to 0 along a cosine.
-        weight_decay: of Adam.
-        label_smoothing: of the cross-entropy.
-        crop_padding: pixels by which a random crop may be off.
-        precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
-        lanes: parts of a batch that go through the backbone side by side on a CPU, each on one core.
-        device: where it runs.
+        stream: Stream of upgrades.
+        network: Options of the network.
+        training: Options of training.
+        device: Device of the models.
 
     """
-    # Convolutions on the CPU are faster when the channels of a pixel lie side by side.
-    layout = torch.channels_last
 
-    def fresh(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
-        model = make_embedding_classifier(
-            backbone,
-            dimensions,
-            len(stream.class_names),
-            neck=neck,
-            image_size=image_size,
-            interpolation=interpolation,
-            zero_init=zero_init,
-            cpu_workers=lanes,
-        )
-        return model.to(memory_format=layout)
+    def new_model(old: EmbeddingClassifier | None) -> EmbeddingClassifier:
+        return network.make(len(stream.class_names))
 
-    upgrade = ModelUpgrade(fresh)
-    return Strategy(
-        model=fresh(None),
-        optimizer=partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay),
-        criterion=partial(smoothed_cross_entropy, label_smoothing=label_smoothing),
-        train_mb_size=batch_size,
-        train_epochs=epochs,
-        device=device,
-        plugins=[
+    upgrade = ModelUpgrade(new_model)
+    return training.compose(
+        new_model(None),
+        [
             Procrustes(upgrade),
             upgrade,
             ClassScope(training="seen", evaluation="seen"),
-            WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
+            WarmupCosine(
+                max_lr=training.lr, min_lr=0.0, warmup=training.warmup, cycle=training.epochs, rises_at_once=True
+            ),
         ],
-        augment=Compose(RandomCrop(crop_padding), HorizontalFlip()),
-        precision=precision,
-        compile=compile,
+        device=device,
     )

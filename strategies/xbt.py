@@ -1,18 +1,17 @@
 """XBT-style cross-modal backward compatibility (after arXiv 2405.14715): a new CLIP searches the index of an old one.
 
 Stage 1 needs no image: a projection from the new model's space into the old one's learns from captions that both
-models read. Stage 2 tunes what steers the new model (low-rank changes and prompts in both towers, and the projection)
-with few pairs of image and caption: each image is to find its caption among the new and the old features of the
-batch's captions, and each caption stays where the old model had it. Weights of both models are never touched, and
-stage 2 does not ask the old model any more. The paper's losses and sizes are not public: these are ours, and results
-are of this method, "XBT-style", and not of the paper's.
+models encode. Stage 2 tunes low-rank changes and prompts in both towers, and the projection, with few pairs of image
+and caption: each image finds its caption among the new and the old features of the batch's captions, and each caption
+stays where the old model had it. Weights of both models stay frozen, and stage 2 does not run the old model. The
+paper's losses and sizes are not public: these are clsim's, and results are of this "XBT-style" method, not of the
+paper's.
 
-L = w_m L_c(V(x), T(c)) + w_t L_c(V(x), T_old(c)) + w_i L_c(T(c), V_old(x)) + w_k (1 - cos(T(c), T_old(c))), where V
-and T are the new towers behind the projection, and V_old(x) is what the old index holds of the image.
+L = w_p L_c(V(x), T(c)) + w_t L_c(V(x), T_old(c)) + w_i L_c(T(c), V_old(x)) + w_d (1 - cos(T(c), T_old(c))), where V
+and T are the new towers behind the projection, and V_old(x) is the feature of the image in the old index.
 """
 
 from functools import partial
-from typing import Literal
 
 import torch
 
@@ -22,6 +21,7 @@ from clsim.losses import contrastive_loss, cosine_distillation, no_loss
 from clsim.models import ImageTextModel, LoadedClip, Projection
 from clsim.plugins import CaptionContrast, ClipUpgrade, TextProjection, WarmupCosine
 from clsim.streams import TextStream
+from clsim.training.options import Compile, Precision
 from clsim.utils.arguments import Count, NotNegative, Whole
 
 STREAMS = ("text_upgrade",)
@@ -35,13 +35,13 @@ def build(
     text_steps: Whole = 200,
     text_batch_size: Count = 512,
     text_lr: NotNegative = 0.0001,
-    contrast: float = 0.1,
+    contrast_weight: float = 0.1,
     rank: Whole = 8,
     prompt_tokens: Whole = 4,
-    matched: float = 1.0,
-    to_texts: float = 1.0,
-    to_images: float = 2.0,
-    kept: float = 1.0,
+    pair_weight: float = 1.0,
+    old_text_weight: float = 1.0,
+    old_image_weight: float = 2.0,
+    distillation_weight: float = 1.0,
     scale: float = 50.0,
     epochs: Whole = 5,
     warmup: Whole = 1,
@@ -49,56 +49,57 @@ def build(
     lr: NotNegative = 0.0005,
     weight_decay: NotNegative = 0.01,
     crop_padding: Whole = 0,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
-    compile: Literal["auto", "on", "off"] = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
     device: str = "cpu",
 ) -> Strategy:
-    """Composes text-only projection and parameter-efficient tuning.
+    """Compose text-only projection and parameter-efficient tuning.
 
     Args:
-        stream: brings the models, captions and pairs.
-        hidden: numbers inside the projection's correction of a rotation; 0 leaves a matrix alone.
-        text_steps: of Adam on captions alone.
-        text_batch_size: captions a step.
-        text_lr: top of their learning rate, which falls to 0 along a cosine.
-        contrast: weight of telling captions apart beside being near the old ones, in these steps.
-        rank: of the low-rank changes in both towers; 0 for none.
-        prompt_tokens: in each tower; 0 for none.
-        matched: weight of images and captions finding each other.
-        to_texts: of images and old features of captions finding each other.
-        to_images: of captions and old features of images, as the index holds them, finding each other; 0: left
+        stream: Stream of image-text models, with captions and pairs.
+        hidden: Hidden width of the projection's correction of a rotation; 0: a matrix alone.
+        text_steps: Number of steps of Adam on captions alone.
+        text_batch_size: Number of captions in a step.
+        text_lr: Highest learning rate of these steps, which falls to 0 along a cosine.
+        contrast_weight: Weight of telling captions apart, beside the distance to the old features, in these steps.
+        rank: Rank of the low-rank changes in both towers; 0: none.
+        prompt_tokens: Number of prompt tokens in each tower; 0: none.
+        pair_weight: Weight of the contrast of images with their captions.
+        old_text_weight: Weight of the contrast of images with old features of captions.
+        old_image_weight: Weight of the contrast of captions with old features of images, read from the index; 0: left
             out.
-        kept: of the distance of captions from their old features.
-        scale: cosines are multiplied by it where they compete.
-        epochs: passes over the pairs.
-        warmup: of these, how many the learning rate rises.
-        batch_size: pairs a step.
-        lr: top of the learning rate of AdamW, which falls to 0 along a cosine.
-        weight_decay: of AdamW.
-        crop_padding: pixels by which a random crop may be off.
-        precision: of the forward pass.
-        compile: compile the forward pass; auto: in long sessions on a GPU, and replay short ones if the model may be.
-        device: where it runs.
+        distillation_weight: Weight of the cosine distance between captions and their old features.
+        scale: Factor of cosines in the contrastive losses.
+        epochs: Number of passes over the pairs.
+        warmup: Number of these epochs in which the learning rate rises.
+        batch_size: Number of pairs in a step.
+        lr: Highest learning rate of AdamW, which falls to 0 along a cosine.
+        weight_decay: Weight decay of AdamW.
+        crop_padding: Padding in pixels of the random crop.
+        precision: Number format of the forward pass.
+        compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
+            CUDA graph if the model allows it.
+        device: Device of the models.
 
     """
 
-    def steered(clip: LoadedClip, old: ImageTextModel) -> ImageTextModel:
+    def new_model(clip: LoadedClip, old: ImageTextModel) -> ImageTextModel:
         model = ImageTextModel(clip, prompts=prompt_tokens, rank=rank)
         model.projection = Projection(model.width, old.features, hidden)
         return model
 
-    def contrasted(this: torch.Tensor, that: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-        return contrastive_loss(scale * this @ that.T, same)
+    def contrast(queries: torch.Tensor, keys: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+        return contrastive_loss(scale * queries @ keys.T, same)
 
-    upgrade = ClipUpgrade(stream.models, steered)
+    upgrade = ClipUpgrade(stream.models, new_model)
     projection = TextProjection(
-        upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast_weight=contrast
+        upgrade, stream.texts, steps=text_steps, batch_size=text_batch_size, lr=text_lr, contrast_weight=contrast_weight
     )
     losses = [
-        (matched, lambda batch: contrasted(batch.images, batch.texts, batch.same)),
-        (to_texts, lambda batch: contrasted(batch.images, batch.old_texts, batch.same)),
-        (to_images, lambda batch: contrasted(batch.texts, batch.old_images, batch.same)),
-        (kept, lambda batch: cosine_distillation(batch.texts, batch.old_texts)),
+        (pair_weight, lambda batch: contrast(batch.images, batch.texts, batch.same)),
+        (old_text_weight, lambda batch: contrast(batch.images, batch.old_texts, batch.same)),
+        (old_image_weight, lambda batch: contrast(batch.texts, batch.old_images, batch.same)),
+        (distillation_weight, lambda batch: cosine_distillation(batch.texts, batch.old_texts)),
     ]
     return Strategy(
         model=ImageTextModel(stream.models[0].clip),
@@ -113,7 +114,7 @@ def build(
             CaptionContrast(stream.pairs, upgrade, projection, losses),
             WarmupCosine(max_lr=lr, min_lr=0.0, warmup=warmup, cycle=epochs, rises_at_once=True),
         ],
-        augment=RandomCrop(crop_padding),  # no mirror: captions know left from right
+        augment=RandomCrop(crop_padding),  # no flip: captions name left and right
         precision=precision,
         compile=compile,
     )

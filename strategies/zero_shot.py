@@ -1,14 +1,13 @@
-"""Zero-shot CLIP: each image goes to the class whose text is nearest. Nothing is trained, so nothing is forgotten.
+"""Zero-shot CLIP: each image is assigned to the class with the nearest text. Nothing is trained or forgotten.
 
-The reference of every method that tunes CLIP: what the pre-trained model knows already.
+The reference of every method that tunes CLIP: the accuracy of the pre-trained model.
 """
-
-from typing import Literal
 
 from clsim import Strategy
 from clsim.models import PromptedCLIP, load_clip
 from clsim.plugins import ClassScope
 from clsim.streams import Stream
+from clsim.training.options import Precision
 
 
 def build(
@@ -18,19 +17,19 @@ def build(
     pretrained: str | None = "openai",
     quick_gelu: bool | None = None,
     template: str = "[].",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Strategy:
-    """Composes the zero-shot reference.
+    """Compose the zero-shot reference.
 
     Args:
-        stream: names the classes.
-        backbone: an open_clip model whose image tower is a ViT.
-        pretrained: an open_clip tag, the path of a checkpoint, an entry of the scenario's models, or null.
-        quick_gelu: the activation of weights in a file: QuickGELU, GELU, or null, as the file tells.
-        template: text of a class, [] standing for its name.
-        precision: of the forward pass.
-        device: where it runs.
+        stream: Stream of sessions, whose class names become texts.
+        backbone: Name of an open_clip model whose image tower is a ViT.
+        pretrained: Tag of open_clip, path of a checkpoint or entry of the scenario's models; null: random weights.
+        quick_gelu: Activation of weights from a file: true for QuickGELU, false for GELU; null: read from the file.
+        template: Text of a class, where [] stands for its name.
+        precision: Number format of the forward pass.
+        device: Device of the model.
 
     """
     model = PromptedCLIP.from_clip(

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from clsim.cli.benchmarks import Benchmark
-from clsim.utils.errors import DataWarning, UserError
+from clsim.utils.errors import DataWarning, RenamedWarning, UserError
 from clsim.utils.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
 from clsim.utils.files import from_home
 from clsim.utils.text import clean
@@ -84,8 +84,8 @@ def _open_streams() -> None:
 def _warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Format a warning for a terminal, a data warning as one plain line."""
-    if issubclass(category, DataWarning):
+    """Format a warning for a terminal, one of clsim's as a plain line."""
+    if issubclass(category, DataWarning | RenamedWarning):
         return f"warning: {lines_of(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {lines_of(str(message))}\n"
 

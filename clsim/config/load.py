@@ -15,6 +15,7 @@ from clsim.config.checks.strategy import check_runs_on, check_settings
 from clsim.config.discovery import find_scenario, find_strategy
 from clsim.config.overrides import Overrides, apply
 from clsim.config.protocol import comparable_rows, protocol_changes, rows_of_form
+from clsim.config.renaming import rename_blocks, rename_keys
 from clsim.config.scenario import Scenario, strategy_name
 from clsim.config.signatures import Signature, read_signature
 from clsim.config.yaml import Document, read
@@ -57,10 +58,12 @@ def load_scenario(
     if "stream" not in document.value and not SWEEP.isdisjoint(document.value):
         fix = f"run it by: clsim sweep {path}"
         raise UserErrors([UserError("this is a sweep, not a scenario", where=document.place(()), fix=fix)])
+    rename_blocks(document)
     written = copy.deepcopy(document.value)
     applied = apply(document, overrides, {"strategy": strategy, "seed": seed})
-    overridden = applied.paths
-    strategies = _Strategies(document)
+    overridden = set(applied.paths)
+    rename_blocks(document, overridden)
+    strategies = _Strategies(document, overridden)
     scenario, found = _validated(document.value)
     other_protocol: tuple[str, ...] = ()
     if scenario is not None and scenario.published and not any(path[0] == "published" for path in overridden):
@@ -76,7 +79,7 @@ def load_scenario(
     rows = rows_of_form(scenario.published, strategies.resolved)
     scenario = scenario.model_copy(update={"strategies": strategies.resolved, "published": rows})
     scenario._path, scenario._files = path, strategies.files
-    scenario._overrides, scenario._overridden = applied.values, overridden
+    scenario._overrides, scenario._overridden = applied.values, frozenset(overridden)
     scenario._other_protocol = other_protocol
     return scenario
 
@@ -91,6 +94,7 @@ def read_resolved(path: Path) -> Scenario:
     if not isinstance(document.value, dict):
         what = f"expected a block of keys, got {describe(document.value)}"
         raise UserErrors([*document.problems, UserError(what, where=document.place(()))])
+    rename_blocks(document, warn=False)
     scenario, found = _validated(document.value)
     found += unknown_keys(Scenario, document.value)
     problems = [UserError(f.what, where=document.place(f.path), fix=f.fix) for f in found]
@@ -116,7 +120,7 @@ def _order(problem: UserError) -> tuple[str, int]:
 class _Strategies:
     """Strategies that a scenario names: their files, and their settings with the defaults filled in."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, overridden: set[KeyPath]) -> None:
         self.files: dict[str, Path] = {}
         self.resolved: dict[str, dict[str, Any]] = {}
         self.findings: list[Finding] = []
@@ -141,6 +145,8 @@ class _Strategies:
             else:
                 if path[0] != "strategies":  # a block of settings alone runs nothing
                     self.findings += check_runs_on(path, name, signature, kind)
+                for block in (("strategies", name), ("published", name, "settings")):
+                    rename_keys(document, block, signature.settings, overridden)
                 settings = blocks.get(name)
                 if settings is None or isinstance(settings, dict):
                     self._check(signature, name, settings or {}, path)

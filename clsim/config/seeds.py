@@ -17,7 +17,7 @@ DRAWN_BY = {"shots": "splits", "classes": "class_order"}
 class Seeds(Block):
     """Seeds of parts of a run, instead of those derived from ``seed``."""
 
-    initialisation: Seed | None = Field(
+    initialization: Seed | None = Field(
         default=None, description="seed of random weights, also of incoming models; null: seed"
     )
     order: Seed | None = Field(
@@ -29,14 +29,14 @@ class Seeds(Block):
 
 @dataclass(frozen=True)
 class EffectiveSeeds:
-    """Seed of each part of a run; see :class:`Seeds`.
+    """Seed of each part of a run; see :class:`Seeds`. The manifest of a run stores it under these names.
 
     Attributes:
         initialisation: Seed of random weights.
         order: Seed of draws in training.
         classes: Seed of a drawn order of classes.
         shots: Seed of drawn shots.
-        apart: Whether initialisation or order has a seed. Otherwise both draw from one generator.
+        apart: Whether initialization or order has a seed. Otherwise both draw from one generator.
 
     """
 
@@ -56,11 +56,11 @@ class EffectiveSeeds:
 
         """
         return cls(
-            initialisation=seed if given.initialisation is None else given.initialisation,
+            initialisation=seed if given.initialization is None else given.initialization,
             order=seed if given.order is None else given.order,
             classes=derived_seed(seed, "classes") if given.classes is None else given.classes,
             shots=derived_seed(seed, "shots") if given.shots is None else given.shots,
-            apart=given.initialisation is not None or given.order is not None,
+            apart=given.initialization is not None or given.order is not None,
         )
 
 

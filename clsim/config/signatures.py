@@ -26,6 +26,7 @@ from clsim.config.setting import REQUIRED, Setting
 from clsim.config.source import Source, parse
 from clsim.streams.kinds import CLASS_KINDS, EXAMPLE, UPGRADE_KINDS, check_kinds
 from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.renamed import renamed
 
 __all__ = ["REQUIRED", "RESERVED", "Setting", "Signature", "read_signature"]
 
@@ -55,6 +56,10 @@ class Signature:
     streams: tuple[str, ...] = CLASS_KINDS
     requires: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Return whether a setting has this name or had it formerly."""
+        return name in self.settings or bool(renamed([name], self.settings))
 
     def defaults(self) -> dict[str, Any]:
         """Return every setting at its default, in its type.

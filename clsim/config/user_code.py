@@ -21,6 +21,7 @@ from clsim.streams.protocols import StreamLike
 from clsim.utils.arguments import refuse
 from clsim.utils.errors import UserError
 from clsim.utils.plain import plain
+from clsim.utils.renamed import with_new_names
 
 
 def load_strategy(path: Path) -> Callable[..., Any]:
@@ -34,12 +35,13 @@ def load_strategy(path: Path) -> Callable[..., Any]:
     @wraps(build)
     def checked(stream: StreamLike, **settings: Any) -> Any:
         signature = read_signature(place)
-        given = {key: _written(value) for key, value in settings.items() if key not in RESERVED}
+        named = with_new_names(settings, [*signature.settings, *RESERVED], path.stem)
+        given = {key: _written(value) for key, value in named.items() if key not in RESERVED}
         found, resolved = check_settings(signature, path.stem, given)
         if not set(stream.kinds) & set(signature.streams):
             found += check_runs_on((), path.stem, signature, stream.kinds[0])
         refuse(found)
-        reserved = {key: value for key, value in settings.items() if key in RESERVED}
+        reserved = {key: value for key, value in named.items() if key in RESERVED}
         return build(stream, **_grouped(build, signature, resolved), **reserved)
 
     return checked

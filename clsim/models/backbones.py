@@ -118,7 +118,7 @@ def make_backbone(
     pretrained: bool = False,
     image_size: Count | None = None,
     interpolation: Interpolation = "bicubic",
-    zero_init: bool = True,
+    zero_init_last: bool = True,
     dimensions: Count | None = None,
 ) -> Backbone:
     """Return a network from images in [0, 1] to feature vectors.
@@ -128,8 +128,8 @@ def make_backbone(
         pretrained: Whether to load timm's weights; the small networks have none.
         image_size: Side that images are resized to; None: no resize, unless the network requires a size.
         interpolation: Kernel of that resize.
-        zero_init: Whether the last normalization of every residual block starts with gain 0, where the architecture
-            does so; else with 1, as in torchvision. Pre-trained weights stay unchanged.
+        zero_init_last: Whether the last normalization of every residual block starts with gain 0, where the
+            architecture does so; else with 1, as in torchvision. Pre-trained weights stay unchanged.
         dimensions: Length of the feature vector, which the last residual block then emits, see
             :func:`~clsim.models.neck.shape_features`; None: the width of the network.
 
@@ -145,7 +145,7 @@ def make_backbone(
         if pretrained:
             raise UserError(f"{name} has no pre-trained weights", fix="train it from scratch")
         small = SmallResNet(SMALL_RESNETS[name])
-        if not zero_init:
+        if not zero_init_last:
             open_gains(small)
         _emit(name, small, dimensions)
         return Backbone(small, small.num_features, image_size=image_size, interpolation=interpolation)
@@ -154,7 +154,7 @@ def make_backbone(
         raise UserError(f"unknown backbone {name!r}", fix=f"choose for example {near}; timm.list_models() returns all")
     check_tag(name)
     body: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
-    if not (zero_init or pretrained):
+    if not (zero_init_last or pretrained):
         open_gains(body)
     _emit(name, body, dimensions)
     settings: Any = body.pretrained_cfg

@@ -143,6 +143,7 @@ def _linear(weight: Tensor) -> nn.Linear:
     return made
 
 
+@checked
 def make_embedding_classifier(
     backbone: str,
     dimensions: int,
@@ -152,8 +153,8 @@ def make_embedding_classifier(
     turned: bool = False,
     image_size: int | None = None,
     interpolation: Interpolation = "bilinear",
-    zero_init: bool = True,
-    cpu_workers: int = 1,
+    zero_init_last: bool = True,
+    cpu_workers: Count = 1,
 ) -> EmbeddingClassifier:
     """Return a model of an upgrade, with random weights.
 
@@ -166,7 +167,7 @@ def make_embedding_classifier(
         turned: Whether an orthogonal layer stands between features and classifier.
         image_size: Side that images are resized to; the size they come in by default.
         interpolation: Kernel of that resize.
-        zero_init: Whether the last normalization of every other residual block starts with gain 0.
+        zero_init_last: Whether the last normalization of every other residual block starts with gain 0.
         cpu_workers: Number of threads among which a CPU splits a batch.
 
     Raises:
@@ -181,7 +182,7 @@ def make_embedding_classifier(
         backbone,
         image_size=image_size,
         interpolation=interpolation,
-        zero_init=zero_init,
+        zero_init_last=zero_init_last,
         dimensions=dimensions if neck == "block" else None,
     )
     return EmbeddingClassifier(

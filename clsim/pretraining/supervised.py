@@ -89,7 +89,7 @@ def train(
         torch.manual_seed(recipe.seed)
         backbone = make_backbone(recipe.backbone, dimensions=recipe.dimensions)
         head = _head(recipe, backbone.num_features)
-    model = nn.Sequential(CpuDataParallel(backbone, recipe.lanes), head)
+    model = nn.Sequential(CpuDataParallel(backbone, recipe.cpu_workers), head)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     settings: dict[str, Any] = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "nesterov": True}
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, **settings)

@@ -129,11 +129,11 @@ def reference_entries(scenario: Scenario, ran: Scenario, strategy: str, out: Pat
     for reference in ran.references:
         if strategy_name(reference) == strategy:
             continue
-        settings = read_signature(find_strategy(reference)).settings
+        signature = read_signature(find_strategy(reference))
         shared = {
             key: value
             for key, value in scenario.overrides.items()
-            if (key.removeprefix(prefix) in settings if key.startswith(prefix) else not stands_in)
+            if (signature.has(key.removeprefix(prefix)) if key.startswith(prefix) else not stands_in)
         }
         if stands_in:
             shared |= scenario.seeds_for(ran)

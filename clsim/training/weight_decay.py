@@ -8,29 +8,32 @@ from typing import Any, Literal
 from torch.nn import Parameter
 from torch.optim import SGD
 
+from clsim.utils.arguments import checked
+
 Decayed = Literal["all", "matrices"]
 
 
+@checked
 def decayed_sgd(
-    parameters: Iterable[Parameter], *, weight_decay: float, decayed: Decayed = "all", **settings: Any
+    parameters: Iterable[Parameter], *, weight_decay: float, weight_decay_on: Decayed = "all", **settings: Any
 ) -> SGD:
     """Return SGD over ``parameters`` with weight decay on all of them or on matrices alone.
 
     Args:
         parameters: Parameters to optimize.
         weight_decay: Factor of the decay.
-        decayed: Parameters that decay. ``matrices`` leaves out those of fewer than two dimensions: biases, and gains
-            of normalization layers.
+        weight_decay_on: Parameters that decay. ``matrices`` leaves out those of fewer than two dimensions: biases, and
+            gains of normalization layers.
         settings: Further arguments of :class:`torch.optim.SGD`.
 
     Example:
         >>> from torch.nn import Linear
-        >>> optimizer = decayed_sgd(Linear(2, 3).parameters(), weight_decay=0.1, decayed="matrices", lr=0.5)
+        >>> optimizer = decayed_sgd(Linear(2, 3).parameters(), weight_decay=0.1, weight_decay_on="matrices", lr=0.5)
         >>> [group["weight_decay"] for group in optimizer.param_groups]
         [0.1, 0.0]
 
     """
-    if decayed == "all":
+    if weight_decay_on == "all":
         return SGD(parameters, weight_decay=weight_decay, **settings)
     several = list(parameters)
     groups = [

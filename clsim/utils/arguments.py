@@ -24,6 +24,7 @@ from clsim.utils.block import Fraction, Seed
 from clsim.utils.errors import ArgumentError, UserErrors
 from clsim.utils.issues import Finding
 from clsim.utils.plain import listed, plain, scalar
+from clsim.utils.renamed import with_new_names
 from clsim.utils.schema_errors import findings
 
 __all__ = [
@@ -64,12 +65,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         signature, model = _rules(function)
+        where = function.__qualname__.removesuffix(".__init__")
+        named = with_new_names(kwargs, signature.parameters, where) if kwargs else kwargs
         try:
-            bound = signature.bind(*args, **kwargs)
+            bound = signature.bind(*args, **named)
         except TypeError:
             return function(*args, **kwargs)  # whose own message names the function
         given = {name: value for name, value in bound.arguments.items() if name in _names(model)}
-        bound.arguments.update(_fitting(model, given, function.__qualname__.removesuffix(".__init__")))
+        bound.arguments.update(_fitting(model, given, where))
         return function(*bound.args, **bound.kwargs)
 
     return call

@@ -81,6 +81,10 @@ class DataWarning(UserWarning):
     """Property of usable data that changes results, shown once on one line."""
 
 
+class RenamedWarning(FutureWarning):
+    """A former name that works in this version only: shown as one line."""
+
+
 class NotFinite(RunFailed):
     """NaN or infinite outputs of a model, from which no metric can be computed.
 

@@ -141,7 +141,7 @@ WRONG = {
     partial(OrthogonalAlignment): [("dimensions", value) for value in (0, 1.5)],
     partial(Projection, width=4, old_width=4): [("hidden", -1), ("width", 0), ("old_width", 4.0)],
     partial(LowRank, rows=4, columns=4, rank=2): [("rank", 0), ("rank", 1.0), ("alpha", NAN)],
-    partial(CpuDataParallel, Body()): [("lanes", value) for value in (0, 1.5)],
+    partial(CpuDataParallel, Body()): [("cpu_workers", value) for value in (0, 1.5)],
     partial(prompted): [
         *[("prompts", value) for value in (0, -1, 2.0, True)],
         *[("depth", value) for value in (0, -1, 2.5)],

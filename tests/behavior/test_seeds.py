@@ -160,7 +160,7 @@ def test_another_order_of_training_starts_from_the_same_weights(run, kind, given
 @every_kind
 @either_way
 def test_other_weights_learn_from_the_same_batches_in_the_same_order(run, kind, given):
-    usual, one, other = run(kind, given), run(kind, given, seeds_initialisation=8), run(kind, given, seeds_order=SEED)
+    usual, one, other = run(kind, given), run(kind, given, seeds_initialization=8), run(kind, given, seeds_order=SEED)
     assert learnt_alike(usual, one)
     assert learnt_alike(usual, other)
     assert usual.draws == one.draws == other.draws
@@ -175,8 +175,8 @@ def test_other_weights_learn_from_the_same_batches_in_the_same_order(run, kind, 
 
 @every_kind
 def test_one_initialisation_serves_every_seed(run, kind):
-    """As ``--seeds 1,2 --set seeds.initialisation=1`` asks, whose first run has one seed for both."""
-    one, other = (run(kind, seed=seed, seeds_initialisation=1) for seed in (1, 2))
+    """As ``--seeds 1,2 --set seeds.initialization=1`` asks, whose first run has one seed for both."""
+    one, other = (run(kind, seed=seed, seeds_initialization=1) for seed in (1, 2))
     assert alike(one.seen.first[0], other.seen.first[0])
     assert one.labels(0) != other.labels(0)
     if kind == "upgrade":
@@ -186,7 +186,7 @@ def test_one_initialisation_serves_every_seed(run, kind):
 
 
 def test_weights_of_a_run_are_those_of_a_run_by_that_seed(run):
-    one, other = run("fscil", SETTLED, seeds_initialisation=SEED + 1), run("fscil", SETTLED, seed=SEED + 1)
+    one, other = run("fscil", SETTLED, seeds_initialization=SEED + 1), run("fscil", SETTLED, seed=SEED + 1)
     assert alike(one.seen.first[0], other.seen.first[0])
     one = run("fscil", SETTLED, seed=SEED + 1, seeds_order=SEED)
     assert alike(one.seen.first[0], other.seen.first[0])

@@ -113,7 +113,7 @@ def test_models_without_weights_of_their_own_go_by_the_seed_of_initialisation(wo
         raise UserError("enough")
 
     monkeypatch.setattr(preparing, "load_clips", loaded)
-    for changes in ({}, {"seeds.order": 5}, {"seeds.initialisation": 6}):
+    for changes in ({}, {"seeds.order": 5}, {"seeds.initialization": 6}):
         with pytest.raises(UserError, match="enough"):
             prepare(world / "texts.yaml", None, changes, None, "cpu", strict=True)
     assert asked == [1, 1, 6]

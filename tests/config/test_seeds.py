@@ -22,7 +22,7 @@ TEXTS = "stream: {kind: text_upgrade, dataset: shapes, load: [a, b]}\nstrategy: 
 def test_parts_of_a_run_follow_from_the_seed_until_they_are_named() -> None:
     assert EffectiveSeeds.of(42, Seeds()) == EffectiveSeeds(42, 42, 1767522883, 945319760, apart=False)
     assert EffectiveSeeds.of(43, Seeds()) == EffectiveSeeds(43, 43, 3584299652, 2528672822, apart=False)
-    named = Seeds(initialisation=0, order=1, classes=2, shots=3)
+    named = Seeds(initialization=0, order=1, classes=2, shots=3)
     assert EffectiveSeeds.of(42, named) == EffectiveSeeds(0, 1, 2, 3, apart=True)
     assert EffectiveSeeds.of(42, Seeds(order=42)).apart
     assert not EffectiveSeeds.of(42, Seeds(classes=1, shots=1)).apart
@@ -36,7 +36,7 @@ def test_derived_seeds_are_pinned_and_all_different() -> None:
 
 
 def test_seeds_are_read_changed_and_written(scenario: Path) -> None:
-    scenario.write_text(DRAWN + "seeds: {initialisation: 5}\n")
+    scenario.write_text(DRAWN + "seeds: {initialization: 5}\n")
     loaded = load_scenario("test", ["seeds.shots=7", "seeds.classes=0x10"], seed=9)
     assert loaded.effective_seeds == EffectiveSeeds(5, 9, 16, 7, apart=True)
     assert loaded.with_seed(3).effective_seeds == EffectiveSeeds(5, 3, 16, 7, apart=True)
@@ -44,7 +44,7 @@ def test_seeds_are_read_changed_and_written(scenario: Path) -> None:
     Path("again.yaml").write_text(loaded.to_yaml())
     assert load_scenario("again.yaml").model_dump() == loaded.model_dump()
     written = yaml.safe_load(load_scenario("stand_in").to_yaml())
-    assert written["seeds"] == {"initialisation": None, "order": None, "classes": None, "shots": None}
+    assert written["seeds"] == {"initialization": None, "order": None, "classes": None, "shots": None}
 
 
 def test_every_seed_draws_its_own(scenario: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_seed_of_what_is_not_drawn_is_a_mistake(scenario: Path, text: str, key
 
 
 @pytest.mark.parametrize(
-    "text", [DRAWN, UPGRADE + "seeds: {initialisation: 1, order: 2, classes: null, shots: null}\n"]
+    "text", [DRAWN, UPGRADE + "seeds: {initialization: 1, order: 2, classes: null, shots: null}\n"]
 )
 def test_seeds_that_have_an_effect_are_none(scenario: Path, text: str) -> None:
     scenario.write_text(text)
@@ -97,7 +97,7 @@ def test_seeds_that_have_an_effect_are_none(scenario: Path, text: str) -> None:
         ("{shot: 1}", "unknown key 'shot' in seeds"),
         ("{order: -1}", "seeds.order: must be at least 0, got -1"),
         ("{order: 4294967296}", "seeds.order: must be less than 4294967296"),
-        ("{initialisation: x}", "seeds.initialisation: expected a whole number"),
+        ("{initialization: x}", "seeds.initialization: expected a whole number"),
         ("7", "seeds: expected a block of keys, got 7"),
         ("{shots: 1}", "seeds.shots: has no effect: stream.splits has its own seed"),
     ],
@@ -119,9 +119,9 @@ def test_a_stand_in_is_given_the_seeds_that_it_has_a_use_for(scenario: Path) -> 
     given = load_scenario(scenario, {"seeds.order": 1, "seeds.classes": 2, "seeds.shots": 3})
     assert given.seeds_for(load_scenario("stand_in")) == {"seeds.order": 1}
     path = Path("scenarios/stand_in.yaml")
-    path.write_text(edited(path.read_text(), "natural", "drawn") + "seeds: {initialisation: 8, order: 1}\n")
+    path.write_text(edited(path.read_text(), "natural", "drawn") + "seeds: {initialization: 8, order: 1}\n")
     # Its own seed of initialisation would not be that of the run it stands for.
-    assert given.seeds_for(load_scenario("stand_in")) == {"seeds.initialisation": None, "seeds.classes": 2}
+    assert given.seeds_for(load_scenario("stand_in")) == {"seeds.initialization": None, "seeds.classes": 2}
     assert given.seeds_for(given) == {}
 
 

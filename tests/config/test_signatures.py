@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -78,7 +79,7 @@ def test_values_that_do_not_fit_are_refused_in_words(annotation: Any, value: Any
 
 LEAST = {
     "epochs": 0, "batch_size": 1, "lr": 0, "momentum": 0, "weight_decay": 0, "warmup": 0, "cycle": 1,
-    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "cpu_workers": 1, "lanes": 1, "vertices": 2, "per_class": 1,
+    "steps": 0, "prompts": 1, "depth": 1, "memory": 0, "cpu_workers": 1, "vertices": 2, "per_class": 1,
     "padding": 0, "share": 0, "smoothing": 0, "sizes": 1, "replay_weight": 0, "alpha": 0,
     "prompt_tokens": 0, "rank": 0, "hidden": 0,
 }  # fmt: skip
@@ -147,7 +148,8 @@ def test_each_field_of_an_option_group_is_a_setting(tmp_path: Path) -> None:
     assert signature.settings["lr"].description == "Learning rate."
     assert signature.settings["epochs"].json_schema()["minimum"] == 1
     assert signature.settings["steps"].json_schema()["minimum"] == 2
-    training, body, steps, device = load_strategy(tmp_path / "grouped.py")(None, lr=2, depth=[5], device="cuda")
+    stream = SimpleNamespace(kinds=("fscil",))
+    training, body, steps, device = load_strategy(tmp_path / "grouped.py")(stream, lr=2, depth=[5], device="cuda")
     assert (training.epochs, training.lr, body.width, body.depth, steps, device) == (3, 2.0, 0.5, (5,), 4, "cuda")
 
 

@@ -121,7 +121,7 @@ def test_weights_that_start_a_run_do_not_depend_on_the_models_that_arrive(settle
 
 def test_weights_of_models_that_arrive_go_by_the_seed_of_initialisation(settled):
     path, _ = settled
-    changes = ([], ["seeds.order=9"], ["seeds.initialisation=9"], ["seed=9"])
+    changes = ([], ["seeds.order=9"], ["seeds.initialization=9"], ["seed=9"])
     arrived = [prepared(path, overrides).stream.replacements[1].model.sha256 for overrides in changes]
     assert arrived[0] == arrived[1]
     assert arrived[2] == arrived[3] != arrived[0]

@@ -294,11 +294,11 @@ stream:
     - {model: random, during: 1, after_iterations: 1}
 strategy: stationary
 strategies:
-  stationary: {backbone: resnet8x2, vertices: 128, epochs: 1, batch_size: 4, lanes: 1}
+  stationary: {backbone: resnet8x2, vertices: 128, epochs: 1, batch_size: 4, cpu_workers: 1}
 models:
   trained:
     {kind: classifier, dataset: shapes, classes: 4, images_per_class: 8, backbone: resnet8x2, vertices: 128,
-     epochs: 1, batch_size: 8, sizes: [16], lanes: 1, precision: fp32}
+     epochs: 1, batch_size: 8, sizes: [16], cpu_workers: 1, precision: fp32}
   random: {kind: timm, model: test_resnet, pretrained: false}
 evaluation:
   compatibility: {images: stream, criterion: nearest_class_mean, images_per_class: 4}

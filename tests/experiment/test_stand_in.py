@@ -30,9 +30,9 @@ def test_weights_and_stream_are_its_own_and_what_is_dropped_is_named(weights):
 
 
 def test_a_stand_in_takes_seeds_over_where_it_draws_by_them(tmp_path, monkeypatch):
-    changes = {"stream.splits": "drawn", "seeds.shots": 3, "seeds.order": 5, "seeds.initialisation": 6}
+    changes = {"stream.splits": "drawn", "seeds.shots": 3, "seeds.order": 5, "seeds.initialization": 6}
     stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes, seed=7))
-    assert stand_in.effective_seeds == EffectiveSeeds.of(7, Seeds(order=5, initialisation=6))
+    assert stand_in.effective_seeds == EffectiveSeeds.of(7, Seeds(order=5, initialization=6))
     assert sorted(dropped) == ["seeds.shots", "stream.splits"]
     monkeypatch.chdir(tmp_path)
     written = yaml.safe_load(find_scenario("shapes_fscil").read_text())
@@ -40,7 +40,7 @@ def test_a_stand_in_takes_seeds_over_where_it_draws_by_them(tmp_path, monkeypatc
     Path("drawing.yaml").write_text(yaml.safe_dump(written))
     changes["otherwise"] = "./drawing.yaml"
     stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes))
-    assert stand_in.seeds == Seeds(order=5, initialisation=6, shots=3)
+    assert stand_in.seeds == Seeds(order=5, initialization=6, shots=3)
     assert dropped == ["stream.splits"]
     # What the stand-in has by itself is not what the scenario asked for.
     stand_in, _ = stand_in_for(load_scenario("cifar_fscil", {"otherwise": "./drawing.yaml"}, seed=7))

@@ -17,7 +17,7 @@ from clsim.experiment.build import prepare
 from clsim.experiment.runner import simulate
 from clsim.training import Strategy
 
-TRAINED = {"backbone": "resnet8x2", "epochs": 1, "batch_size": 16, "lanes": 1, "crop_padding": 1}
+TRAINED = {"backbone": "resnet8x2", "epochs": 1, "batch_size": 16, "cpu_workers": 1, "crop_padding": 1}
 COMPARED = {"images": "stream", "criterion": "nearest_class_mean", "images_per_class": 3}
 SCENARIOS: dict[str, dict[str, Any]] = {
     "fscil": {

@@ -39,6 +39,6 @@ def classifier_recipe():
         epochs=3,
         batch_size=8,
         sizes=[16],
-        lanes=1,
+        cpu_workers=1,
         precision="fp32",
     )

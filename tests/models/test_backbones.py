@@ -49,7 +49,7 @@ def test_gains_of_last_normalizations_start_at_0_or_as_in_torchvision_at_1(name,
     started = {}
     for zero_init in (True, False):
         torch.manual_seed(0)
-        started[zero_init] = make_backbone(name, zero_init=zero_init)
+        started[zero_init] = make_backbone(name, zero_init_last=zero_init)
     assert sum(bool((gain == 0).all()) for gain in gains(started[True])) == blocks
     assert all((gain == 1).all() for gain in gains(started[False]))
     convolutions = [name for name, value in started[True].named_parameters() if value.ndim == 4]

@@ -97,7 +97,7 @@ def test_the_last_basic_block_of_a_small_network_does_the_same(name, blocks, dim
 
 def test_both_branches_start_with_gain_one_whatever_the_other_blocks_do():
     for zero_init in (True, False):
-        first, _, (last,) = make_backbone("resnet8x2", dimensions=7, zero_init=zero_init).body.stages
+        first, _, (last,) = make_backbone("resnet8x2", dimensions=7, zero_init_last=zero_init).body.stages
         assert first[0].bn2.weight.unique().tolist() == [0.0 if zero_init else 1.0]
         assert last.bn2.weight.unique().tolist() == last.downsample[-1].weight.unique().tolist() == [1.0]
 

@@ -60,7 +60,7 @@ def test_per_step_schedule_is_offered(checkpoint):
 
 def test_regulariser_can_be_left_out(checkpoint):
     assert any(isinstance(p, NewClassGradientScale) for p in build(checkpoint, depth=3).plugins)
-    assert not any(isinstance(p, NewClassGradientScale) for p in build(checkpoint, depth=3, regularise=False).plugins)
+    assert not any(isinstance(p, NewClassGradientScale) for p in build(checkpoint, depth=3, regularize=False).plugins)
 
 
 def test_the_loss_falls_and_nothing_but_prompts_moves(checkpoint):

@@ -19,7 +19,7 @@ def stream():
 
 def build(stream, **settings):
     torch.manual_seed(0)
-    small = {"backbone": "resnet8x2", "batch_size": 20, "crop_padding": 0, "lanes": 1}
+    small = {"backbone": "resnet8x2", "batch_size": 20, "crop_padding": 0, "cpu_workers": 1}
     return load_strategy(find_strategy("replay"))(stream, **{**small, **settings})
 
 
@@ -73,7 +73,7 @@ def test_distillation_is_left_out_unless_wished(stream):
         return [p for p in build(stream, **settings).plugins if isinstance(p, FeatureTeacher)]
 
     assert teachers() == []
-    (teacher,) = teachers(distillation=5.0)
+    (teacher,) = teachers(distillation_weight=5.0)
     assert (teacher.weight, teacher.own_weight, teacher.old_classes_only) == (5.0, 1.0, True)
 
 
@@ -84,7 +84,7 @@ def test_models_that_arrive_take_over_and_the_classifier_starts_over():
         Replacement(ReplacementModel("late", make_backbone("resnet8x2")), session=2, after_share=0.5),
     ]
     whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=visitors)
-    strategy = build(whole, epochs=1, memory=5, distillation=5.0)
+    strategy = build(whole, epochs=1, memory=5, distillation_weight=5.0)
     (replacing,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ModelReplacement))
     widths, performed = [], []
     for session in whole.train_stream:

@@ -24,7 +24,7 @@ SETTINGS = {
     "sizes": (8,),
     "crop_padding": 0,
     "few_shot_epochs": 10,
-    "lanes": 1,
+    "cpu_workers": 1,
 }
 
 
@@ -73,11 +73,11 @@ def test_classes_need_vertices(stream):
         build(stream, vertices=9)
 
 
-def test_the_same_seed_gives_the_same_bytes_in_lanes_too(stream):
+def test_the_same_seed_gives_the_same_bytes_with_two_workers_too(stream):
     threads = torch.get_num_threads()
     states = []
     for _ in range(2):
-        strategy = build(stream, lanes=2, base_epochs=1, few_shot_epochs=2)
+        strategy = build(stream, cpu_workers=2, base_epochs=1, few_shot_epochs=2)
         for session in stream.train_stream[:2]:
             strategy.train(session, eval_streams=[])
         states.append(strategy.model.state_dict())
@@ -150,11 +150,11 @@ def plain_loss(old, new, logits, labels, vertices, mu=10.0, weight=0.1):
     return float(weight * cross_entropy + (1 - weight) * compatibility) / len(labels)
 
 
-@pytest.mark.parametrize("first_teacher", ["start", "none"])
-def test_the_first_session_has_the_published_loss_without_an_arriving_model(first_teacher):
+@pytest.mark.parametrize("first_session_teacher", ["start", "none"])
+def test_the_first_session_has_the_published_loss_without_an_arriving_model(first_session_teacher):
     whole = replacement(tiny_dataset(), base_classes=4, ways=3, replacements=[])
     small = {"backbone": "resnet8x2", "epochs": 2, "batch_size": 20, "lr": 0.05}
-    strategy, steps = build(whole, **small, first_teacher=first_teacher), Steps()
+    strategy, steps = build(whole, **small, first_session_teacher=first_session_teacher), Steps()
     start = deepcopy(strategy.model).eval()
     strategy.plugins.append(steps)
     strategy.train(whole.train_stream[0], eval_streams=[])
@@ -163,7 +163,7 @@ def test_the_first_session_has_the_published_loss_without_an_arriving_model(firs
         assert logits.shape[1] == 12
         with torch.no_grad():
             old = start.embed(images)
-        weight = 0.1 if first_teacher == "start" else 1.0
+        weight = 0.1 if first_session_teacher == "start" else 1.0
         assert loss.item() == pytest.approx(plain_loss(old, features, logits, labels, 12, weight=weight), rel=1e-4)
 
 
@@ -181,7 +181,7 @@ def test_gains_and_decay_are_settings():
             return smallest, [(g["weight_decay"], {p.ndim for p in g["params"]}) for g in groups]
 
         assert start() == (0.0, [(5e-4, {1, 2, 4})])
-        assert start(zero_init=False, decayed="matrices") == (1.0, [(5e-4, {2, 4}), (0.0, {1})])
+        assert start(zero_init_last=False, weight_decay_on="matrices") == (1.0, [(5e-4, {2, 4}), (0.0, {1})])
 
 
 def test_the_teachers_can_be_left_out_and_added():
@@ -192,7 +192,7 @@ def test_the_teachers_can_be_left_out_and_added():
         return [(p.weight, p.old_classes_only) for p in plugins if isinstance(p, FeatureTeacher)]
 
     assert weights(cross_entropy_weight=1.0) == []
-    assert weights(cross_entropy_weight=0.25, distillation=5.0) == [(0.75, False), (5.0, True)]
+    assert weights(cross_entropy_weight=0.25, distillation_weight=5.0) == [(0.75, False), (5.0, True)]
 
 
 @pytest.mark.slow
@@ -202,7 +202,9 @@ def test_cifar100_goes_through_the_standard_lists():
     from clsim.data import load_dataset
 
     stream = fscil(load_dataset("cifar100"), base_classes=60, ways=5, shots=5)
-    strategy = build(stream, vertices=128, sizes=(16,), crop_padding=4, base_batch_size=128, base_epochs=1, lanes=2)
+    strategy = build(
+        stream, vertices=128, sizes=(16,), crop_padding=4, base_batch_size=128, base_epochs=1, cpu_workers=2
+    )
     strategy.train(stream.train_stream[0], eval_streams=[])
     metric = ClassAccuracy(100)
     strategy.evaluator.metrics.append(metric)

@@ -89,7 +89,9 @@ def test_no_weight_of_either_clip_is_touched_and_what_steers_learns():
 
 def test_the_loss_is_the_stated_sum_by_hand():
     stream = make_stream()
-    strategy = build(stream, matched=2.0, to_texts=3.0, to_images=5.0, kept=7.0, scale=10.0)
+    strategy = build(
+        stream, pair_weight=2.0, old_text_weight=3.0, old_image_weight=5.0, distillation_weight=7.0, scale=10.0
+    )
     steps, batches = [], []
 
     class Steps(SupervisedPlugin):

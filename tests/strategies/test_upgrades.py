@@ -23,7 +23,7 @@ def stream():
 
 def build(stream, name, **settings):
     torch.manual_seed(0)
-    small = {"backbone": "resnet8x2", "dimensions": 8, "epochs": 2, "warmup": 1, "batch_size": 25, "lanes": 1}
+    small = {"backbone": "resnet8x2", "dimensions": 8, "epochs": 2, "warmup": 1, "batch_size": 25, "cpu_workers": 1}
     return load_strategy(find_strategy(name))(stream, **{**small, **settings})
 
 
@@ -275,7 +275,7 @@ def test_images_are_resized_with_the_published_kernel(stream, name):
 @pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
 @pytest.mark.parametrize("zero_init", [True, False])
 def test_blocks_start_with_the_gain_that_is_chosen_and_the_last_one_with_one(stream, name, zero_init):
-    first, _, last = build(stream, name, zero_init=zero_init).model.backbone.module.body.stages
+    first, _, last = build(stream, name, zero_init_last=zero_init).model.backbone.module.body.stages
     assert first[-1].bn2.weight.unique().tolist() == [0.0 if zero_init else 1.0]
     assert last[-1].bn2.weight.unique().tolist() == [1.0]
 
@@ -290,8 +290,8 @@ def test_it_trains_on_more_images_of_the_same_classes(name):
 
 
 @pytest.mark.parametrize("name", ["independent", "bct", "oca", "procrustes"])
-def test_it_trains_in_lanes_and_bfloat16(stream, name):
-    strategy = build(stream, name, epochs=1, warmup=0, lanes=2, precision="bf16")
+def test_it_trains_with_two_workers_and_bfloat16(stream, name):
+    strategy = build(stream, name, epochs=1, warmup=0, cpu_workers=2, precision="bf16")
     steps, (_, (second, _)) = train(strategy, stream)
     assert all(0 < step["loss"] < 100 for session in steps.steps for step in session)
     if name == "oca":

@@ -99,12 +99,12 @@ def test_after_a_stand_in_its_own_references_run_on_it(runner: Runner) -> None:
 
 def test_references_of_a_stand_in_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:
     path = Path("scenarios/stand_in.yaml")
-    path.write_text(path.read_text().replace("natural", "drawn") + "seeds: {initialisation: 8}\n")
+    path.write_text(path.read_text().replace("natural", "drawn") + "seeds: {initialization: 8}\n")
     runner.stands_in_for = {"scenario": "test", "because": "no data"}
     changes = ["seeds.order=1", "seeds.classes=2", "seeds.shots=3", "stream.splits=drawn", "stream.class_order=drawn"]
     run_series(load_scenario("test", changes), seeds=[1])
     seeds = runner.asked[1][0].seeds
-    assert seeds.model_dump() == {"initialisation": None, "order": 1, "classes": 2, "shots": None}
+    assert seeds.model_dump() == {"initialization": None, "order": 1, "classes": 2, "shots": None}
 
 
 def test_references_have_the_seeds_of_the_run_before_them(runner: Runner) -> None:

@@ -9,7 +9,7 @@ from clsim.training.weight_decay import decayed_sgd
 def test_a_step_is_that_of_a_plain_loop(decayed):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
-    optimizer = decayed_sgd(network.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5, decayed=decayed)
+    optimizer = decayed_sgd(network.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5, weight_decay_on=decayed)
     expected = {name: (value.detach().clone(), torch.zeros_like(value)) for name, value in network.named_parameters()}
     for _ in range(3):
         for name, value in network.named_parameters():
@@ -24,5 +24,7 @@ def test_a_step_is_that_of_a_plain_loop(decayed):
 
 
 def test_gains_alone_make_one_group():
-    (group,) = decayed_sgd(nn.BatchNorm2d(4).parameters(), lr=0.1, weight_decay=0.5, decayed="matrices").param_groups
+    (group,) = decayed_sgd(
+        nn.BatchNorm2d(4).parameters(), lr=0.1, weight_decay=0.5, weight_decay_on="matrices"
+    ).param_groups
     assert (group["weight_decay"], len(group["params"])) == (0.0, 2)

@@ -41,7 +41,7 @@ class ClassifierRecipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0)
     sizes: tuple[PositiveInt, ...] = Field((20, 24, 28, 32), description="side of the images over equal parts")
     crop_padding: int = Field(4, ge=0)
-    lanes: PositiveInt = Field(2, description="parts of a batch that a CPU computes side by side")
+    cpu_workers: PositiveInt = Field(2, description="parts of a batch that a CPU computes side by side")
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
     shipped: str | None = Field(None, description="name of the weights in the package")
@@ -65,6 +65,7 @@ class ClassifierRecipe(BaseModel):
     def hash(self) -> str:
         """Hash that names the weights; the recipe must have a head."""
         fields = self.model_dump(mode="json", exclude={"shipped"})
+        fields["lanes"] = fields.pop("cpu_workers")  # the former name, so that models made before keep theirs
         if self.head == "learnable":
             del fields["vertices"]  # a learnable head has none
         if self.dimensions is None:

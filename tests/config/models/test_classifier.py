@@ -35,7 +35,7 @@ def test_the_hash_names_what_is_made():
     assert SIMPLEX.hash != LEARNABLE.hash
     assert SIMPLEX.hash == changed(SIMPLEX, shipped="elsewhere").hash
     assert SIMPLEX.hash == ClassifierRecipe(**SIMPLEX.model_dump(mode="json")).hash
-    others = {"seed": 1, "epochs": 2, "classes": 5, "lr": 0.2, "sizes": (32,), "images_per_class": 3, "lanes": 1}
+    others = {"seed": 1, "epochs": 2, "classes": 5, "lr": 0.2, "sizes": (32,), "images_per_class": 3, "cpu_workers": 1}
     assert len({SIMPLEX.hash, *(changed(SIMPLEX, **{key: value}).hash for key, value in others.items())}) == 8
 
 
@@ -43,6 +43,7 @@ def test_the_length_of_features_is_part_of_the_hash_and_models_of_before_keep_th
     plain = {
         key: value for key, value in SIMPLEX.model_dump(mode="json").items() if key not in {"shipped", "dimensions"}
     }
+    plain["lanes"] = plain.pop("cpu_workers")  # the name of the setting when they were made
     assert SIMPLEX.hash == recipe_hash(TRAINER, plain)
     assert len({SIMPLEX.hash, *(changed(SIMPLEX, dimensions=length).hash for length in (128, 160))}) == 3
 
