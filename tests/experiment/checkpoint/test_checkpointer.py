@@ -211,7 +211,7 @@ def test_another_run_is_refused_with_the_difference_and_forced_with_a_note(tmp_p
 
 def test_data_that_changed_under_the_run_are_refused(tmp_path, ends, monkeypatch):
     ended(tmp_path / "run", ends)
-    monkeypatch.setattr("test_runner.tiny_dataset", lambda: changed_dataset())
+    monkeypatch.setattr("experiment.test_runner.tiny_dataset", lambda: changed_dataset())
     with pytest.raises(UserError, match=r"hashes\.train images: \w{12} -> \w{12}"):
         resumed(tmp_path / "run")
 
