@@ -18,10 +18,14 @@ BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
 
 
 def run_benchmark(name: Benchmark, device: str = "cpu") -> tuple[BenchResult, Machine]:
-    """Measures the machine and then the benchmark of that name, on a device such as ``cpu`` or ``cuda``.
+    """Measure the machine and run a benchmark.
+
+    Args:
+        name: Name of the benchmark.
+        device: Device, such as ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: there is no such benchmark.
+        ValueError: The name is unknown.
 
     """
     from importlib import import_module
@@ -29,7 +33,7 @@ def run_benchmark(name: Benchmark, device: str = "cpu") -> tuple[BenchResult, Ma
     from clsim.cli.benchmarks.machine import measure_machine
 
     if name not in BENCHMARKS:
-        raise ValueError(f"the benchmarks are {', '.join(BENCHMARKS)}; got {name!r}")
+        raise ValueError(f"name: expected one of {', '.join(BENCHMARKS)}, got {name!r}")
     bench: Callable[..., BenchResult] = getattr(import_module(f"clsim.cli.benchmarks.{name}"), f"bench_{name}")
     machine = measure_machine(device)
     return bench(machine, device=device), machine

@@ -1,4 +1,4 @@
-"""What a training loop costs beside the step itself: bare PyTorch, clsim and stock Avalanche on the same work."""
+"""Overhead of the training loop: bare PyTorch, clsim and stock Avalanche on the same work."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from avalanche.training.templates import SupervisedTemplate
 
 SESSIONS, CLASSES = 4, 40
-IMAGES = 6400  # a session: 200 batches
+IMAGES = 6400
+"""Images per session: 200 batches."""
 SIDE = 8
 BATCH = 32
 LR = 0.01
 
 
 def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> BenchResult:
-    """Microseconds of an iteration of training, with accuracy, loss and forgetting on.
+    """Measure microseconds per training iteration with accuracy, loss and forgetting enabled.
 
-    A linear model on batches of 32 images of 8 x 8 pixels, where nothing hides what the loop itself costs. Three
-    loops go through the same sessions, from the same weights: one written out in PyTorch that measures nothing;
-    :class:`~clsim.Strategy` with its loss and accuracy of every epoch and accuracy over the test images, of which
-    forgetting is made; and Avalanche's ``Naive`` with its metrics of the same names by epoch, experience and stream.
-    The first two read uint8 images that lie in one tensor; Avalanche gets them as floats already. All of it on one
-    thread: so little work is not worth the waking of another.
+    A linear model on batches of 32 images of 8 x 8 pixels exposes the overhead of the loop. Three loops train the same
+    sessions from the same weights: plain PyTorch without metrics; :class:`~clsim.Strategy` with loss and accuracy of
+    each epoch and accuracy over the test images, from which forgetting is computed; and Avalanche's ``Naive`` with its
+    metrics of the same names by epoch, experience and stream. The first two read uint8 images from one tensor;
+    Avalanche gets floats. All run on one thread: the work is too small for more.
 
-    Figures: ``bare_us``, ``clsim_us``, ``avalanche_us``; ``clsim_bare`` and ``avalanche_clsim``, their ratios; and
-    ``clsim_evaluation_us``, ``avalanche_evaluation_us`` for a test image, of all sessions so far.
+    Figures: ``bare_us``, ``clsim_us``, ``avalanche_us``; their ratios ``clsim_bare`` and ``avalanche_clsim``; and
+    ``clsim_evaluation_us``, ``avalanche_evaluation_us`` per test image, over all sessions so far.
     """
     stream, place = _stream(), torch.device(device)
     contenders: dict[str, Callable[[], _Timed]] = {
@@ -59,15 +59,15 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
         torch.set_num_threads(threads)
     best = {
         name: _Timed(min(one.training for one in times[1:]), min(one.evaluation for one in times[1:]))
-        for name, times in taken.items()  # the first of each is its warm-up
+        for name, times in taken.items()  # the first run is the warm-up
     }
     iterations, tested = SESSIONS * IMAGES // BATCH, sum(_test_images(stream))
     microseconds = {name: 1e6 * timed.training / iterations for name, timed in best.items()}
     evaluation = {name: 1e6 * best[name].evaluation / tested for name in ("clsim", "avalanche")}
     weights = CLASSES * 3 * SIDE**2
     pixels = BATCH * 3 * SIDE**2
-    # Twice forwards and once for the gradient of the weights; pixels are read once as bytes and written and read as
-    # floats; weights and their gradients are read and written.
+    # Two operations per weight and image forward, and two for the weights' gradient. Pixels are read as bytes, then
+    # written and read as floats. Weights and their gradients are read and written.
     work = Work(flops=4 * BATCH * weights, bytes=9 * pixels + 20 * weights)
     least = 1e6 * machine.seconds(work)
     labels = {"bare": "bare PyTorch", "clsim": "clsim, metrics on", "avalanche": "stock Avalanche, metrics on"}
@@ -92,7 +92,7 @@ def bench_loop(machine: Machine, *, device: str = "cpu", rounds: int = 5) -> Ben
 
 @dataclass
 class _Timed:
-    """Seconds of training and of evaluation."""
+    """Seconds of training and evaluation."""
 
     training: float = 0.0
     evaluation: float = 0.0
@@ -115,7 +115,7 @@ def _stream() -> Stream:
 
 
 def _test_images(stream: Stream) -> list[int]:
-    """Test images of all sessions so far, after each."""
+    """Return the number of test images of all sessions so far, after each session."""
     sizes = [len(session.resident) for session in stream.test_stream]
     return [sum(sizes[: session + 1]) for session in range(len(sizes))]
 
@@ -160,14 +160,16 @@ def _clsim(stream: Stream, device: torch.device) -> _Timed:
         device=device,
         metrics=[curve, accuracy],
     )
-    strategy.resident(stream.train_stream[0].resident)  # once for all sessions, and the bare loop has it too
+    strategy.resident(
+        stream.train_stream[0].resident
+    )  # moves the images to the device before timing, as the bare loop does
     matrix: list[list[float | None]] = []
 
-    def measured(session: int) -> None:
+    def evaluated(session: int) -> None:
         matrix.append(accuracy.counts.accuracy_by_block(stream.class_blocks[: session + 1]))
         forgetting(matrix)
 
-    return _through(stream, strategy, device, measured)
+    return _through(stream, strategy, device, evaluated)
 
 
 def _avalanche(stream: Any, device: torch.device) -> _Timed:
@@ -176,7 +178,7 @@ def _avalanche(stream: Any, device: torch.device) -> _Timed:
     from avalanche.training.supervised import Naive
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of loggers that are missing
+        warnings.simplefilter("ignore", UserWarning)  # about missing loggers
         evaluator = EvaluationPlugin(
             *accuracy_metrics(epoch=True, experience=True, stream=True),
             *loss_metrics(epoch=True, experience=True, stream=True),
@@ -196,29 +198,29 @@ def _avalanche(stream: Any, device: torch.device) -> _Timed:
 
 
 def _through(
-    stream: Any, strategy: SupervisedTemplate[Any, Any, Any], device: torch.device, measured: Callable[[int], None]
+    stream: Any, strategy: SupervisedTemplate[Any, Any, Any], device: torch.device, evaluated: Callable[[int], None]
 ) -> _Timed:
-    """Trains and evaluates session by session."""
+    """Train and evaluate session by session."""
     timed = _Timed()
     for session, experience in enumerate(stream.train_stream):
         started = device_time(device)
         strategy.train(experience)
         trained = device_time(device)
         strategy.eval(stream.test_stream[: session + 1])
-        measured(session)
+        evaluated(session)
         timed.training += trained - started
         timed.evaluation += device_time(device) - trained
     return timed
 
 
 def _avalanche_stream(stream: Stream) -> Any:
-    """The same sessions as a user of Avalanche makes them from float tensors."""
+    """Return the same sessions as an Avalanche benchmark of float tensors."""
     from avalanche.benchmarks import benchmark_from_datasets
     from avalanche.benchmarks.utils import as_classification_dataset
     from torch.utils.data import TensorDataset
 
-    class Labelled(TensorDataset):
-        """Avalanche looks for ``targets``."""
+    class Labeled(TensorDataset):
+        """Data set with the ``targets`` that Avalanche reads."""
 
         def __init__(self, images: Tensor, labels: Tensor) -> None:
             super().__init__(images, labels)
@@ -227,7 +229,7 @@ def _avalanche_stream(stream: Stream) -> Any:
     def datasets(sessions: Iterable[Any]) -> list[Any]:
         views = [session.resident for session in sessions]
         return [
-            as_classification_dataset(Labelled(view.images.pixels[view.indices].float() / 255, view.labels))
+            as_classification_dataset(Labeled(view.images.pixels[view.indices].float() / 255, view.labels))
             for view in views
         ]
 

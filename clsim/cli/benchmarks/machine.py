@@ -1,4 +1,4 @@
-"""What this machine can do at most, measured: every figure of a benchmark stands beside it."""
+"""Measured speed limits of the machine, with which each figure of a benchmark is compared."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from clsim.cli.benchmarks.timing import fastest
 from clsim.utils.precision import is_emulated
 
 COPIED = 1 << 27
-"""Bytes of the buffer that is copied: more than any cache holds."""
+"""Size of the copied buffer in bytes, larger than any cache."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a computation cannot do without.
+    """Least work of a computation.
 
     Attributes:
-        flops: of its matrix products and convolutions; a multiplication and an addition are two.
-        bytes: that have to be read or written at least once.
+        flops: Floating-point operations of matrix products and convolutions; a multiply-add counts as two.
+        bytes: Bytes that must be read or written at least once.
 
     """
 
@@ -33,9 +33,10 @@ class Machine:
     """Speed limits of a device.
 
     Attributes:
-        device: its name, with the number of threads on a CPU.
-        flops: of a large matrix product, a second, by precision; without ``bf16`` where it is emulated.
-        bytes: read and written by a large copy, a second.
+        device: Name of the device, with the number of threads on a CPU.
+        flops: Floating-point operations per second of a large matrix product, by precision; without ``bf16`` if it is
+            emulated.
+        bytes: Bytes per second read and written by a large copy.
 
     """
 
@@ -44,11 +45,17 @@ class Machine:
     bytes: float
 
     def seconds(self, work: Work, precision: str = "fp32") -> float:
-        """The least time the work can take here: that of its products or of its traffic, whichever is longer."""
+        """Return the least seconds that the work takes: the longer of its products and its memory traffic.
+
+        Example:
+            >>> Machine("CPU", {"fp32": 1e9}, 1e9).seconds(Work(flops=2e9, bytes=1e9))
+            2.0
+
+        """
         return max(work.flops / self.flops[precision], work.bytes / self.bytes)
 
     def record(self) -> dict[str, object]:
-        """As a benchmark's JSON object holds it."""
+        """Return the limits for a benchmark's JSON object."""
         return {
             "device": self.device,
             "flops_per_second": self.flops,
@@ -57,7 +64,7 @@ class Machine:
 
 
 def measure_machine(device: str = "cpu") -> Machine:
-    """Measures a large matrix product in float32 and bfloat16, and a large copy; under a second.
+    """Measure a large matrix product in float32 and bfloat16, and a large copy, in under a second.
 
     Source: the roofline model (Williams, Waterman and Patterson, 2009).
     """

@@ -1,4 +1,4 @@
-"""What a compatibility matrix costs as models arrive: passes over images, and time."""
+"""Cost of a compatibility matrix as models arrive: passes over images, and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clsim.cli.benchmarks.machine import Machine, Work
 from clsim.cli.benchmarks.result import BenchResult, Line
 from clsim.cli.benchmarks.timing import interleaved
 from clsim.data.core.images import Images
-from clsim.metrics.cross_test import CrossTests
+from clsim.metrics import CrossTests
 from clsim.models.backbones import make_backbone
 
 MODELS = (3, 6, 12)
@@ -21,12 +21,12 @@ BACKBONE = "resnet8x2"
 
 
 def bench_matrix(machine: Machine, *, device: str = "cpu", rounds: int = 2) -> BenchResult:
-    """Seconds for the whole compatibility matrix of T models, over 1,000 query and 1,000 gallery images.
+    """Measure seconds of the compatibility matrix of T models over 1,000 query and 1,000 gallery images.
 
-    Every model goes once through the queries and once through the gallery (2T passes; going through both for every pair
-    takes T (T + 1)), and features are compared by the published protocol.
+    Each model makes one pass over queries and one over the gallery: 2T passes, where passes for each pair would take
+    T (T + 1). Features are compared by the published protocol.
 
-    Figures: ``passes`` and ``seconds``, by number of models; ``twelve_six``, the ratio of the times for 12 and for 6.
+    Figures: ``passes`` and ``seconds`` by number of models; ``twelve_six``, the ratio of the times for 12 and 6.
     """
     torch.manual_seed(0)
     images = [_images(seed) for seed in (1, 2)]
@@ -62,14 +62,14 @@ def bench_matrix(machine: Machine, *, device: str = "cpu", rounds: int = 2) -> B
 
 
 class _Embedding(nn.Module):
-    """A backbone that gives features under the name that is asked for."""
+    """Backbone with the ``embed`` that cross-tests call."""
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = make_backbone(BACKBONE)
 
     def embed(self, images: Tensor) -> Tensor:
-        """``(B, D)`` features."""
+        """Return features ``(B, D)``."""
         features: Tensor = self.backbone(images)
         return features
 

@@ -1,4 +1,4 @@
-"""CPE-CLIP as its authors compute it: what clsim's way is compared with, in time and in result."""
+"""CPE-CLIP as its authors compute it, the reference for clsim in time and result."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from clsim.models.towers import causal_mask, towers
 
 
 class PublishedWay(nn.Module):
-    """The logits of a :class:`~clsim.models.PromptedCLIP`, with its very parameters, without any of the savings.
+    """Logits of a :class:`~clsim.models.PromptedCLIP` with the same parameters, without clsim's savings.
 
-    The texts of all classes seen are encoded at every step and for every batch of an evaluation; in training the
-    logits of old classes are overwritten afterwards. Attention is three projections, a product, a softmax and a
-    product, one after the other, and prompts are copied for every image and class. Texts are padded to the longest
-    one, as the authors' tokenizer does, and padded tokens are masked.
+    The texts of all classes seen are encoded at each step and for each batch of an evaluation. In training the logits
+    of old classes are overwritten afterwards. Attention is three projections, a product, a softmax and a product in
+    sequence, and prompts are copied for each image and class. Texts are padded to the longest one, as in the authors'
+    tokenizer, and padded tokens are masked.
 
     Args:
-        model: whose parameters are used; prompts of the published kinds (``replace`` among words, ``accumulate``
-            among patches).
-        seen: number of classes seen so far, those with the first ids.
+        model: Model with prompts of the published kinds (``replace`` among words, ``accumulate`` among patches).
+        seen: Number of classes seen so far, those with the lowest ids.
 
     Source: ``CoLeLib/models/clip_models.py`` and ``CoLeLib/training/strategies/clip_pe.py`` of the authors' code.
 
@@ -36,18 +35,18 @@ class PublishedWay(nn.Module):
         self.seen = seen
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, seen)`` logits of images ``(B, 3, H, W)`` in [0, 1]."""
+        """Return logits ``(B, seen)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         image, text = self.encode_image(images), self.encode_texts(self.model.tokens[: self.seen])
         return self.model.LOGIT_SCALE * image @ text.T
 
     def loss(self, images: Tensor, labels: Tensor, new: int) -> Tensor:
-        """Cross-entropy with the logits of all but the ``new`` last classes overwritten."""
+        """Return the cross-entropy with the logits of all but the last ``new`` classes overwritten."""
         logits = self(images)
         masked = torch.cat([torch.full_like(logits[:, :-new], EXCLUDED), logits[:, -new:]], dim=1)
         return F.cross_entropy(masked, labels)
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Unit image features ``(B, E)``."""
+        """Return unit image features ``(B, E)``."""
         model = self.model
         vision: Any = towers(model.clip)[1]
         prompts = [model.prompt_projection(prompt) for prompt in model.prompts]
@@ -62,7 +61,7 @@ class PublishedWay(nn.Module):
         return F.normalize(vision.ln_post(state[:, 0]) @ vision.proj, dim=-1)
 
     def encode_texts(self, tokens: Tensor) -> Tensor:
-        """Unit text features ``(K, E)`` of token ids ``(K, T)``."""
+        """Return unit text features ``(K, E)`` of token ids ``(K, T)``."""
         prompts, length = self.model.prompts, self.model.prompts.shape[1]
         text: Any = towers(self.model.clip)[0]
         words, end = text.token_embedding(tokens), tokens.argmax(dim=1)
@@ -82,7 +81,7 @@ class PublishedWay(nn.Module):
 
 
 def _block(block: Any, state: Tensor, mask: Tensor | None = None) -> Tensor:
-    """One of open_clip's residual blocks, by its weights."""
+    """Return the output of a residual block of open_clip, computed from its weights."""
     state = state + _attention(block.attn, block.ln_1(state), mask)
     result: Tensor = state + block.mlp(block.ln_2(state))
     return result

@@ -1,4 +1,4 @@
-"""What a benchmark found."""
+"""Results of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from clsim.cli.benchmarks.machine import Machine
 
 @dataclass(frozen=True)
 class Line:
-    """One figure, and what this machine would need at least.
+    """One measured figure and its lower bound.
 
     Attributes:
-        what: is measured.
-        value: as measured.
-        unit: of both.
-        limit: the least time the same work could take, see :class:`~.machine.Machine`; ``None`` where
-            there is no work to speak of.
+        what: Name of the figure.
+        value: Measured value.
+        unit: Unit of value and limit.
+        limit: Least time of the same work on this machine, see :class:`~.machine.Machine`; ``None`` without one.
 
     """
 
@@ -28,19 +27,19 @@ class Line:
 
     @property
     def share(self) -> float | None:
-        """Share of the limit that was reached."""
+        """Fraction of the machine's speed that was reached."""
         return None if self.limit is None else self.limit / self.value
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """A benchmark's figures, as ``--json`` prints them, and the lines of its table.
+    """Figures of a benchmark for ``--json``, and the lines of its table.
 
     Attributes:
-        name: of the benchmark.
-        title: what was computed.
-        figures: by name; seconds, microseconds (``_us``), bytes or ratios.
-        lines: of the table.
+        name: Name of the benchmark.
+        title: Description of the work.
+        figures: Figures by name: seconds, microseconds (``_us``), bytes or ratios.
+        lines: Lines of the table.
 
     """
 
@@ -50,5 +49,5 @@ class BenchResult:
     lines: list[Line] = field(default_factory=list)
 
     def to_dict(self, machine: Machine) -> dict[str, Any]:
-        """One JSON object: the figures, what they belong to, and the machine's limits."""
+        """Return the JSON object: name, work, figures, and limits of the machine."""
         return {"benchmark": self.name, "work": self.title, **self.figures, "machine": machine.record()}

@@ -1,4 +1,4 @@
-"""What it costs to judge a search: mean average precision, CMC, recall, and the nearest of a large gallery."""
+"""Cost of retrieval metrics: mean average precision, CMC, recall, and search in a large gallery."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SEARCHED = "the nearest 100 of a million for 10,000"
 
 
 def bench_retrieval(machine: Machine, *, device: str = "cpu", rounds: int = 3) -> BenchResult:
-    """Seconds of judging features of 128 numbers and 100 classes, and of a search in a million.
+    """Measure seconds of metrics on features of width 128 and 100 classes, and of search in a million items.
 
-    Figures: ``map_s``, ``cmc_s`` and ``recall_s`` of 5,000 queries against 5,000 items; ``sklearn_map_s``, of the
-    same by a loop over the queries with scikit-learn's ``average_precision_score``, and ``sklearn_map``, the ratio;
-    ``map_differs``, between the two values; ``by_size``, the mAP's seconds by queries and items; ``torch_search_s``,
-    10,000 queries for the nearest 100 of 1,000,000, ``faiss_search_s``, the same by FAISS where it is installed, and
-    ``search_peak_bytes``, the process's peak after the former.
+    Figures: ``map_s``, ``cmc_s`` and ``recall_s`` of 5,000 queries against 5,000 items; ``sklearn_map_s``, mAP by a
+    loop over queries with scikit-learn's ``average_precision_score``, and ``sklearn_map``, the ratio; ``map_differs``,
+    the difference between the two values; ``by_size``, seconds of mAP by number of queries and items;
+    ``torch_search_s``, the nearest 100 of 1,000,000 items for 10,000 queries; ``faiss_search_s``, the same by FAISS if
+    installed; and ``search_peak_bytes``, the peak memory of the process after the torch search.
     """
     features = {size: _features(size, device) for size in SIZES}
     size = SIZES[-1]
@@ -94,24 +94,24 @@ def bench_retrieval(machine: Machine, *, device: str = "cpu", rounds: int = 3) -
 
 
 def _limit(machine: Machine, size: int) -> float:
-    """Similarities are computed, and written at least once."""
+    """Return the least seconds of a similarity matrix: its products, and one write of it."""
     return machine.seconds(Work(2.0 * size * size * WIDTH, 4.0 * size * size))
 
 
 def _features(size: int, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Classes that overlap: a query's own are ahead of most others, but not of all."""
+    """Return features and labels of overlapping classes for queries and gallery."""
     draw = torch.Generator().manual_seed(0)
-    centres = torch.randn(CLASSES, WIDTH, generator=draw)
+    centers = torch.randn(CLASSES, WIDTH, generator=draw)
     parts: list[Tensor] = []
     for _ in range(2):
         labels = torch.randint(CLASSES, (size,), generator=draw)
-        parts += [centres[labels] + 2 * torch.randn(size, WIDTH, generator=draw), labels]
+        parts += [centers[labels] + 2 * torch.randn(size, WIDTH, generator=draw), labels]
     query, labels, gallery, gallery_labels = (part.to(device) for part in parts)
     return query, labels, gallery, gallery_labels
 
 
 def _loop(query: Tensor, labels: Tensor, gallery: Tensor, gallery_labels: Tensor) -> float:
-    """Query by query, as the field's code does it."""
+    """Return mAP query by query, as common evaluation code computes it."""
     from sklearn.metrics import average_precision_score
 
     items, total = unit_rows(gallery), 0.0
@@ -121,9 +121,10 @@ def _loop(query: Tensor, labels: Tensor, gallery: Tensor, gallery_labels: Tensor
 
 
 def _search(device: str) -> tuple[dict[str, float], int, Work]:
-    """The large search once by each engine there is, the process's peak after torch's, and the least work.
+    """Run the large search once by each installed engine, on float16 features as an index stores them.
 
-    Features lie in float16, as an index stores them.
+    Returns:
+        Seconds by engine, peak memory of the process after torch's search in bytes, and the least work.
     """
     queries, items, k = SEARCH
     draw = torch.Generator().manual_seed(0)
@@ -137,7 +138,7 @@ def _search(device: str) -> tuple[dict[str, float], int, Work]:
         engines.append("faiss")
     taken, peak = dict[str, float](), 0
     for engine in engines:
-        nearest(query[:256], gallery[:65536], k, engine=engine)  # nothing is set up during the one call that counts
+        nearest(query[:256], gallery[:65536], k, engine=engine)  # warm-up, since only one call is timed
         taken[engine] = elapsed(partial(nearest, query, gallery, k, engine=engine), device)
         peak = peak or peak_memory(place)
     return taken, peak, Work(2.0 * queries * items * WIDTH, 2.0 * items * WIDTH)

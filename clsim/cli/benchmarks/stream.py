@@ -1,4 +1,4 @@
-"""What a session costs as a stream grows long: time, memory and disk."""
+"""Cost of a session in a long stream: time, memory and disk."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ WAYS, SHOTS, TEST, SIDE = 5, 5, 2, 16
 
 
 def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSIONS) -> BenchResult:
-    """Seconds, memory and disk of the sessions of a long stream, as :func:`clsim.run` runs it.
+    """Measure seconds, memory and disk of the sessions of a long stream, run by :func:`clsim.run`.
 
-    200 sessions of 5 new classes with 5 images each and 2 test images a class, 5 epochs in batches of 4, a small
-    residual network with a head over all 1,005 classes. Training is the same work in each
-    session; evaluation is not, since it looks at all test images so far. Times of session ``n`` are the median of the
-    five sessions that end with it.
+    200 sessions of 5 new classes with 5 training images and 2 test images per class, 5 epochs in batches of 4, a small
+    residual network with a head over all 1,005 classes. Training is the same work in each session. Evaluation grows,
+    since it covers all test images so far. Times of session ``n`` are the median of the five sessions up to it.
 
-    Figures, by session: ``train_s``; ``evaluation_us``, for a test image; ``peak_bytes``, the most memory that the
-    process held at the end of a session so far; ``disk_bytes``, that the session added to the run's directory.
-    ``train_growth`` and ``memory_growth``: the last session's over session 5's.
+    Figures by session: ``train_s``; ``evaluation_us`` per test image; ``peak_bytes``, the largest memory of the
+    process at the end of a session so far; ``disk_bytes`` added to the run directory by the session. ``train_growth``
+    and ``memory_growth``: the last session over session 5.
     """
     with TemporaryDirectory() as folder:
         records, growth = _run(Path(folder) / "run", device, sessions)
@@ -68,7 +67,7 @@ def bench_stream(machine: Machine, *, device: str = "cpu", sessions: int = SESSI
 
 
 def _around(records: list[dict[str, Any]], session: int, figure: str) -> float:
-    """Median of the five sessions that end with this one."""
+    """Return the median over the five sessions up to this one."""
     return float(median(record[figure] for record in records[max(1, session - 4) : session + 1]))
 
 

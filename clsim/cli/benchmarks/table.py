@@ -1,4 +1,4 @@
-"""A benchmark's figures as a table, each beside the limit of the machine."""
+"""Table of a benchmark's figures and the limits of the machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def show_benchmark(console: Console, result: BenchResult, machine: Machine) -> None:
-    """Prints what was measured, the least time the machine could take, and the share of its speed that was had.
+    """Print the measured figures, the least time on this machine, and the fraction of its speed reached.
 
     Args:
-        console: where to; in colour on a terminal, as plain lines elsewhere.
-        result: of the benchmark.
-        machine: its limits.
+        console: Console, colored on a terminal and plain lines elsewhere.
+        result: Result of the benchmark.
+        machine: Limits of the machine.
 
     """
     from clsim.report.console.parts import print_line, print_table
@@ -36,7 +36,7 @@ def show_benchmark(console: Console, result: BenchResult, machine: Machine) -> N
 
 
 def limits(machine: Machine) -> str:
-    """The machine's limits in one line."""
+    """Return the machine's limits in one line."""
     products = ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in machine.flops.items())
     emulated = "" if "bf16" in machine.flops else ", bf16 emulated and not measured"
     return f"{machine.device}: matrix product {products} GFLOP/s, copy {machine.bytes / 1e9:,.0f} GB/s{emulated}"

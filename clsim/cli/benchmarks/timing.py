@@ -1,4 +1,4 @@
-"""How long something takes, on a machine that others may be using too."""
+"""Timing on a machine that may be shared."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from clsim.utils.device import device_time
 
 
 def fastest(function: Callable[[], object], *, rounds: int = 5, device: str = "cpu") -> float:
-    """Seconds of the fastest of some calls, after one that is not counted; others can only slow a call down."""
+    """Return the seconds of the fastest call after a warm-up; other load can only slow a call down."""
     return interleaved({"": function}, rounds=rounds, device=device)[""]
 
 
 def interleaved(
     functions: Mapping[str, Callable[[], object]], *, rounds: int = 5, device: str = "cpu"
 ) -> dict[str, float]:
-    """Seconds of the fastest call of each function.
+    """Return the seconds of the fastest call of each function.
 
-    The functions take turns, so that whatever else the machine does meets all of them, and ratios hold where seconds
-    do not. Each is called once before anything is counted.
+    The functions take turns, so other load affects all of them: ratios hold even if seconds do not. Each is called
+    once as warm-up.
 
     Args:
-        functions: by name.
-        rounds: calls of each that count.
-        device: waited for before and after every call.
+        functions: Functions by name.
+        rounds: Number of timed calls of each.
+        device: Device, synchronized before and after each call.
 
     """
     for function in functions.values():
@@ -36,7 +36,7 @@ def interleaved(
 
 
 def elapsed(function: Callable[[], object], device: str = "cpu") -> float:
-    """Seconds of one call, the device waited for before and after."""
+    """Return the seconds of one call; synchronizes the device before and after."""
     started = device_time(device)
     function()
     return device_time(device) - started
