@@ -1,6 +1,6 @@
-"""A run as a process of a sweep: ``clsim`` itself, which the kernel tells when the sweep has gone.
+"""Process of a run in a sweep: ``clsim``, which the kernel signals when the sweep ends.
 
-So no run is left that nobody knows of: it saves, and the sweep goes on with it when it is started again.
+A run therefore never outlives its sweep: it saves, and the sweep resumes it when it is repeated.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """What ``clsim`` does, after the process id of the parent has been taken off the command line."""
+    """Run ``clsim`` after removing the parent's process id from the command line."""
     parent = int(sys.argv.pop(1))
     sys.argv[0] = "clsim"
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it went before that
+        if os.getppid() != parent:  # the parent ended before the call
             sys.exit(INTERRUPTED)
     from clsim.cli.main import main as clsim
 

@@ -24,18 +24,18 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 FIRST_SCALE, LAST_SCALE = 1 / 0.07, 100.0
 
 Progress = Callable[[int, int, float, float], None]
-"""Called as ``progress(step, steps, loss, images_per_second)``, about once a second."""
+"""Callback ``progress(step, steps, loss, images_per_second)``, called about once a second."""
 
 
 def interchangeable(tokens: Tensor, topics: Tensor) -> Tensor:
-    """Bool ``(B, B)``: which captions fit which images, by equal texts or equal topics (-1 equals none)."""
+    """Return which captions fit which images, bool ``(B, B)``: equal texts, or equal topics other than -1."""
     _, text = tokens.unique(dim=0, return_inverse=True)
-    told: Tensor = text[:, None] == text[None]
-    return told | ((topics[:, None] == topics[None]) & (topics[:, None] >= 0))
+    same: Tensor = text[:, None] == text[None]
+    return same | ((topics[:, None] == topics[None]) & (topics[:, None] >= 0))
 
 
 def learning_rate(step: int, steps: int, recipe: ClipRecipe) -> float:
-    """Linear warm-up, then a cosine down to zero."""
+    """Return the learning rate of a linear warm-up and a cosine decay to zero."""
     warmup = max(1, round(recipe.warmup * steps))
     if step < warmup:
         return recipe.lr * (step + 1) / warmup
@@ -43,7 +43,7 @@ def learning_rate(step: int, steps: int, recipe: ClipRecipe) -> float:
 
 
 def logit_scale(step: int, steps: int) -> float:
-    """Rises in even ratios from where CLIP's learnt scale begins to where it ends.
+    """Return a logit scale that rises geometrically from the start to the end of CLIP's learned one.
 
     Learnt, it would stay far below in so short a training; what tunes the model afterwards takes 100 for granted.
     """
@@ -58,7 +58,7 @@ def train(
     progress: Progress | None = None,
     unfinished: Partial | None = None,
 ) -> tuple[nn.Module, CompactTokenizer]:
-    """Makes the model of a recipe; the global random generators are left as they were.
+    """Train the model of a recipe. The global random generators do not change.
 
     Returns:
         An ``open_clip.model.CLIP`` in evaluation mode, and its tokenizer.
@@ -80,7 +80,7 @@ def train(
             # What a step needs to know of the captions is found out before they leave the CPU: nothing waits for a GPU.
             tokens = tokenizer(pairs.captions)
             end = tokens.argmax(dim=1)
-            told, ends, same = (
+            tokens, ends, same = (
                 part.to(device, non_blocking=True)
                 for part in (tokens[:, : int(end.max()) + 1], end, interchangeable(tokens, pairs.topics))
             )
@@ -88,7 +88,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, recipe)
             with autocast(device, precision):
-                seen, texts = model.encode_image(images), read_text(model, told, ends)
+                seen, texts = model.encode_image(images), read_text(model, tokens, ends)
             seen, texts = F.normalize(seen.float(), dim=-1), F.normalize(texts.float(), dim=-1)
             logits = logit_scale(step, steps) * seen @ texts.T
             loss = contrastive_loss(logits, same)
@@ -109,7 +109,7 @@ def train(
 
 
 def _optimizer(model: nn.Module, recipe: ClipRecipe) -> torch.optim.Optimizer:
-    """AdamW; gains and biases do not decay."""
+    """Return AdamW without decay of gains and biases."""
     decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
     rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
     groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}]

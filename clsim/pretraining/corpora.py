@@ -1,4 +1,4 @@
-"""The corpora that a recipe can name: where image-caption pairs come from, epoch by epoch."""
+"""Corpora of image-caption pairs that a recipe can name."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PHOTO_TEMPLATES = ("a photo of a [].", "a picture of a [].", "a small photo of t
 
 
 class Corpus(Protocol):
-    """Where the pairs come from."""
+    """Source of image-caption pairs."""
 
     def texts(self) -> Iterable[str]:
-        """Texts that the vocabulary is made of."""
+        """Return the texts to build the vocabulary from."""
         ...
 
     def steps(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         ...
 
     def epoch(self, index: int) -> Iterator[Pairs]:
-        """The pairs of one epoch in whole batches, the same for the same recipe and index."""
+        """Yield the pairs of an epoch in full batches, equal for equal recipes and indices."""
         ...
 
 
 def make_corpus(recipe: ClipRecipe) -> Corpus:
-    """The corpus of a recipe.
+    """Return the corpus of a recipe.
 
     Raises:
         DataMissing: a data set that it names is not here.
@@ -43,22 +43,22 @@ def make_corpus(recipe: ClipRecipe) -> Corpus:
 
 
 class ShapesCorpus:
-    """Pictures of the embedded world, fresh ones in every epoch."""
+    """Synthetic images, new ones in every epoch."""
 
     def __init__(self, recipe: ClipRecipe) -> None:
         self._recipe = recipe
 
     def texts(self) -> Iterator[str]:
-        """The captions of some pictures: every word is common, so a few thousand name them all."""
+        """Return the captions of some images. Every word is common, so a few thousand contain all."""
         for pairs in self._draw(4096, 1024, index=999):
             yield from pairs.captions
 
     def steps(self) -> int:
-        """Whole batches only."""
+        """Number of full batches."""
         return self._recipe.images // self._recipe.batch_size
 
     def epoch(self, index: int) -> Iterator[Pairs]:
-        """New pictures and captions."""
+        """Yield new images and captions."""
         batch = self._recipe.batch_size
         return self._draw(self.steps() * batch, batch, index)
 
@@ -69,13 +69,13 @@ class ShapesCorpus:
 
 
 class PhotoCorpus:
-    """Photographs with one caption drawn for each in every epoch, cropped and mirrored at random.
+    """Photographs with a drawn caption each in every epoch, cropped and flipped at random.
 
     Args:
         recipe: gives seed and sizes; more ``images`` than there are photographs means all of them.
         pixels: uint8 [N, 3, H, W].
         captions: for every photograph, the texts to draw from.
-        topics: int64 [N]; photographs of one topic (not -1) may be told by each other's captions.
+        topics: Topics as int64 ``(N,)``. Captions of one topic fit all its photographs; -1 is no topic.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class PhotoCorpus:
 
     @classmethod
     def of(cls, recipe: ClipRecipe) -> PhotoCorpus:
-        """Loads what the recipe names: Tiny-ImageNet told by class names, Flickr8k without its test part."""
+        """Load a recipe's data sets: Tiny-ImageNet with class names as captions, Flickr8k without its test part."""
         pixels: list[Tensor] = []
         captions: list[tuple[str, ...]] = []
         topics: list[Tensor] = []
@@ -99,23 +99,23 @@ class PhotoCorpus:
                 topics.append(torch.full((len(photographs.pixels),), -1))
             else:
                 images = load_dataset(source, image_size=recipe.image_size).train
-                told = [tuple(t.replace("[]", name) for t in PHOTO_TEMPLATES) for name in images.class_names]
+                texts = [tuple(t.replace("[]", name) for t in PHOTO_TEMPLATES) for name in images.class_names]
                 pixels.append(images.pixels)
-                captions += [told[label] for label in images.labels.tolist()]
+                captions += [texts[label] for label in images.labels.tolist()]
                 topics.append(images.labels)
         return cls(recipe, torch.cat(pixels), tuple(captions), torch.cat(topics))
 
     def texts(self) -> Iterator[str]:
-        """All captions; those of a class once for each of its images."""
+        """Return all captions, those of a class once for each of its images."""
         for options in self._captions:
             yield from options
 
     def steps(self) -> int:
-        """Whole batches only."""
+        """Number of full batches."""
         return min(self._recipe.images, len(self._pixels)) // self._recipe.batch_size
 
     def epoch(self, index: int) -> Iterator[Pairs]:
-        """A new order, new captions, new crops."""
+        """Yield pairs in a new order, with new captions and crops."""
         generator = torch.Generator().manual_seed(1000 * self._recipe.seed + index)
         batch = self._recipe.batch_size
         order = torch.randperm(len(self._pixels), generator=generator)[: self.steps() * batch]

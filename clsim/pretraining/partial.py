@@ -1,4 +1,4 @@
-"""A training that was cut short goes on from its last whole epoch."""
+"""Checkpoints of pre-training, which resumes from its last complete epoch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from clsim.utils.files import atomic
 
 
 class Partial:
-    """The state of an unfinished training, in a file beside the one that it will leave.
+    """Checkpoint of a training, in a file beside the finished weights.
 
-    Every epoch draws its order and its augmentation from a generator seeded by its number, so that weights, the
-    optimiser and the number of epochs are the whole state: what is resumed ends as what was never stopped.
+    Every epoch seeds its order and augmentation by its number. Weights, optimizer and epoch are therefore the whole
+    state, and a resumed training is bit-for-bit identical to an uninterrupted one.
 
     Args:
-        path: of the finished weights.
+        path: Path of the finished weights.
 
     """
 
@@ -25,21 +25,21 @@ class Partial:
         self.path = path.with_name(f".{path.name}.partial")
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last; None without it, or where the file is damaged: then training starts over."""
+        """Return the last saved state; ``None`` if the file is missing or damaged, so that training starts over."""
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception:  # a damaged pickle fails in whatever way its instructions lead to
+        except Exception:  # a damaged pickle may raise anything
             return None
         return state if isinstance(state, dict) and {"epoch", "model", "optimizer"} <= state.keys() else None
 
     def save(self, epoch: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Keeps the state after so many epochs."""
+        """Save the state after ``epoch`` epochs."""
         state = {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
         with atomic(self.path) as temporary:
             torch.save(state, temporary)
 
     def restore(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Puts the saved state in place; the epochs it had behind it, 0 without one."""
+        """Load the saved state and return its number of epochs, 0 without one."""
         state = self.load()
         if state is None:
             return 0
@@ -48,5 +48,5 @@ class Partial:
         return int(state["epoch"])
 
     def discard(self) -> None:
-        """The training is over."""
+        """Remove the file after the training."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where pre-trained models are kept: by the hash of their recipe, each with a manifest; made when missing."""
+"""Store of pre-trained models by the hash of their recipe, each with a manifest. Missing models are made."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ASSETS = Path(__file__).parent / "assets"
 
 
 def models_root() -> Path:
-    """Where models live: ``$CLSIM_MODELS``, else ``~/.cache/clsim/models``."""
+    """Return the folder of models: ``$CLSIM_MODELS``, or ``~/.cache/clsim/models``."""
     given = os.environ.get("CLSIM_MODELS")
     return from_home(given or "~/.cache/clsim/models", "CLSIM_MODELS")
 
@@ -36,31 +36,31 @@ def models_root() -> Path:
 def resolve_model(
     name: str, recipe: Trainable, *, root: Path | None = None, device: str = "cpu", remake: bool = False
 ) -> Path:
-    """The weights of a recipe: those that travel in the package, those made earlier, or new ones.
+    """Return the weights file of a recipe: shipped, made earlier, or made now.
 
     Args:
-        name: what the scenario calls the model; for messages and the manifest.
-        recipe: what it is; of a classifier, with its head.
-        root: where models live; :func:`models_root` unless given.
-        device: where a missing model is trained.
-        remake: train even if the weights are there.
+        name: Name of the model in the scenario, for messages and the manifest.
+        recipe: Recipe, for a classifier with its head.
+        root: Folder of models; ``None`` for :func:`models_root`.
+        device: Device on which a missing model is trained.
+        remake: Whether to train even if the weights exist.
 
     Raises:
-        UserError: the weights were altered since they were made, or cannot be written.
-        DataMissing: they must be made, and what they learn from is not here.
+        UserError: The weights have changed since they were made, or cannot be written.
+        DataMissing: The model must be made, and its training data is not here.
     """
     root = root or models_root()
     path = root / f"{recipe.hash}.safetensors"
     if not remake and (found := find_model(recipe, root)):
         return found
-    with _alone(path):  # of two runs that miss it one makes it, and the other waits
+    with _alone(path):  # of two runs that need it, one makes it and the other waits
         found = None if remake else find_model(recipe, root)
         return found or make_model(name, recipe, path, device=device)
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Nobody else makes this model meanwhile; where no lock can be had, what makes it says why."""
+    """Lock a model for its making. Without a lock, making it reports why."""
     lock, descriptor = path.parent / f".{path.name}.lock", None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +75,10 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def find_model(recipe: Trainable, root: Path | None = None) -> Path | None:
-    """The weights of a recipe, if they travel in the package or were made earlier.
+    """Return the weights file of a recipe that is shipped or was made earlier, ``None`` if there is none.
 
     Raises:
-        UserError: the weights were altered since they were made.
+        UserError: The weights have changed since they were made.
     """
     shipped = [ASSETS / f"{recipe.shipped}.safetensors"] if recipe.shipped else []
     candidates = [*shipped, (root or models_root()) / f"{recipe.hash}.safetensors"]
@@ -86,33 +86,33 @@ def find_model(recipe: Trainable, root: Path | None = None) -> Path | None:
 
 
 def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu") -> Path:
-    """Trains the model of a recipe; leaves the weights at ``path`` and the manifest beside them, as ``.json``.
+    """Train the model of a recipe, and write the weights to ``path`` and the manifest beside them, as ``.json``.
 
-    A training that was cut short goes on from its last whole epoch.
+    An interrupted training resumes from its last complete epoch.
 
     Raises:
-        UserError: see :func:`resolve_model`.
-        DataMissing: likewise.
+        UserError: See :func:`resolve_model`.
+        DataMissing: See :func:`resolve_model`.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Before the training, not after it.
+        # Checks write access before the training rather than after it.
         (path.parent / f".{path.name}.writable").touch()
         (path.parent / f".{path.name}.writable").unlink()
     except OSError as error:
-        raise UserError(f"models cannot be kept here ({error.strerror or error})", where=str(path.parent)) from error
+        raise UserError(f"models cannot be written here ({error.strerror or error})", where=str(path.parent)) from error
 
     from clsim.pretraining.partial import Partial
 
-    started, tell, unfinished = time.time(), _Teller(name), Partial(path)
+    started, progress, unfinished = time.time(), _ProgressLine(name), Partial(path)
     if is_emulated(recipe.precision, device):
         what = f"pre-training {clean(name)} in fp32 in place of bf16, which this processor only emulates\n"
         sys.stderr.write(what)
     try:
         if isinstance(recipe, ClipRecipe):
-            found = _make_clip(name, recipe, path, device, tell, unfinished)
+            found = _make_clip(name, recipe, path, device, progress, unfinished)
         else:
-            found = _make_classifier(name, recipe, path, device, tell, unfinished)
+            found = _make_classifier(name, recipe, path, device, progress, unfinished)
         manifest = {
             "format": 1,
             "name": name,
@@ -121,7 +121,7 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
             "sha256": sha256_of(path),
             **found,
             "seed": recipe.seed,
-            "final_loss": tell.loss if math.isfinite(tell.loss) else None,  # nothing was left to train
+            "final_loss": progress.loss if math.isfinite(progress.loss) else None,  # NaN if all epochs were done
             "seconds": round(time.time() - started, 1),
             "device": device,
             "precision": usable(recipe.precision, device),
@@ -136,14 +136,14 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
 
 
 def _make_clip(
-    name: str, recipe: ClipRecipe, path: Path, device: str, tell: Progress, unfinished: Partial
+    name: str, recipe: ClipRecipe, path: Path, device: str, progress: Progress, unfinished: Partial
 ) -> dict[str, Any]:
     from clsim.models.clip import load_clip, save_clip
     from clsim.pretraining import contrastive
     from clsim.pretraining.corpora import make_corpus
 
     corpus = make_corpus(recipe)
-    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=tell, unfinished=unfinished)
+    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=progress, unfinished=unfinished)
     save_clip(
         path,
         model,
@@ -157,13 +157,13 @@ def _make_clip(
 
 
 def _make_classifier(
-    name: str, recipe: ClassifierRecipe, path: Path, device: str, tell: Progress, unfinished: Partial
+    name: str, recipe: ClassifierRecipe, path: Path, device: str, progress: Progress, unfinished: Partial
 ) -> dict[str, Any]:
     from clsim.models.replacement_model import load_model, save_classifier
     from clsim.pretraining import supervised
 
     data = supervised.recipe_images(recipe)
-    made = supervised.train(recipe, data, device=device, progress=tell, unfinished=unfinished)
+    made = supervised.train(recipe, data, device=device, progress=progress, unfinished=unfinished)
     assert recipe.head is not None
     save_classifier(
         path,
@@ -178,10 +178,10 @@ def _make_classifier(
 
 
 def _made_by(path: Path, recipe: Trainable) -> bool:
-    """Whether weights and manifest are there and belong to the recipe.
+    """Return whether weights and manifest exist and belong to the recipe.
 
     Raises:
-        UserError: the weights are not those the manifest describes.
+        UserError: The weights do not match the manifest.
     """
     manifest = path.with_suffix(".json")
     if not (path.is_file() and manifest.is_file()):
@@ -192,15 +192,15 @@ def _made_by(path: Path, recipe: Trainable) -> bool:
             return False
         intact = noted["sha256"] == sha256_of(path)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"the manifest is damaged ({error})", where=str(manifest), fix="Remove it.") from error
+        raise UserError(f"the manifest is damaged ({error})", where=str(manifest), fix="remove it") from error
     if not intact:
-        fix = "Remove the file; it will be made again."
-        raise UserError("the weights are not those their manifest describes", where=str(path), fix=fix)
+        fix = "remove the file; it will be made again"
+        raise UserError("the weights do not match their manifest", where=str(path), fix=fix)
     return True
 
 
-class _Teller:
-    """Says how far a training is: a line written over on a terminal, elsewhere one in twenty seconds."""
+class _ProgressLine:
+    """Progress of a training: a line that is overwritten on a terminal, elsewhere a line every twenty seconds."""
 
     def __init__(self, name: str) -> None:
         self._name = clean(name)

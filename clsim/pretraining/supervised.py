@@ -1,4 +1,4 @@
-"""Supervised pre-training of a backbone, with a simplex that never moves or a classifier that is learnt."""
+"""Supervised pre-training of a backbone with a fixed simplex or a learnable classifier."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ from clsim.utils.errors import UserError
 from clsim.utils.precision import usable
 
 STREAM_KINDS = 100
-"""Kinds of shapes that are classes of the embedded streams; what is pre-trained knows none of them."""
+"""Number of classes of the synthetic streams, which pre-training does not use."""
 
 
 class Pretrained(NamedTuple):
-    """A trained backbone, the matrix on top of it, and how well they know the test images of their classes.
+    """Trained backbone.
 
-    ``top`` is the projection into the simplex, ``(K - 1, D)``, or the learnt classifier, ``(N, D)``.
+    Attributes:
+        backbone: Backbone without a classifier.
+        top: Projection into the simplex ``(K - 1, D)``, or classifier ``(N, D)``.
+        accuracy: Accuracy on the test images of its classes.
+
     """
 
     backbone: nn.Module
@@ -41,10 +45,10 @@ class Pretrained(NamedTuple):
 
 
 def recipe_images(recipe: ClassifierRecipe) -> DataSet:
-    """The images of the recipe's classes.
+    """Return the images of the recipe's classes.
 
     Raises:
-        DataMissing: the data set is not here.
+        DataMissing: The data set is not here.
 
     """
     if recipe.dataset == "shapes":
@@ -67,23 +71,29 @@ def train(
     progress: Progress | None = None,
     unfinished: Partial | None = None,
 ) -> Pretrained:
-    """Makes the model of a recipe; the global random generators are left as they were.
+    """Train the model of a recipe. The global random generators do not change.
 
     Cross-entropy over the recipe's classes, SGD with Nesterov momentum and one cycle of the learning rate. Vertices
-    of no class take no part: to keep away from all of those, features would grow one large part in common, the same
-    for every image (cosines of 0.93 between classes instead of 0.23), and losses and searches that go by angles would
-    see little else.
+    without a class are left out of the loss. To stay away from all of them, features would grow a large common part
+    (cosines of 0.93 between classes instead of 0.23), which would dominate losses and searches by angle.
+
+    Args:
+        recipe: Recipe with a head.
+        data: Images of its classes.
+        device: Device of the training.
+        progress: Callback, see :data:`~clsim.pretraining.contrastive.Progress`; ``None`` for none.
+        unfinished: Checkpoint to resume from and save to; ``None`` for none.
 
     Raises:
-        UserError: the images are larger than any of the recipe's sizes, which nobody chose.
+        UserError: The images are larger than all default sizes of the recipe.
 
     """
     side = data.train.pixels.shape[-1]
     if "sizes" not in recipe.model_fields_set and max(recipe.sizes) < side:
         raise UserError(
-            f"the images of {data.name} have {side} pixels, the model would never see more than {max(recipe.sizes)}",
+            f"the images of {data.name} have {side} pixels, but the recipe trains on at most {max(recipe.sizes)}",
             where="sizes",
-            fix=f"write `sizes`, the last of them {side}, or a smaller one on purpose",
+            fix=f"set `sizes`; end with {side} to use all pixels",
         )
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -129,7 +139,7 @@ def train(
 
 
 def _head(recipe: ClassifierRecipe, width: int) -> nn.Sequential | nn.Linear:
-    """Features to logits: by a projection and vertices that stand still, or by a learnt matrix without bias."""
+    """Return the layers from features to logits: a projection and fixed vertices, or a matrix without bias."""
     linear = partial(nn.Linear, width, bias=False)
     if recipe.head == "learnable":
         return linear(recipe.classes)
@@ -138,7 +148,7 @@ def _head(recipe: ClassifierRecipe, width: int) -> nn.Sequential | nn.Linear:
 
 
 def _accuracy(model: nn.Module, test: Images, recipe: ClassifierRecipe, device: str) -> float:
-    """Share of test images that are sorted right among the recipe's classes."""
+    """Return the accuracy on test images over the recipe's classes."""
     model.eval()
     right = 0
     with torch.no_grad(), autocast(device, usable(recipe.precision, device)):

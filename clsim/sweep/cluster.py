@@ -1,4 +1,4 @@
-"""The engine of a Ray cluster: each run a task, which goes on from its directory wherever it is started again."""
+"""Engine of a Ray cluster: each run is a task, which resumes from its directory on any node."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from clsim.utils.exit_codes import DONE, INTERRUPTED
 from clsim.utils.signals import Interruption
 
 STORE = 80 * 2**20
-"""Bytes of the object store of a cluster that is started here; nothing goes through it but exit codes."""
+"""Bytes of the object store of a cluster started here. Only exit codes pass through it."""
 PASSED_ON = ("CLSIM_", "PYTHONPATH")
-"""Beginnings of the names of variables that tasks take over; nodes have an environment of their own."""
+"""Prefixes of environment variables to pass to tasks, since nodes have their own environment."""
 NEWS = 1.0
-"""Seconds between two looks at how far runs have come."""
+"""Seconds between two reads of the progress of runs."""
 STOPPING = 120.0
-"""Seconds that runs have to save when the sweep is asked to stop."""
+"""Seconds for runs to save when the sweep is asked to stop."""
 
 
 class RayEngine:
-    """Runs each as a task of a cluster, on a file system that all its nodes share.
+    """Engine that runs each job as a task of a cluster, on a file system shared by all nodes.
 
     Args:
-        sweep: says what a run needs, and how often it is taken up again.
-        address: ``auto``, ``ray://host:port`` or ``host:port``; ``None`` starts a cluster of this machine.
+        sweep: Sweep with the cores, GPUs and restarts of a run.
+        address: Address of the cluster: ``auto``, ``ray://host:port`` or ``host:port``; ``None`` starts one on this
+            machine.
 
     Raises:
         UserError: Ray is not installed, or there is no such cluster.
@@ -53,7 +54,7 @@ class RayEngine:
             ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)  # type: ignore[arg-type]
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            fix = "`ray status` says what is there; without --address a cluster of this machine is started"
+            fix = "check `ray status`, or leave --address out to start a cluster on this machine"
             raise UserError(f"no Ray cluster at {address or 'local'}: {reason}", fix=fix) from error
         self._sweep = sweep
         self._before: dict[Path, int] = {}
@@ -68,7 +69,7 @@ class RayEngine:
         return self._how
 
     def run(self, states: Sequence[State], board: Board, interruption: Interruption) -> None:
-        """Brings every run that is not complete to its end, as far as it can be brought.
+        """Run or resume every run that is not complete.
 
         When the sweep is asked to stop, every run is, and saves.
         """
@@ -76,7 +77,7 @@ class RayEngine:
         task = ray.remote(max_retries=self._sweep.retries, retry_exceptions=False, **self._needs)(_make)
         environment = self._place.environment
         if self._needs["num_gpus"]:
-            del environment["CUDA_VISIBLE_DEVICES"]  # Ray says which
+            del environment["CUDA_VISIBLE_DEVICES"]  # Ray sets it
         passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
         out, here = board.out.absolute(), str(Path.cwd())
         pending: dict[Any, State] = {}
@@ -107,14 +108,14 @@ class RayEngine:
                 board.end(state, "interrupted")
 
     def close(self) -> None:
-        """Leaves the cluster; one that was started here ends."""
+        """Leave the cluster, and end one that was started here."""
         self._ray.shutdown()
 
     def _alive(self) -> list[Any]:
         return [node for node in self._ray.nodes() if node.get("Alive")]
 
     def _look(self, state: State, board: Board, began: float) -> None:
-        """A task that has begun is known by its log: the scheduler is not asked."""
+        """Read the progress of a run. Its log shows that the task has begun, without asking the scheduler."""
         log = board.log(state.job)
         if state.standing != "running" and log.exists() and log.stat().st_mtime >= began - 1:
             board.begin(state)
@@ -122,7 +123,7 @@ class RayEngine:
             board.look([state])
 
     def _ended(self, reference: Any, state: State, board: Board, *, stopped: bool) -> None:
-        """How a task ended, which may be that its nodes were lost too often."""
+        """Record the end of a task, also one whose nodes were lost too often."""
         log, reason = board.log(state.job), ""
         state.attempts = started(log) - self._before[state.job.folder]
         try:
@@ -140,9 +141,9 @@ class RayEngine:
 
 
 def _make(words: Sequence[str], run: str, log: str, environment: Mapping[str, str], folder: str, retries: int) -> int:
-    """A task: the run's process, again if it dies or fails; its exit code.
+    """Run a job's process as a task, restart it if it dies or fails, and return its exit code.
 
-    If the node is lost, Ray starts the task elsewhere, and the run goes on from its directory.
+    If the node is lost, Ray starts the task on another one, and the run resumes from its directory.
     """
     if not Path(folder).is_dir():
         raise RunFailed(f"{folder} is not there on this node: a cluster needs one file system for all its nodes")

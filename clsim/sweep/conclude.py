@@ -13,7 +13,7 @@ from clsim.report.console.parts import print_line
 from clsim.report.figures import several
 from clsim.report.html.write import NAME, try_report
 from clsim.report.upgrades import print_upgrades
-from clsim.sweep.grid import slug, told
+from clsim.sweep.grid import changes_text, slug
 from clsim.sweep.job import Job
 from clsim.sweep.state import Board
 from clsim.utils.errors import UserError
@@ -39,13 +39,13 @@ def groups(jobs: Sequence[Job], *, chosen: bool) -> Iterator[Group]:
     """Yield a group for every scenario and point, or for every scenario if points were chosen by strategy."""
     for name in dict.fromkeys(job.scenario.name for job in jobs):
         mine = [job for job in jobs if job.scenario.name == name]
-        points = {told(job.point): job.point for job in mine if job.point}
+        points = {changes_text(job.point): job.point for job in mine if job.point}
         if chosen or not points:
             yield Group(mine, None)
             continue
         for words, point in points.items():
             # A strategy without points is compared with all others.
-            yield Group([job for job in mine if not job.point or told(job.point) == words], point)
+            yield Group([job for job in mine if not job.point or changes_text(job.point) == words], point)
 
 
 def conclude(console: Console, jobs: Sequence[Job], board: Board, *, chosen: bool) -> None:
@@ -62,7 +62,7 @@ def conclude(console: Console, jobs: Sequence[Job], board: Board, *, chosen: boo
         if console.is_terminal:
             console.print()
         if group.point is not None:
-            print_line(console, f"with {told(group.point)}", "bold")
+            print_line(console, f"with {changes_text(group.point)}", "bold")
         _compare(console, group.jobs, board)
 
 

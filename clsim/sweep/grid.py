@@ -1,4 +1,4 @@
-"""The points of a sweep: which changes each run has, and what its directory is called."""
+"""Points of a sweep: the changes of each run, and the name of its directory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from clsim.sweep.schema import Changes, Sweep
 from clsim.utils.issues import KeyPath
 
 USUAL = "as_it_is"
-"""The directory of runs without a change."""
+"""Directory of runs without a change."""
 LONGEST = 80
-"""Characters of a directory's name."""
+"""Maximum length of a directory's name."""
 Place = Mapping[str, KeyPath]
-"""Of every change of a point, where in the sweep file it stands."""
+"""Location in the sweep file of every change of a point."""
 
 
 def points(sweep: Sweep) -> Iterator[tuple[Changes, Place]]:
-    """Every entry of the list with every combination of the grid, in the order of the file.
+    """Yield every entry of the list with every combination of the grid, in the order of the file.
 
     Yields:
-        The changes of each point; and where they stand, and those that ``overrides`` makes everywhere.
+        Changes of each point, and the locations of these and of all ``overrides``.
 
     """
     everywhere: dict[str, KeyPath] = {key: ("overrides", key) for key in sweep.overrides}
@@ -39,7 +39,7 @@ def points(sweep: Sweep) -> Iterator[tuple[Changes, Place]]:
 
 
 def of_strategy(changes: Mapping[str, Any], name: str) -> Changes:
-    """The changes that a run of a strategy has: those of ``strategies.OTHER.KEY`` are another's.
+    """Return the changes that apply to a strategy, without ``strategies.OTHER.KEY`` of others.
 
     Example:
         >>> of_strategy({"strategies.cpe_clip.epochs": 3, "stream.shots": 1}, "zero_shot")
@@ -50,7 +50,7 @@ def of_strategy(changes: Mapping[str, Any], name: str) -> Changes:
 
 
 def slug(changes: Mapping[str, Any]) -> str:
-    """A directory's name that tells the changes; of what no name can hold, a hash does.
+    """Return a directory's name with the changes. A hash replaces what no name can hold.
 
     Example:
         >>> slug({"strategy.epochs": 3, "stream.shots": 1}), slug({})
@@ -62,27 +62,27 @@ def slug(changes: Mapping[str, Any]) -> str:
     keys = {key: _short(key) for key in changes}
     if len(set(keys.values())) < len(keys):
         keys = {key: key for key in changes}
-    told = ",".join(f"{keys[key]}={_text(value)}" for key, value in changes.items())
-    plain = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", told)
-    if plain == told and len(told) <= LONGEST:
-        return told
+    text = ",".join(f"{keys[key]}={_text(value)}" for key, value in changes.items())
+    plain = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text)
+    if plain == text and len(text) <= LONGEST:
+        return text
     digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:8]
     return f"{plain[: LONGEST - 9].rstrip('_')}-{digest}"
 
 
-def told(changes: Mapping[str, Any]) -> str:
-    """The changes in words.
+def changes_text(changes: Mapping[str, Any]) -> str:
+    """Return the changes as text.
 
     Example:
-        >>> told({"strategy.epochs": 3})
+        >>> changes_text({"strategy.epochs": 3})
         'strategy.epochs=3'
 
     """
-    return ", ".join(f"{key}={_text(value)}" for key, value in changes.items()) or "as it is"
+    return ", ".join(f"{key}={_text(value)}" for key, value in changes.items()) or "no changes"
 
 
 def _meant_for(key: str) -> str | None:
-    """The strategy of which the key is a setting by name."""
+    """Return the strategy whose setting a key names, ``None`` for other keys."""
     first, _, rest = key.partition(".")
     return rest.partition(".")[0] if first == "strategies" else None
 

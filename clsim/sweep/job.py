@@ -1,4 +1,4 @@
-"""One run of a sweep: what it is, the command that makes it, and how it stands."""
+"""Runs of a sweep: their definitions, commands and states."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Standing = Literal["waiting", "running", "complete", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is to be.
+    """Definition of a run.
 
     Attributes:
-        scenario: with every change of the run, its strategy and its seed.
-        point: the changes that tell it from the others of the sweep.
-        changes: all changes to the scenario's file.
-        folder: its directory, below that of the sweep.
-        of_choice: whether it is measured on held-out training images, so that a point can be chosen.
+        scenario: Scenario with all changes, the strategy and the seed of the run.
+        point: Changes that distinguish the run from others of the sweep.
+        changes: All changes to the scenario's file.
+        folder: Run directory, relative to that of the sweep.
+        of_choice: Whether the run is evaluated on held-out training images, to choose a point.
 
     """
 
@@ -41,11 +41,11 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The run in a word, which is also its place."""
+        """Name of the run, which is also its path."""
         return self.folder.as_posix()
 
     def command(self, out: Path, device: str) -> list[str]:
-        """What comes after ``clsim``: a run that goes on where it was, and never a stand-in."""
+        """Return the arguments of ``clsim`` that run or resume it, without a stand-in."""
         changed = [f"--set={key}={json.dumps(value, ensure_ascii=False)}" for key, value in self.changes.items()]
         chosen = ["--strategy", self.scenario.strategy, "--seed", str(self.scenario.seed), "--device", device]
         words = ["run", *chosen, *changed, "--out", str(out / self.folder), "--resume", "--strict"]
@@ -54,14 +54,16 @@ class Job:
 
 @dataclass
 class State:
-    """How a run of the sweep stands.
+    """State of a run.
 
     Attributes:
-        attempts: processes that were started for it, by this command.
-        session: sessions that are over.
-        accuracy: after the last of them, over all classes seen.
-        seconds: since its first process started, or in all.
-        why: it failed.
+        job: Definition of the run.
+        standing: Status of the run.
+        attempts: Number of processes that this command has started for it.
+        session: Number of completed sessions.
+        accuracy: Accuracy over all classes seen after the last completed session.
+        seconds: Seconds since its first process started, or in total.
+        why: Reason of a failure.
 
     """
 
@@ -75,7 +77,7 @@ class State:
     _seen: tuple[int, int] = field(default=(0, 0), repr=False)
 
     def look(self, out: Path) -> bool:
-        """Reads how far the run has come, from its own files; whether that is news."""
+        """Read the progress from the run directory; return whether it has changed."""
         path = out / self.job.folder / "sessions.jsonl"
         try:
             status = path.stat()
@@ -84,14 +86,14 @@ class State:
             self._seen = (status.st_mtime_ns, status.st_size)
             lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
             record = json.loads(lines[-1]) if lines else {}
-        except (OSError, ValueError):  # not there yet, or being written
+        except (OSError, ValueError):  # missing, or being written
             return False
         before = (self.session, self.accuracy)
         self.session, self.accuracy = len(lines), record.get("accuracy")
         return (self.session, self.accuracy) != before
 
     def to_dict(self) -> dict[str, Any]:
-        """An entry of ``runs.json``."""
+        """Return the entry of ``runs.json``."""
         job = self.job
         return {
             "run": job.name,
@@ -110,7 +112,7 @@ class State:
 
 
 def is_complete(run: Path) -> bool:
-    """Whether a directory holds a run that came to its end."""
+    """Return whether a directory holds a complete run."""
     try:
         status = json.loads((run / "results.json").read_text(encoding="utf-8"))["status"]
         return status == "complete" and "files" in json.loads((run / "manifest.json").read_text(encoding="utf-8"))
@@ -119,10 +121,10 @@ def is_complete(run: Path) -> bool:
 
 
 def another_run(job: Job, run: Path) -> list[str]:
-    """What tells the run in a directory from this one; nothing if there is none.
+    """Return the differences between the run in a directory and a job; none if there is no run.
 
     Raises:
-        UserError: what is there cannot be read.
+        UserError: The run cannot be read.
 
     """
     return scenario_differences(run / "scenario.yaml", job.scenario) if (run / "scenario.yaml").exists() else []

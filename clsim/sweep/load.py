@@ -1,4 +1,4 @@
-"""Reading a sweep: its file, and every run of it, so that all mistakes are told before the first one starts."""
+"""Loading of a sweep with all its runs, so that all problems show before the first run starts."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from clsim.utils.schema_errors import findings, unknown_keys
 from clsim.utils.text import describe
 
 MOST = 10_000
-"""Runs of a sweep; more are a slip of the pen."""
+"""Maximum number of runs of a sweep; more are a mistake."""
 OWN_KEYS = {"seed": "seeds: [...]", "strategy": "strategies: [...]"}
-"""What no change may say, with what does: directories are called by it."""
+"""Keys that no change may set, since directories are named by them, with the keys to use."""
 
 
 @dataclass
 class Plan:
-    """A sweep, every run of it loaded.
+    """Sweep with all its runs loaded.
 
     Attributes:
-        name: the stem of the file.
-        jobs: the runs on the stream itself, of every point.
-        trials: those by which a point is chosen; none where nothing is chosen.
+        name: Stem of the file.
+        sweep: Content of the file.
+        jobs: Runs of every point on the test images.
+        trials: Runs by which a point is chosen; empty without a choice.
 
     """
 
@@ -46,11 +47,11 @@ class Plan:
 
 
 def load_sweep(name_or_path: str | Path) -> Plan:
-    """The sweep of a name or a file.
+    """Load a sweep by name or path.
 
     Raises:
-        UserError: there is no such sweep.
-        UserErrors: it or one of its runs says something wrong; all of it, each with file and line.
+        UserError: There is no such sweep.
+        UserErrors: The sweep or one of its runs is invalid. Every problem has its file and line.
 
     """
     path = find_sweep(name_or_path)
@@ -73,7 +74,7 @@ def load_sweep(name_or_path: str | Path) -> Plan:
 
 
 def _check(sweep: Sweep) -> Iterator[Finding]:
-    """What must hold between the parts of the file."""
+    """Yield the findings between the parts of the file."""
     if (sweep.scenario is None) == (not sweep.scenarios):
         fix = "write scenario: NAME, or scenarios: [NAME, NAME]"
         yield Finding(("scenarios",) if sweep.scenarios else (), "it needs either scenario or scenarios", fix)
@@ -110,7 +111,7 @@ def _check(sweep: Sweep) -> Iterator[Finding]:
 
 
 class _Planner:
-    """Loads every run, and tells its mistakes where the sweep's file makes them."""
+    """Loader of all runs, which locates their problems in the sweep file."""
 
     def __init__(self, name: str, sweep: Sweep, document: Document) -> None:
         self.sweep, self.document = sweep, document
@@ -126,11 +127,11 @@ class _Planner:
             try:
                 found = find_scenario(text)
             except UserError as error:
-                self._tell(UserError(error.what, where=self.document.place(at), fix=error.fix))
+                self._report(UserError(error.what, where=self.document.place(at), fix=error.fix))
                 continue
             if found.stem in files:
                 what = f"two scenarios are called {found.stem}: their runs would share a directory"
-                self._tell(UserError(what, where=self.document.place(at)))
+                self._report(UserError(what, where=self.document.place(at)))
                 continue
             files[found.stem] = found
             self._of_scenario(found)
@@ -145,14 +146,14 @@ class _Planner:
             place = self.document.place(("strategies", at)) if named else str(path)
             if text is not None and strategy_name(text) in seen:
                 what = f"two strategies are called {strategy_name(text)}: their runs would share a directory"
-                self._tell(UserError(what, where=place))
+                self._report(UserError(what, where=place))
                 continue
             if text is not None:
                 seen[strategy_name(text)] = text
             self._of_strategy(path, text, place)
 
     def _of_strategy(self, path: Path, text: str | None, place: str) -> None:
-        """Every point of a strategy, but for those that differ only in settings of others."""
+        """Add the points of a strategy, without those that differ only in settings of others."""
         choose, known = self.sweep.choose, set[str]()
         own = strategy_name(text) if text is not None else None
         trials: list[Job] = []
@@ -202,11 +203,11 @@ class _Planner:
             return load_scenario(path, changes, strategy=text)
         except UserErrors as errors:
             for error in errors.errors:
-                self._tell(UserError(error.what, where=self._where(error.where, places, at), fix=error.fix))
+                self._report(UserError(error.what, where=self._where(error.where, places, at), fix=error.fix))
         return None
 
     def _where(self, where: str | None, places: Place, strategy: str) -> str | None:
-        """The place in the sweep's file of what it changed; what the scenario says by itself stays where it is."""
+        """Return the location of an override in the sweep file, or that in the scenario file."""
         if where is None or where.startswith("--strategy "):
             return strategy
         key = where.removeprefix("override ")
@@ -214,5 +215,5 @@ class _Planner:
             return where
         return self.document.place(places.get(key, ("choose",)))
 
-    def _tell(self, problem: UserError) -> None:
+    def _report(self, problem: UserError) -> None:
         self.problems.setdefault((problem.where, problem.what), problem)

@@ -1,4 +1,4 @@
-"""The engine of one machine: as many runs at once as it has room for."""
+"""Engine of one machine, with as many parallel runs as it has slots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from clsim.utils.exit_codes import DONE, INTERRUPTED
 from clsim.utils.signals import Interruption
 
 PAUSE = 0.1
-"""Seconds between two looks at whether a process has ended."""
+"""Seconds between two polls of a process."""
 NEWS = 1.0
-"""Seconds between two looks at how far runs have come."""
+"""Seconds between two reads of the progress of runs."""
 
 
 class _Underway(NamedTuple):
@@ -29,7 +29,7 @@ class _Underway(NamedTuple):
 
 
 class LocalEngine:
-    """Runs each in a process of its own, with a share of the cores and of the GPUs.
+    """Engine that runs each job in a process with a share of the cores and GPUs.
 
     Args:
         places: one for every run at a time.
@@ -49,7 +49,7 @@ class LocalEngine:
         return self._how
 
     def run(self, states: Sequence[State], board: Board, interruption: Interruption) -> None:
-        """Brings every run that is not complete to its end, as far as it can be brought.
+        """Run or resume every run that is not complete.
 
         When the sweep is asked to stop, every run is, and saves.
         """
@@ -89,7 +89,7 @@ class LocalEngine:
                 board.end(each.state, "interrupted")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, since no resource is held."""
 
     def _start(self, state: State, place: Place, board: Board) -> None:
         board.begin(state)
@@ -98,7 +98,7 @@ class LocalEngine:
         self._underway.append(_Underway(state, place, child))
 
     def _ended(self, each: _Underway, board: Board, *, stopped: bool) -> bool:
-        """Whether a run that has ended is to be started again; if not, it is noted how it ended."""
+        """Return whether to restart a run that has ended; record its end otherwise."""
         state, code = each.state, each.child.poll()
         assert code is not None
         log = board.log(state.job)
@@ -107,7 +107,7 @@ class LocalEngine:
         elif stopped or (code == INTERRUPTED and not worth_another(code, state.attempts, self._retries)):
             board.end(state, "interrupted")
         elif worth_another(code, state.attempts, self._retries):
-            board.note(f"{state.job.name}: {why(code, log)}; it goes on from where it was")
+            board.note(f"{state.job.name}: {why(code, log)}; resuming it")
             return True
         else:
             board.end(state, "failed", why(code, log))

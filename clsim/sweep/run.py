@@ -23,13 +23,13 @@ EngineName = Literal["local", "ray"]
 
 
 class Engine(Protocol):
-    """Makes runs; says of itself how."""
+    """Engine that runs jobs. Its text describes it."""
 
     def run(self, states: Sequence[State], board: Board, interruption: Interruption) -> None:
-        """Brings runs to their end, until it is asked to stop."""
+        """Run jobs to their end, or until an interruption."""
 
     def close(self) -> None:
-        """Gives back what it holds."""
+        """Release its resources."""
 
 
 @checked
@@ -42,22 +42,22 @@ def run_sweep(
     out: Path | str | None = None,
     mode: Mode = "auto",
 ) -> int:
-    """Makes every run of a sweep that is not complete yet, and compares them.
+    """Run or resume every run of a sweep, and compare them.
 
     Args:
-        name_or_path: of the sweep's file.
+        name_or_path: Name or path of the sweep.
         engine: ``local``, or ``ray`` for a cluster.
-        address: of the cluster; without one a cluster of this machine is started.
-        jobs: runs at once on this machine; without it as many as have room.
-        out: where everything goes, ``sweeps/<name>`` without it.
-        mode: how to report.
+        address: Address of the cluster; ``None`` starts one on this machine.
+        jobs: Number of parallel runs on this machine; ``None`` uses all slots.
+        out: Directory of the sweep; ``None`` for ``sweeps/<name>``.
+        mode: Mode of the console.
 
     Returns:
-        The exit code: 0 if all runs are complete, 1 if some failed.
+        Exit code: 0 if all runs are complete, 1 if some failed.
 
     Raises:
-        UserError: the input is wrong; nothing was run.
-        Interrupted: it was asked to stop, and every run is saved.
+        UserError: The input is wrong; nothing has run.
+        Interrupted: The sweep was asked to stop, and every run is saved.
 
     """
     plan = load_sweep(name_or_path)
@@ -67,7 +67,7 @@ def run_sweep(
         board = Board(from_home(out, "--out") if out else Path("sweeps") / plan.name, plan.sweep, watcher)
         with closing(board), interruption.listening():
             interruption.waits = True
-            # Where a point is to be chosen, it is known only then which runs come after.
+            # Trials come first, since the chosen point decides which runs follow.
             board.add(plan.trials or plan.jobs)
             watcher.begun(board, str(made))
             wanted, how = plan.jobs, plan.sweep.choose
@@ -90,7 +90,7 @@ def _engine(plan: Plan, engine: EngineName, address: str | None, jobs: int | Non
     sweep = plan.sweep
     if engine == "ray":
         if jobs is not None:
-            raise UserError("--jobs belongs to the local engine", fix="say cpus: and gpus: in the sweep")
+            raise UserError("--jobs belongs to the local engine", fix="set cpus: and gpus: in the sweep")
         from clsim.sweep.cluster import RayEngine
 
         return RayEngine(sweep, address)
@@ -106,11 +106,11 @@ def _engine(plan: Plan, engine: EngineName, address: str | None, jobs: int | Non
 
 def _stop_if_asked(interruption: Interruption, board: Board) -> None:
     if interruption.requested:
-        raise Interrupted(f"{tally(board)}; the same command goes on from there")
+        raise Interrupted(f"{tally(board)}; repeat the command to resume")
 
 
 def _conclude(board: Board, jobs: Sequence[Job], watcher: Watcher, mode: Mode) -> int:
-    """The comparison, which runs are missing in it, and pages of them."""
+    """Compare the runs, list missing ones, write pages, and return the exit code."""
     from clsim.sweep.conclude import conclude, write_pages
 
     chosen = bool(board.chosen)

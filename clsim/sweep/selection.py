@@ -1,4 +1,4 @@
-"""Which point of a sweep is the best, as runs on held-out training images tell."""
+"""Choice of the best point of a sweep by runs on held-out training images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from clsim.report.figures import finite, percent
 from clsim.results.figures import figure
 from clsim.results.results import Results
-from clsim.sweep.grid import told
+from clsim.sweep.grid import changes_text
 from clsim.sweep.job import Job
 from clsim.sweep.schema import Choose
 from clsim.sweep.state import Board
@@ -19,11 +19,14 @@ from clsim.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for a strategy on a scenario.
+    """Choice for a strategy on a scenario.
 
     Attributes:
-        values: by point, means over the seeds; ``None`` where a run was not complete or has no such figure.
-        best: position of the point that was chosen; ``None`` if there is none to choose.
+        scenario: Name of the scenario.
+        strategy: Name of the strategy.
+        points: Changes of every point.
+        values: Means over the seeds by point; ``None`` if a run is incomplete or has no such figure.
+        best: Position of the chosen point; ``None`` if none can be chosen.
 
     """
 
@@ -34,24 +37,24 @@ class Choice:
     best: int | None
 
     def to_dict(self, by: str) -> dict[str, Any]:
-        """An entry of ``chosen`` in ``runs.json``."""
+        """Return the entry of ``chosen`` in ``runs.json``."""
         tried = [{"changes": point, "value": value} for point, value in zip(self.points, self.values, strict=True)]
         changes = None if self.best is None else self.points[self.best]
         return {"scenario": self.scenario, "strategy": self.strategy, "by": by, "changes": changes, "tried": tried}
 
     def sentences(self, by: str) -> list[str]:
-        """What is said of it: every point with its figure, and which one runs on."""
-        lines = [f"{self.scenario}, {self.strategy}: {by} on held-out training images (no test image was looked at)"]
+        """Return lines with every point, its figure, and the chosen one."""
+        lines = [f"{self.scenario}, {self.strategy}: {by} on held-out training images (test images unused)"]
         for at, (point, value) in enumerate(zip(self.points, self.values, strict=True)):
             mark = "  <- chosen" if at == self.best else ""
-            lines.append(f"  {told(point)}: {percent(value)}{mark}")
-        return lines if self.best is not None else [*lines, "  no point can be chosen: of each a run is not complete"]
+            lines.append(f"  {changes_text(point)}: {percent(value)}{mark}")
+        return lines if self.best is not None else [*lines, "  no point can be chosen: each has an incomplete run"]
 
 
 def choose(trials: Sequence[Job], board: Board, how: Choose) -> list[Choice]:
-    """The best point for every scenario and strategy; of equal ones the first in the file.
+    """Return the best point for every scenario and strategy; of equal ones, the first in the file.
 
-    A point of which a run is not complete cannot be chosen: the mean of the others would be another figure.
+    A point with an incomplete run cannot be chosen, since a mean over fewer seeds is not comparable.
     """
     groups: dict[tuple[str, str], dict[str, list[Job]]] = {}
     for job in trials:
@@ -70,7 +73,7 @@ def choose(trials: Sequence[Job], board: Board, how: Choose) -> list[Choice]:
 
 
 def chosen_jobs(jobs: Sequence[Job], choices: Sequence[Choice]) -> list[Job]:
-    """Of the runs on the streams themselves those that were chosen; all of a strategy for which nothing was."""
+    """Return the jobs of the chosen points, and all jobs of strategies without a choice."""
     by = {(choice.scenario, choice.strategy): choice for choice in choices}
 
     def runs(job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""What a machine has for runs: so many at once, each with its threads and its GPUs. Imports no torch."""
+"""Slots of a machine for parallel runs, each with threads and GPUs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from clsim.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Place:
-    """Where one run at a time computes.
+    """Slot for one run at a time.
 
     Attributes:
-        threads: that it may use.
-        gpus: that it sees; none if it is to compute on the CPU.
+        threads: Number of threads.
+        gpus: Visible GPUs; none for the CPU.
 
     """
 
@@ -28,7 +28,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of its process."""
+        """Environment variables of the run's process."""
         return {**dict.fromkeys(THREADS, str(self.threads)), "CUDA_VISIBLE_DEVICES": ",".join(self.gpus)}
 
 
@@ -77,12 +77,12 @@ def gpus_of_a_run(sweep: Sweep, there: int) -> float:
 
 
 def cores_here() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_here() -> list[str]:
-    """GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` calls them."""
+    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
@@ -90,14 +90,14 @@ def gpus_here() -> list[str]:
     if command is None:
         return []
     try:
-        told = subprocess.run([command, "-L"], capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603
+        listed = subprocess.run([command, "-L"], capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return []
-    return [str(number) for number, line in enumerate(x for x in told.splitlines() if x.startswith("GPU "))]
+    return [str(number) for number, line in enumerate(x for x in listed.splitlines() if x.startswith("GPU "))]
 
 
 def _shared(each: float, gpus: Sequence[str]) -> list[tuple[str, ...]]:
-    """Parts of a GPU go round, so that few runs spread over all; whole ones are taken in their order."""
+    """Return the GPUs of a slot. Fractions alternate, so that few runs use all GPUs; whole ones are used in order."""
     if each < 1:
         return [(gpu,) for _ in range(int(1 / each)) for gpu in gpus]
     size = int(each)

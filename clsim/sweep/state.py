@@ -1,4 +1,4 @@
-"""How every run of a sweep stands: in ``runs.json``, and for whoever watches."""
+"""States of all runs of a sweep, in ``runs.json`` and for a watcher."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ FORMAT = 1
 
 
 class Watcher(Protocol):
-    """Is told what changes."""
+    """Receiver of changes."""
 
     def begun(self, board: Board, how: str) -> None:
-        """The runs are known, and how they will be made."""
+        """Receive the runs and a description of the engine."""
 
     def changed(self, state: State) -> None:
-        """A run begins, has ended a session, or ends."""
+        """Receive a run that begins, completes a session, or ends."""
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Receive a note."""
 
     def ended(self, board: Board) -> None:
-        """All is done that could be."""
+        """Receive the end of the sweep."""
 
     def close(self) -> None:
-        """Gives the terminal back; harmless when called twice."""
+        """Release the terminal. May be called twice."""
 
 
 class Board:
-    """The states of all runs; what changes is written before it is told.
+    """States of all runs. A change is written before the watcher receives it.
 
     Args:
-        out: directory of the sweep; nobody else may write to it until :meth:`close`.
-        sweep: that is run.
-        watcher: is told.
+        out: Directory of the sweep, locked until :meth:`close`.
+        sweep: Sweep to run.
+        watcher: Receiver of changes.
 
     Raises:
         UserError: another sweep is writing there, or nothing can be written.
@@ -67,11 +67,11 @@ class Board:
         self._write("sweep.yaml", dump(sweep.model_dump(mode="json")))
 
     def close(self) -> None:
-        """Gives the directory free."""
+        """Unlock the directory."""
         unlock(self.out / ".lock", self._lock)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Runs of the sweep; those that are complete are left as they are.
+        """Add runs to the sweep. Complete ones do not run again.
 
         Raises:
             UserErrors: a directory holds another run than the one that is to go there.
@@ -94,22 +94,22 @@ class Board:
         self.write()
 
     def of(self, jobs: Iterable[Job]) -> list[State]:
-        """The states of these runs, in their order."""
+        """Return the states of runs, in their order."""
         return [self.states[job.folder] for job in jobs]
 
     def log(self, job: Job) -> Path:
-        """The file to which a run's process writes what it says."""
+        """Return the file with the output of a run's process."""
         return self.out / "logs" / job.folder.with_name(f"{job.folder.name}.log")
 
     def begin(self, state: State) -> None:
-        """A process is started for a run."""
+        """Record that a process is started for a run."""
         state.attempts += 1
         state.why = None
         self._started.setdefault(state.job.folder, time.monotonic())
         self._stand(state, "running")
 
     def look(self, states: Sequence[State]) -> None:
-        """Reads how far runs have come that are under way."""
+        """Read the progress of running runs."""
         for state in states:
             self._time(state)
             if state.look(self.out):
@@ -117,27 +117,27 @@ class Board:
                 self._watcher.changed(state)
 
     def end(self, state: State, standing: Standing, why: str | None = None) -> None:
-        """A run is over."""
+        """Record the end of a run."""
         self._time(state)
         state.look(self.out)
         state.why = why
         self._stand(state, standing)
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Pass a note to the watcher."""
         self._watcher.note(text)
 
     def count(self) -> Counter[Standing]:
-        """Runs by how they stand."""
+        """Return the number of runs by status."""
         return Counter(state.standing for state in self.states.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of ``runs.json``."""
+        """Return the content of ``runs.json``."""
         runs = [state.to_dict() for state in self.states.values()]
         return {"format": FORMAT, "runs": runs, "chosen": self.chosen}
 
     def write(self) -> None:
-        """Writes ``runs.json``."""
+        """Write ``runs.json``."""
         self._write(RUNS, json.dumps(self.to_dict(), indent=1) + "\n")
 
     def _stand(self, state: State, standing: Standing) -> None:

@@ -88,7 +88,7 @@ def test_altered_weights_are_refused(made, tmp_path, never):
     with (tmp_path / path.name).open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x01")
-    with pytest.raises(UserError, match="not those their manifest describes"):
+    with pytest.raises(UserError, match="do not match their manifest"):
         resolve_model("tiny", recipe, root=tmp_path)
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_manifest_is_named(made, tmp_path, never, content):
 def test_a_place_that_cannot_be_written_is_said_before_training(made, tmp_path):
     recipe, _ = made
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="models cannot be kept here"):
+    with pytest.raises(UserError, match="models cannot be written here"):
         resolve_model("tiny", recipe, root=tmp_path / "file")
 
 

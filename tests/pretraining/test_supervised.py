@@ -118,7 +118,7 @@ def test_a_model_cut_short_goes_on_and_its_partial_file_goes(recipe, tmp_path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store._Teller, "__call__", stop)
+        patch.setattr(store._ProgressLine, "__call__", stop)
         with pytest.raises(KeyboardInterrupt):
             resolve_model("v", recipe, root=tmp_path / "root")
     name = f"{recipe.hash}.safetensors"
@@ -138,7 +138,7 @@ def test_images_that_would_never_be_seen_in_full_are_refused():
         for name, part in (("train", data.train), ("test", data.test))
     }
     wide = replace(data, **parts)
-    with pytest.raises(UserError, match="have 40 pixels, the model would never see more than 32") as caught:
+    with pytest.raises(UserError, match="have 40 pixels, but the recipe trains on at most 32") as caught:
         train(recipe, wide)
     assert caught.value.fix.startswith("write `sizes`, the last of them 40")
 

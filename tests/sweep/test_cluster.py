@@ -80,7 +80,7 @@ def test_a_sweep_on_a_cluster_that_is_stopped_saves(cluster):
     said = desk.clsim("sweep", path, "--engine", "ray", "--address", nodes.address, "--out", "onray")
     watch.join()
     assert said.code == 130, said.err
-    assert "the same command goes on from there" in said.err
+    assert "repeat the command to resume" in said.err
     (results,) = desk.root.glob("onray/things/*/*/seed*/results.json")
     assert json.loads(results.read_text())["status"] == "interrupted"
     ends = time.monotonic() + 30

@@ -179,7 +179,7 @@ def test_two_sweeps_and_one_directory(world):
         (1, "$ clsim run\nclsim: out of memory\n  make it smaller\n", "out of memory"),
         (1, "$ clsim run\nsome\nlast words\n", "last words"),
         (-9, "anything", "ended by SIGKILL"),
-        (1, "$ clsim run\n", "it said nothing"),
+        (1, "$ clsim run\n", "no output"),
         (0, "complete in 3 s\n", "it left no complete run"),
     ],
 )

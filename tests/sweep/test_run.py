@@ -30,7 +30,7 @@ def test_a_sweep_from_beginning_to_end(desk):
     assert (steady["state"], steady["attempts"], steady["sessions"]) == ("complete", 2, 3)
     assert (other["state"], other["attempts"]) == ("failed", 2)
     assert re.fullmatch(r"failed: RuntimeError: as it was told to \(\S+/other\.py:\d+\)", other["why"])
-    assert "steady/as_it_is/seed1: ended by SIGKILL; it goes on from where it was" in said.out
+    assert "steady/as_it_is/seed1: ended by SIGKILL; resuming it" in said.out
     assert "see sweeps/sweep/logs/things/other/as_it_is/seed1.log" in said.out
     compared = desk.clsim("compare", "sweeps/sweep/things/steady/as_it_is/seed1")
     assert compared.out in said.out
@@ -63,7 +63,7 @@ def test_a_sweep_that_is_stopped_goes_on(desk):
     os.kill(sweep.pid, signal.SIGTERM)
     out, err = sweep.communicate(timeout=60)
     assert sweep.returncode == 130, err
-    assert "interrupted; 1 interrupted, 1 waiting; the same command goes on from there" in err
+    assert "interrupted; 1 interrupted, 1 waiting; repeat the command to resume" in err
     assert {json.loads(line)["event"] for line in out.splitlines()} == {"sweep_started", "run_changed"}
     assert json.loads((run / "results.json").read_text())["status"] == "interrupted"
     assert not (run.parent / "seed2").exists()
