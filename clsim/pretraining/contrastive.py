@@ -80,7 +80,7 @@ def train(
             # What a step needs to know of the captions is found out before they leave the CPU: nothing waits for a GPU.
             tokens = tokenizer(pairs.captions)
             end = tokens.argmax(dim=1)
-            tokens, ends, same = (
+            trimmed, ends, same = (
                 part.to(device, non_blocking=True)
                 for part in (tokens[:, : int(end.max()) + 1], end, interchangeable(tokens, pairs.topics))
             )
@@ -88,7 +88,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, recipe)
             with autocast(device, precision):
-                seen, texts = model.encode_image(images), read_text(model, tokens, ends)
+                seen, texts = model.encode_image(images), read_text(model, trimmed, ends)
             seen, texts = F.normalize(seen.float(), dim=-1), F.normalize(texts.float(), dim=-1)
             logits = logit_scale(step, steps) * seen @ texts.T
             loss = contrastive_loss(logits, same)

@@ -188,7 +188,7 @@ def test_what_knows_no_texts_is_refused(checkpoint, tmp_path):
         load_clips(["v"], {"v": recipe_of(checkpoint)}, seed=0, device="cpu")
     assert told.value.where == str(checkpoint)
     save_file({"weight": torch.zeros(2)}, tmp_path / "plain.safetensors")
-    with pytest.raises(UserError, match="checkpoint of v does not say what CLIP it is") as told:
+    with pytest.raises(UserError, match="checkpoint of v does not name its CLIP") as told:
         load_clips(["v"], {"v": recipe_of(tmp_path / "plain.safetensors")}, seed=0, device="cpu")
     assert "models.v.backbone" in told.value.fix
     # With the name of a CLIP its weights must fit, text tower and all.

@@ -44,7 +44,10 @@ def decided(tmp_path, monkeypatch, capsys):
                 board.states[job.folder].standing = "complete"
                 run = board.out / job.folder
                 run.mkdir(parents=True, exist_ok=True)
-                sessions = [{"session": 0, "accuracy": 1.0}, {"session": 1, "accuracy": value}]
+                sessions = [
+                    {"session": 0, "accuracy": 1.0, "accuracy_by_session": [1.0]},
+                    {"session": 1, "accuracy": value, "accuracy_by_session": [value, value]},
+                ]
                 content = {
                     "scenario": "test",
                     "strategy": "toy",
