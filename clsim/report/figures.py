@@ -1,4 +1,4 @@
-"""How figures are written for people. No escape codes here."""
+"""Texts that the console, the page and comparisons share, without escape codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_FIX = "`clsim data status` shows what is missing and how to get it; --st
 
 
 def over_seeds(fractions: Sequence[float]) -> str:
-    """Mean and standard deviation, see `SPREAD`: [0.7, 0.72, 0.74] -> ``72.00±2.00%``; of one the figure itself."""
+    """Return mean and standard deviation, see `SPREAD`: [0.7, 0.72, 0.74] -> ``72.00±2.00%``; one figure alone."""
     if len(fractions) < 2:
         return percent(fractions[0] if fractions else None)
     mean, deviation = mean_and_deviation(fractions)
@@ -27,18 +27,18 @@ def over_seeds(fractions: Sequence[float]) -> str:
 
 
 def done_of(done: int, begun: int) -> str:
-    """``3``, or ``2 of 3`` where not all are done."""
+    """Return ``3``, or ``2 of 3`` if not all are done."""
     return str(done) if done == begun else f"{done} of {begun}"
 
 
 def several(value: int, noun: str) -> str:
-    """``1 class``, ``1,200 images``."""
+    """Return ``1 class``, ``1,200 images``."""
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{value:,} {noun if value == 1 else plural}"
 
 
 def brought(new_classes: int, images: int) -> str:
-    """What a session brings; images with captions come without classes.
+    """Return the new classes and images of a session; images with captions have no classes.
 
     Example:
         >>> brought(5, 25), brought(0, 1000)
@@ -50,7 +50,7 @@ def brought(new_classes: int, images: int) -> str:
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:
-    """The parts in a row, on as few lines of `width` characters as they need; only one that is longer is split.
+    """Return the parts in a row on as few lines of `width` characters as possible; only longer parts are split.
 
     >>> packed(["5 new classes", "25 images", "AC 95.24%"], 26)
     ['5 new classes · 25 images', 'AC 95.24%']
@@ -66,7 +66,7 @@ def packed(parts: Sequence[str], width: int) -> list[str]:
 
 
 def class_ids(ids: Sequence[int], limit: int = 8) -> str:
-    """``60 to 64`` for a range, else the first few ids."""
+    """Return ``60 to 64`` for a range, else the first few ids."""
     if not ids:
         return ""
     if len(ids) > 2 and list(ids) == list(range(ids[0], ids[0] + len(ids))):
@@ -75,24 +75,24 @@ def class_ids(ids: Sequence[int], limit: int = 8) -> str:
 
 
 def total_seconds(record: Record) -> float | None:
-    """Seconds of a session, training and evaluation together."""
+    """Return the seconds of a session, training and evaluation together."""
     train, evaluation = finite(record.get("train_seconds")), finite(record.get("eval_seconds"))
     return None if train is None and evaluation is None else (train or 0.0) + (evaluation or 0.0)
 
 
 def images_per_second(record: Record) -> float | None:
-    """Training throughput of a session; None where nothing was trained."""
+    """Return the training throughput of a session; None if nothing was trained."""
     images, seconds = finite(record.get("images_trained")), finite(record.get("train_seconds"))
     return images / seconds if images and seconds else None
 
 
 def published_at(published: Sequence[float] | None, session: int) -> float | None:
-    """The published accuracy of a session, None beyond the row's end."""
+    """Return the published accuracy of a session; None beyond the end of the row."""
     return finite(published[session]) if published and 0 <= session < len(published) else None
 
 
 def stand_in_sentences(scenario: str, missing: Mapping[str, Any] | None) -> list[str]:
-    """What is said aloud when a stand-in runs: what, why, the way to the real thing; else nothing."""
+    """Return the notice of a stand-in: what runs, why, and how to run the real scenario; else nothing."""
     if not missing:
         return []
     return [
@@ -103,7 +103,7 @@ def stand_in_sentences(scenario: str, missing: Mapping[str, Any] | None) -> list
 
 
 def validation_sentence(validation: Mapping[str, Any] | None) -> str:
-    """What is said aloud when a run is measured on held-out training images; else nothing."""
+    """Return the notice of an evaluation on held-out training images; else nothing."""
     if not validation:
         return ""
     images, classes = count(validation.get("images")), count(validation.get("classes"))

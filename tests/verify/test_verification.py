@@ -124,7 +124,7 @@ def test_a_run_that_is_not_complete_is_verified_as_far_as_it_goes(run, command):
     code, out, _ = command("verify", path)
     assert code == 0, out
     assert "not checked  hashes of files" in out
-    assert out.splitlines()[-1].endswith("not complete (interrupted, 1 session ended): verified as far as it goes")
+    assert out.splitlines()[-1].endswith("not complete (interrupted, 1 session ended): only these were verified")
     assert "agrees       service from features" in out
 
     edit(path / "results.json", lambda content: content["summary"].update(final_accuracy=0.123))
