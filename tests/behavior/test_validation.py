@@ -206,7 +206,7 @@ def test_a_terminal_says_so_too():
     from clsim.experiment.events import RunEnded, RunInfo, RunStarted
 
     out = io.StringIO()
-    reporter = RichReporter(Console(file=out, width=200))
+    reporter = RichReporter(Console(file=out, width=200, force_terminal=True, color_system=None))
     info = RunInfo("s", "a", 0, "cpu", "d", 1, "o", validation={"share": 0.34, "seed": 0, "images": 8, "classes": 4})
     reporter.on_event(RunStarted(info))
     reporter.on_event(RunEnded({"sessions": [], "summary": {}, "status": "failed"}, 1.0))
