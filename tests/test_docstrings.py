@@ -9,30 +9,21 @@ from helpers.import_graph import PACKAGE, module_names
 
 MODULES = [name for name, path in module_names(PACKAGE).items() if ">>>" in path.read_text(encoding="utf-8")]
 
-WITHOUT_EXAMPLE = {
+WITHOUT_EXAMPLE: dict[str, set[str]] = {
     "losses": set(),
     "metrics": set(),
-    "streams": {"fscil", "incremental", "replacement", "text_upgrade", "upgrade"},
+    "streams": {"text_upgrade"},
     "plugins": {
-        "BaseSession",
         "CaptionContrast",
-        "ClassScope",
         "ClipUpgrade",
         "FeatureReplay",
         "FeatureTeacher",
-        "FreezeAfterBase",
-        "LossGuard",
-        "ModelReplacement",
         "ModelUpgrade",
         "NewClassGradientScale",
         "OldPrototypes",
-        "OneCycle",
         "Procrustes",
         "Progress",
-        "ProgressiveResize",
-        "Rehearsal",
         "TextProjection",
-        "WarmupCosine",
     },
 }
 """Public names that still lack an example; remove a name when it has one."""

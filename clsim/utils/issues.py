@@ -1,4 +1,4 @@
-"""What the checks of a scenario give, and how they look at values that may be anything."""
+"""Findings of a scenario's checks, and how the checks read unvalidated values."""
 
 from __future__ import annotations
 

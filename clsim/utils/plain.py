@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST = 100_000
-"""Items of an array that are looked at one by one; a longer one is nobody's setting."""
+"""Longest array converted item by item; no setting is longer."""
 
 
 def plain(value: Any) -> Any:
@@ -25,20 +25,20 @@ def plain(value: Any) -> Any:
 
 
 def scalar(value: Any) -> Any:
-    """Return a number of numpy or torch as Python's own, and anything else as it is."""
+    """Return a number of NumPy or torch as a Python number, and anything else unchanged."""
     if _is_array(value) and value.ndim == 0:
         return value.tolist()
     return str.__str__(value) if isinstance(value, str) else value
 
 
 def listed(value: Any) -> Any:
-    """Return a sequence as a list, and text or anything else as it is."""
+    """Return a sequence as a list, and text or anything else unchanged."""
     if _is_array(value) and value.ndim == 1 and len(value) <= LONGEST:
         return value.tolist()
     return list(value) if isinstance(value, (list, tuple, range)) else value
 
 
 def _is_array(value: Any) -> bool:
-    """Return whether it is of numpy or torch, neither of which is imported for this."""
+    """Return whether a value is of NumPy or torch, without importing either."""
     home = type(value).__module__.partition(".")[0]
     return home in ("numpy", "torch") and hasattr(value, "tolist") and hasattr(value, "ndim")

@@ -32,7 +32,7 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, the global generators start from `seed`; afterwards they go on where they were.
+    """Seed the global generators within the block, and restore their states afterwards.
 
     Example:
         >>> torch.manual_seed(1) and None

@@ -17,7 +17,7 @@ SKIPPED = ("CHANGELOG.md",)
 
 BANNED = {
     "told": r"told",
-    "tell, tells": r"tells?(?! \w+ apart)",
+    "tell, tells": r"tells?(?! (\w+ )?apart)",
     "one's own": r"one's own",
     "anew": r"anew",
     "whatever": r"whatever",
@@ -27,7 +27,7 @@ BANNED = {
     "as it is": r"as (it is|they are|it stands|they stand)",
     "desk": r"desks?",
     "by hand": r"by hand",
-    "of its own": r"of (its|their) own",
+    "no ... of its own": r"no \w+ of (its|their) own",
     "so many": r"so many",
     "hand on": r"hand(s|ed)? on",
     "take for": r"(take|took|taken)s? for",

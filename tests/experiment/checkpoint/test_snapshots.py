@@ -74,7 +74,10 @@ def test_a_part_that_was_in_evaluation_mode_is_so_again():
     ("change", "said"),
     [
         (lambda state: state["plugins"].pop(), "the strategy has"),
-        (lambda state: state["model"].update({"linear.weight": torch.zeros(2, 2)}), "no parameter linear.weight of this shape"),
+        (
+            lambda state: state["model"].update({"linear.weight": torch.zeros(2, 2)}),
+            "no parameter linear.weight of this shape",
+        ),
         (lambda state: state["model"].update({"other": torch.zeros(2, 2)}), "no parameter other of this shape"),
         (lambda state: state["model"].pop("linear.bias"), "the checkpoint has no parameter linear.bias"),
         (lambda state: state.update(frozen="0" * 64), "frozen weights"),
