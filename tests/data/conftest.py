@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def save_image(path: Path, value: int = 0, size: tuple[int, int] = (8, 8)) -> Path:
-    """Write an image of one grey value; PNG keeps it exactly."""
+    """Write an image of one gray value; PNG keeps it exactly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((size[1], size[0], 3), value, np.uint8)).save(path)
     return path
@@ -19,13 +19,13 @@ def save_image(path: Path, value: int = 0, size: tuple[int, int] = (8, 8)) -> Pa
 
 @pytest.fixture
 def save() -> Callable[..., Path]:
-    """Write an image of one grey value: ``save(path, value, (width, height))``."""
+    """Write an image of one gray value: ``save(path, value, (width, height))``."""
     return save_image
 
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    """train/ and test/ with two classes; the grey value of an image tells which file it is."""
+    """Create train/ and test/ with two classes, and a different gray value for every image."""
     root = tmp_path / "pets"
     for i in range(3):
         save_image(root / "train" / "big_dog" / f"{i}.png", 10 + i)

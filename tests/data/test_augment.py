@@ -14,7 +14,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def name(transform) -> str:
-    """The same in every process: workers that share the tests out compare their names."""
+    """Return a name that is equal in all processes, because pytest's workers compare test names."""
     return "Compose" if isinstance(transform, Compose) else str(transform)
 
 

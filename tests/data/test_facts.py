@@ -1,4 +1,4 @@
-"""The facts of data sets against the data sets themselves."""
+"""The facts about data sets match the data sets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_standard_protocols_use_up_their_classes() -> None:
 
 
 def test_every_scenario_with_a_published_clip_decodes_large_images_at_its_size() -> None:
-    """Those of CIFAR are small by nature."""
+    """CIFAR's originals are small."""
     seen = set()
     for name in list_scenarios():
         scenario = load_scenario(name)

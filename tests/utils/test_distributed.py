@@ -1,4 +1,4 @@
-"""One run in two processes gives the figures of one."""
+"""A run in two processes gives the results of a single process."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def command(name, out, *words, several=0):
 
 
 def figures(content, place=""):
-    """Every number of results.json that is an accuracy or follows from some, by its place."""
+    """Return every accuracy in results.json, and every number derived from accuracies, by its keys."""
     if isinstance(content, dict):
         items = {key: value for key, value in content.items() if key not in ("training", "diagnostics", "constraints")}
         return {k: v for key, value in items.items() for k, v in figures(value, f"{place}.{key}").items()}

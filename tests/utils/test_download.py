@@ -14,12 +14,12 @@ from clsim.utils.download import connection, fetch_archive, fetch_file, reachabl
 
 @pytest.fixture
 def no_network():
-    """Here the network is this machine."""
+    """Use this machine as the network."""
 
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A web server on this machine: the folder it serves, and its address."""
+    """Web server on this machine: the folder it serves, and its address."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "served"

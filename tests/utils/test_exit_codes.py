@@ -1,4 +1,4 @@
-"""Every exception as an exit code and a message."""
+"""Exit code and message of every exception."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clsim.utils.exit_codes import ending, leave
 
 
 class OutOfMemoryError(RuntimeError):
-    """Of this name in torch."""
+    """Error with the name of torch's."""
 
 
 HINT = "  set CLSIM_DEBUG=1 to see the traceback"

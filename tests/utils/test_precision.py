@@ -1,4 +1,4 @@
-"""bfloat16 is chosen only where the processor computes in it; elsewhere fp32 runs, and the manifest says both."""
+"""bfloat16 runs only where the processor supports it; elsewhere fp32 runs, and the manifest records both."""
 
 import json
 import subprocess

@@ -40,7 +40,7 @@ def test_a_loaders_own_generator_is_part_of_its_state():
 
 
 class Gpus:
-    """The generators of GPUs that are not there."""
+    """Generators of GPUs that do not exist."""
 
     def __init__(self, *states):
         self.states = [torch.tensor([state], dtype=torch.uint8) for state in states]

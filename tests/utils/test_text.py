@@ -1,4 +1,4 @@
-"""Values and names as messages show them."""
+"""Values and names in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Held-out training images: a share of every class, by a seed of their own."""
+"""Held-out training images: a share of every class, by a separate seed."""
 
 import pytest
 import torch

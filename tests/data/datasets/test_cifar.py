@@ -23,7 +23,7 @@ def rows(count, start=0):
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """Files like the official ones, only fewer images; torchvision's table names their checksums."""
+    """Files in the official format with fewer images, and their checksums in torchvision's table."""
     names = [f"class_{i}" for i in range(10)]
     for official, key in ((datasets.CIFAR10, "labels"), (datasets.CIFAR100, "fine_labels")):
         folder = tmp_path / official.base_folder

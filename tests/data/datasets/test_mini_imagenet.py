@@ -22,7 +22,7 @@ def image(wnid, number):
 
 @pytest.fixture
 def lists(tmp_path, monkeypatch):
-    """Lists of two training and one test image a class, and a session list, pinned."""
+    """Pinned lists of two training images and one test image per class, and of a session."""
     lines = {
         "train.txt": [f"MINI-ImageNet/train/{wnid}/{image(wnid, i)}" for wnid in WNIDS for i in (5, 3)],
         "test.txt": [f"MINI-ImageNet/test/{wnid}/{image(wnid, 9)}" for wnid in WNIDS],

@@ -96,7 +96,7 @@ def test_an_archive_cut_short_is_named(name, tmp_path):
 
 
 def zip_of(path, names, *, flag=None, content=b"x"):
-    """A .zip whose members have just these bytes for names, which the library itself would not write."""
+    """Write a .zip whose member names are exactly these bytes, which zipfile would not write."""
     with zipfile.ZipFile(path, "w") as zipped:
         for i, name in enumerate(names):
             zipped.writestr(f"{i}".rjust(len(name), "#"), content)

@@ -1,4 +1,4 @@
-"""Right values come from plain arithmetic on what was written, never from PIL's own conversions."""
+"""Expected values come from plain arithmetic, never from PIL's conversions."""
 
 import struct
 
@@ -19,7 +19,7 @@ def decoded(path, size=None):
 
 
 def deep_tiff(path, bits, values, photometric=1):
-    """A grey TIFF of one row, with samples of 12 or 16 bits."""
+    """Write a gray TIFF of one row, with 12 or 16 bits per sample."""
     packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(len(values) * 12 // 8, "big")
     data = packed if bits == 12 else np.array(values, "<u2").tobytes()
     tags = [(256, len(values)), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]

@@ -15,7 +15,7 @@ def files(*paths):
     return [Encoded(i, str(path), str(path)) for i, path in enumerate(paths)]
 
 
-def test_images_land_at_their_positions_whatever_the_order(tmp_path, save):
+def test_images_keep_their_positions_in_any_order(tmp_path, save):
     paths = [save(tmp_path / f"{i}.png", i) for i in range(200)]
     pixels = decode(reversed(files(*paths)), 200, None).pixels
     assert pixels.shape == (200, 3, 8, 8) and pixels.dtype == np.uint8

@@ -12,12 +12,12 @@ OLD = (315_532_800, 315_532_800)
 
 @pytest.fixture
 def settled(monkeypatch):
-    """Files count as settled at once, so that their hashes are kept."""
+    """Cache hashes of new files at once."""
     monkeypatch.setattr(fingerprint, "FRESH_NS", 0)
 
 
 def keep(save, root, value):
-    """Four images of one grey value and one time stamp, as reproducible archives unpack them."""
+    """Four images of one gray value and one time stamp, as unpacked from a reproducible archive."""
     for word in ("cat", "dog"):
         for i in range(2):
             os.utime(save(root / word / f"{i}.bmp", value), OLD)
