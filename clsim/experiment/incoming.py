@@ -1,6 +1,6 @@
 """Check that a strategy puts the models of a stream into service.
 
-A strategy that ignores them would be taken for one that withstands their arrival.
+A strategy that ignores them would look like one that withstands their arrival.
 """
 
 from __future__ import annotations

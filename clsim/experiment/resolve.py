@@ -1,6 +1,6 @@
 """Resolution of a scenario: its data, the images to compare versions on, and all weights, loaded or made.
 
-Whatever may be missing or wrong is checked before a model is trained, which may take hours.
+All inputs are checked before a model is trained, which may take hours.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def scenario_differences(path: Path, now: Scenario | None) -> list[str]:
 
     Args:
         path: Path of the ``scenario.yaml`` of the run.
-        now: The scenario as it is loaded now; ``None`` for a strategy composed in Python.
+        now: The scenario loaded now; ``None`` for a strategy composed in Python.
 
     Raises:
         UserError: The file is missing or damaged.

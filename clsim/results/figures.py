@@ -272,7 +272,7 @@ def session_of(key: str) -> tuple[str, int] | None:
 
 
 def ordered(keys: Iterable[str]) -> list[str]:
-    """Sort keys as they are shown: registered figures, custom metrics and upgrades as they come, then by session.
+    """Sort keys for display: registered figures, custom metrics and upgrades as they come, then by session.
 
     Example:
         >>> ordered(["accuracy.1", "accuracy.0", "map.new_old", "ac", "final_accuracy"])

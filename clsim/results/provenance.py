@@ -41,7 +41,7 @@ def source_sha256(folder: Path = CLSIM) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder)
-        if name.parts[0] == "_builtin":  # the user's desk travels there in a wheel, and lies elsewhere in a checkout
+        if name.parts[0] == "_builtin":  # user files: packed here in a wheel, elsewhere in a checkout
             continue
         content = path.read_bytes()
         digest.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
@@ -92,7 +92,7 @@ def standard_lists(scenario: Scenario) -> dict[str, str]:
 def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
     """Files of weights that are here, by their key in the manifest: of the named models and of the strategy.
 
-    Those that a library keeps in a cache of its own are left out; they are told by the hash of their weights.
+    Files in a library's cache are left out; the hash of their weights identifies them.
     """
     settings = scenario.settings
     pretrained = settings.get("pretrained")

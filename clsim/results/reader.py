@@ -1,4 +1,4 @@
-"""What a run directory holds, read with care: whatever stands in its files, it ends in values or in a clear error."""
+"""Readers of a run directory: any content of its files ends in values or in a clear error."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from clsim.utils.schema_errors import findings
 CONFUSION = "confusion.json"
 MAX_DEPTH = 16
 """Of JSON; what a run writes is half as deep."""
-TOLD = 3
-"""Mistakes of a file that are told at once."""
+SHOWN = 3
+"""Most mistakes of a file that one error shows."""
 Content = dict[str, Any]
 S = TypeVar("S", bound=Shape)
 
@@ -155,7 +155,7 @@ def _checked(value: Any, shape: type[S], where: str) -> Content:
         shape.model_validate(value)
     except ValidationError as error:
         wrong = [UserError(f.what, where=where) for f in findings(error, value)]
-        raise UserErrors(wrong[:TOLD]) from error
+        raise UserErrors(wrong[:SHOWN]) from error
     return value
 
 

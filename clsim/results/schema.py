@@ -1,4 +1,4 @@
-"""The shape of a run's files: the keys that a verification looks at, and their types; others may stand beside them."""
+"""Schema of a run's files: the keys that a verification reads, and their types; other keys are allowed."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def places(sweep: Sweep, runs: int, asked: int | None, cores: int, gpus: Sequenc
     Args:
         sweep: says what a run needs.
         runs: that there are at most.
-        asked: so many at once, ``--jobs``.
+        asked: Number of runs at once, from ``--jobs``.
         cores: of this machine.
         gpus: of this machine.
 

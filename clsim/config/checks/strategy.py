@@ -15,7 +15,7 @@ from clsim.utils.text import suggestion
 
 
 def check_runs_on(path: KeyPath, name: str, signature: Signature, kind: object) -> Iterator[Finding]:
-    """A finding at `path` if the strategy does not run on streams of this kind; an unknown kind is told elsewhere.
+    """Yield a finding at `path` if the strategy does not run on this kind of stream; skip unknown kinds.
 
     Args:
         path: where the strategy is named.

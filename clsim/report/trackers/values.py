@@ -1,4 +1,4 @@
-"""What a tracker is told, by name: the same names in every tracker.
+"""Values logged to trackers, under the same names in every tracker.
 
 | name | what it is |
 |---|---|
@@ -11,12 +11,12 @@
 | ``seconds/train``, ``seconds/evaluation`` | |
 | ``seen_classes``, ``new_classes``, ``replacements`` | how many |
 | ``iterations``, ``images_trained``, ``trainable_parameters``, ``peak_memory_bytes``, ``diagnostics/...`` | |
-| ``metrics/...`` | metrics of one's own |
+| ``metrics/...`` | custom metrics |
 | ``summary/final_accuracy``, ... | of the whole run, once it is complete |
 | ``loss``, ``images_per_second`` | while it trains |
 
 Steps are sessions, but for the last row, whose steps are iterations since the run began. What is null has no value.
-No name goes on below another one, since MLflow keeps names as files and folders: hence ``accuracy/seen``.
+No name is a prefix path of another, since MLflow keeps names as files and folders: hence ``accuracy/seen``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RENAMED = {
 }
 COUNTED = ("new_classes", "replacements")
 UNFOLDED = ("accuracy/of_session", "compatibility/cross_tests", "compatibility/also/")
-"""Lists of which each entry has a name of its own; of others the last one stands for all, or none."""
+"""Lists logged entry by entry, each under its own name; others log their last entry, or none."""
 LAST = ("training/",)
 OF_THE_SETTINGS = ("stream", "evaluation", "models", "on_nan", "strategies")
 """Keys of a scenario that say what was done, and are not known from the manifest."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @checked
 def text_upgrade(dataset: CaptionDataSet, *, load: Sequence[ReplacementClip], pairs: Count | None = None) -> TextStream:
-    """Build a stream of image-text models, each of which replaces the one before.
+    """Build a stream of image-text models that replace each other in turn.
 
     Args:
         dataset: Training and test images with captions.
