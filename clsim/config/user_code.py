@@ -1,4 +1,4 @@
-"""Loading of strategies and metrics from the user's files, which executes them. Imports no torch by itself."""
+"""Loading of strategies and metrics from their files, which executes these. The module imports no torch itself."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ from clsim.utils.renamed import with_new_names
 
 
 def load_strategy(path: Path) -> Callable[..., Any]:
-    """Return the function ``build`` of a strategy file, which is executed; its settings are checked as a scenario's.
+    """Execute a strategy file and return its function ``build``, which checks its settings as a scenario's.
+
+    The function takes all settings flat, those of option groups as well.
+
+    Args:
+        path: Path of the file.
 
     Raises:
-        UserError: executing it fails, or it has no ``build``; the cause is chained.
+        UserError: The file fails, or has no ``build``; the cause is chained.
+
     """
     build, place = _load(path, "strategy"), path.absolute()
 
@@ -48,7 +54,7 @@ def load_strategy(path: Path) -> Callable[..., Any]:
 
 
 def _grouped(build: Callable[..., Any], signature: Signature, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat settings as the arguments of ``build``: those of a group as one object."""
+    """Return flat settings as arguments of ``build``, where those of a group are one object."""
     arguments, parameters = dict(settings), inspect.signature(build).parameters
     for name, keys in signature.groups.items():
         arguments[name] = replace(parameters[name].default, **{key: arguments.pop(key) for key in keys})
@@ -56,12 +62,12 @@ def _grouped(build: Callable[..., Any], signature: Signature, settings: Mapping[
 
 
 def _written(value: Any) -> Any:
-    """What a scenario would say for a value of Python."""
+    """Return a value of Python as a scenario would hold it."""
     return os.fspath(value) if isinstance(value, os.PathLike) else plain(value)
 
 
 def load_metric(path: Path) -> Callable[..., Any]:
-    """The function ``build`` of a metric's file; see :func:`load_strategy`."""
+    """Execute a metric's file and return its function ``build``; see :func:`load_strategy`."""
     return _load(path, "metric")
 
 
@@ -73,7 +79,7 @@ def _load(path: Path, kind: str) -> Callable[..., Any]:
         raise UserError("is not a Python file", where=str(path))
     module = importlib.util.module_from_spec(spec)
     make_importable(path)
-    sys.modules[module_name] = module  # pickle and dataclasses look their module up there
+    sys.modules[module_name] = module  # pickle and dataclasses look up their module there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

@@ -1,9 +1,9 @@
-"""Arguments given in Python, held to the rules of a scenario's keys and refused in the same words.
+"""Checks of arguments in Python, by the rules and with the messages of a scenario's keys.
 
     @checked
     def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:
 
-Numbers and arrays of numpy and torch are welcome where Python's own are. Nothing else is converted: neither ``True``
+Numbers and arrays of numpy and torch are accepted in place of Python's. Nothing else is converted: neither ``True``
 nor ``"5"`` nor ``5.0`` is a whole number.
 """
 
@@ -44,7 +44,7 @@ Whole = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(1)]
 NotNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
-Side = Annotated[int, Ge(8), Le(1024)]  # of images in pixels
+Side = Annotated[int, Ge(8), Le(1024)]  # of an image, in pixels
 Between = Annotated[float, Gt(0), Lt(1)]
 
 P = ParamSpec("P")
@@ -53,13 +53,28 @@ _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=T
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Check what a function or constructor is called with against its annotations, and convert numpy's numbers.
+    """Check the arguments of a function or constructor against its annotations, and convert numpy's numbers.
 
-    What an annotation cannot say, and what only type checkers know, is passed on as it came.
+    An argument whose annotation cannot be checked is passed on unchanged. Former names of arguments are accepted with
+    a warning, see :mod:`clsim.utils.renamed`.
+
+    Args:
+        function: Function to wrap.
 
     Raises:
-        ArgumentError: from the call, if an argument does not fit.
-        UserErrors: likewise, if several do not.
+        ArgumentError: Raised by the call if an argument does not fit its annotation.
+        UserErrors: Raised by the call if several arguments do not.
+
+    Example:
+        >>> @checked
+        ... def repeat(text: str, times: Count) -> str:
+        ...     return text * times
+        >>> repeat("ab", 2)
+        'abab'
+        >>> repeat("ab", 0)
+        Traceback (most recent call last):
+        clsim.utils.errors.ArgumentError: repeat: times: must be at least 1, got 0
+
     """
 
     @wraps(function)
@@ -70,7 +85,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound = signature.bind(*args, **named)
         except TypeError:
-            return function(*args, **kwargs)  # whose own message names the function
+            return function(*args, **named)  # raises Python's message, which names the function
         given = {name: value for name, value in bound.arguments.items() if name in _names(model)}
         bound.arguments.update(_fitting(model, given, where))
         return function(*bound.args, **bound.kwargs)
@@ -79,20 +94,25 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def checked_fields(instance: Any) -> None:
-    """Do the same for a dataclass that was just filled in; called in its ``__post_init__``."""
+    """Check the fields of a dataclass instance likewise; call it in ``__post_init__``."""
     kind = type(instance)
     model = _rules(kind.__init__)[1]
     given = {field.name: getattr(instance, field.name) for field in fields(instance) if field.name in _names(model)}
     for name, value in _fitting(model, given, kind.__name__).items():
-        object.__setattr__(instance, name, value)  # it may be frozen
+        object.__setattr__(instance, name, value)  # the dataclass may be frozen
 
 
 def refuse(problems: list[Finding], where: str | None = None) -> None:
-    """Raise what was found; nothing if nothing was.
+    """Raise the problems of a check, if there are any.
+
+    Args:
+        problems: Findings of the check.
+        where: Place for messages, such as the name of a function.
 
     Raises:
-        ArgumentError: one problem was found.
-        UserErrors: several were.
+        ArgumentError: There is one problem.
+        UserErrors: There are several problems.
+
     """
     errors = [ArgumentError(found.what, where=where, fix=found.fix) for found in problems]
     if len(errors) == 1:
@@ -102,7 +122,7 @@ def refuse(problems: list[Finding], where: str | None = None) -> None:
 
 
 def _fitting(model: type[BaseModel], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The arguments as the function wants them."""
+    """Return the arguments in the types that the function expects."""
     try:
         made = model.model_validate(given)
     except ValidationError as error:
@@ -111,19 +131,19 @@ def _fitting(model: type[BaseModel], given: Mapping[str, Any], where: str) -> di
     else:
         return {name: getattr(made, field) for name, field in _names(model).items() if name in given}
     refuse(problems, where)
-    raise AssertionError("pydantic refused what it found nothing wrong with")
+    raise AssertionError("pydantic rejected arguments without naming a problem")
 
 
 @cache
 def _rules(function: Callable[..., Any]) -> tuple[inspect.Signature, type[BaseModel]]:
-    """The signature, and a model of the arguments that can be checked; made at the first call."""
+    """Return the signature and a model of the arguments that can be checked; both are made at the first call."""
     signature = inspect.signature(function)
     rules: dict[str, Any] = {}
     for number, parameter in enumerate(signature.parameters.values()):
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         rule = _rule(_evaluated(parameter.annotation, function))
-        if rule is not Any:  # by number, since the fields of a model may not have every name that an argument may
+        if rule is not Any:  # by number: a model's fields cannot have every name that an argument can
             rules[f"argument{number}"] = (rule, Field(default=None, alias=parameter.name))
     return signature, create_model(function.__qualname__, __config__=_STRICT, **rules)
 
@@ -139,13 +159,13 @@ def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
     alone = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
         return get_type_hints(alone, getattr(function, "__globals__", {}), include_extras=True)["it"]
-    except NameError:  # imported for type checkers alone
+    except NameError:  # imported only for type checkers
         return Any
 
 
 def _rule(annotation: Any) -> Any:
-    """An annotation as pydantic is to check it; ``Any`` where there is nothing to check."""
-    if annotation is Any:  # a class in some versions of Python
+    """Return an annotation as pydantic checks it; ``Any`` where there is nothing to check."""
+    if annotation is Any:  # since Python 3.11 it is a class
         return Any
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in (int, float, bool, str):
@@ -155,7 +175,7 @@ def _rule(annotation: Any) -> Any:
     if origin is Annotated:
         rule = _rule(inner[0])
         bare, *before = get_args(rule) if get_origin(rule) is Annotated else (rule,)
-        members = (bare, *inner[1:], *before)  # a validator that stands last comes first
+        members = (bare, *inner[1:], *before)  # pydantic runs the last validator first
         return Any if rule is Any else Annotated[members]  # type: ignore[return-value]
     if origin in (Union, types.UnionType):
         rules = [_rule(member) for member in inner]

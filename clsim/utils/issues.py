@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KeyPath = tuple[str | int, ...]
-"""Keys and positions from the top of a document to one value: ``("stream", "class_order", 3)``."""
+"""Path of a value in a document, as keys and positions: ``("stream", "class_order", 3)``."""
 
 
 class Finding(NamedTuple):
-    """Something wrong at a path of the document."""
+    """A problem at a path of a document.
+
+    Attributes:
+        path: Path of the value at fault.
+        what: Problem, with the value.
+        fix: Remedy.
+
+    """
 
     path: KeyPath
     what: str
@@ -18,6 +25,12 @@ class Finding(NamedTuple):
 
 
 def whole(block: Mapping[str, Any], key: str, least: int = 1) -> int | None:
-    """The whole number at a key, if it is one and not too small."""
+    """Return the value at a key if it is a whole number of at least ``least``, else None.
+
+    Example:
+        >>> whole({"shots": 5}, "shots"), whole({"shots": True}, "shots"), whole({}, "shots")
+        (5, None, None)
+
+    """
     value = block.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None

@@ -1,4 +1,4 @@
-"""Values as YAML would hold them."""
+"""Values of numpy and torch as plain Python values, as a YAML file holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST = 100_000
 
 
 def plain(value: Any) -> Any:
-    """Return numbers and arrays of numpy and torch as Python's own, within lists and mappings too.
+    """Return numbers and arrays of numpy and torch as plain Python values, also inside lists and mappings.
 
     Example:
         >>> import numpy as np

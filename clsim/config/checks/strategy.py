@@ -1,4 +1,4 @@
-"""Does a strategy run on a scenario's kind of stream, and do its settings fit? Imports no torch, runs no strategy."""
+"""Checks of strategies: kind of stream and settings. Imports no torch and runs no strategy."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def check_runs_on(path: KeyPath, name: str, signature: Signature, kind: object) 
     """Yield a finding at `path` if the strategy does not run on this kind of stream; skip unknown kinds.
 
     Args:
-        path: where the strategy is named.
-        name: of the strategy.
-        signature: what its file says.
-        kind: of the scenario's stream.
+        path: Path of the key that names the strategy.
+        name: Name of the strategy.
+        signature: Declarations of its file.
+        kind: Kind of the scenario's stream.
 
     """
     if kind in KINDS and kind not in signature.streams:
@@ -33,13 +33,13 @@ def check_runs_on(path: KeyPath, name: str, signature: Signature, kind: object) 
 def check_settings(
     signature: Signature, name: str, given: Mapping[str, Any], path: KeyPath = ()
 ) -> tuple[list[Finding], dict[str, Any]]:
-    """Return what is wrong with the settings of a strategy, and all its settings with their defaults filled in.
+    """Return the problems of a strategy's settings, and all its settings with defaults filled in.
 
     Args:
-        signature: what its file says.
-        name: of the strategy.
-        given: settings.
-        path: where the strategy is named, for a setting that is missing where none is given.
+        signature: Declarations of its file.
+        name: Name of the strategy.
+        given: Settings by name.
+        path: Path of the key that names the strategy: the place of a missing setting where none is given.
 
     """
     found, resolved = [], {}
@@ -53,7 +53,7 @@ def check_settings(
                 at: KeyPath = ("strategies", name) if given else path
                 found.append(Finding(at, f"the setting '{key}' of {name} is missing: {setting.expected}"))
             else:
-                resolved[key] = setting.check(setting.default)  # in its type: a tuple for a list
+                resolved[key] = setting.check(setting.default)  # converts a list to a tuple where the type is one
             continue
         try:
             resolved[key] = setting.check(given[key])
