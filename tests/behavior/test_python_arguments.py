@@ -97,7 +97,7 @@ WRONG = {
     partial(FeatureReplay, None): [
         *[("weight", value) for value in (-0.1, 1.1, NAN, "1")],
         *[("per_class", value) for value in (0, 2.5)],
-        ("own", 2),
+        ("own_weight", 2),
         ("sharpness", NAN),
     ],
     partial(FeatureTeacher, lambda new, old, labels: new.sum(), weight=1.0): [
@@ -141,7 +141,7 @@ WRONG = {
     partial(OrthogonalAlignment): [("dimensions", value) for value in (0, 1.5)],
     partial(Projection, width=4, old_width=4): [("hidden", -1), ("width", 0), ("old_width", 4.0)],
     partial(LowRank, rows=4, columns=4, rank=2): [("rank", 0), ("rank", 1.0), ("alpha", NAN)],
-    partial(CpuDataParallel, Body()): [("cpu_workers", value) for value in (0, 1.5)],
+    partial(CpuDataParallel, Body()): [("workers", value) for value in (0, 1.5)],
     partial(prompted): [
         *[("prompts", value) for value in (0, -1, 2.0, True)],
         *[("depth", value) for value in (0, -1, 2.5)],
@@ -292,7 +292,7 @@ def test_load_dataset_checks_its_arguments(name, size, argument):
 def test_a_model_with_too_few_outputs_is_told_by_their_number(tmp_path):
     stream = incremental(tiny_dataset(), base_classes=6, ways=4)
     short = strategy(model=TinyModel(classes=8), optimizer=partial(torch.optim.SGD, lr=0.1))
-    with pytest.raises(UserError, match="the model gives 8 outputs, but an image is of class 9"):
+    with refused(UserError, names=("8 logits", "class 9")):
         clsim.run(stream, short, out=tmp_path / "run")
 
 
