@@ -3,6 +3,9 @@
 The builder consumes the parser's events. It constructs only text, numbers, booleans, nulls, lists and mappings, and
 it bounds the depth before anything recurses. Scalars follow the YAML 1.2 core schema, in which ``1e-5`` is a number
 and ``no`` is a word; under PyYAML's 1.1 rules it is the other way round.
+
+ruamel.yaml knows lines too, but it reads ``1_000`` as a number and ``2020-01-01`` as a date, accepts aliases, tags and
+merge keys, reports only the first duplicate key, and recurses before depth can be checked.
 """
 
 from __future__ import annotations
