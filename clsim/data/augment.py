@@ -57,7 +57,7 @@ class RandomCrop:
         checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Crop ``[B, 3, H, W]``; the shape stays."""
+        """Crop ``[B, 3, H, W]`` without changing its shape."""
         height, width = x.shape[-2:]
         top = _integers(2 * self.padding + 1, x, generator)
         left = _integers(2 * self.padding + 1, x, generator)
@@ -80,7 +80,7 @@ class HorizontalFlip:
         checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Flip ``[B, 3, H, W]``; the shape stays."""
+        """Flip ``[B, 3, H, W]`` without changing its shape."""
         flipped = _uniform(1, x, generator) < self.probability
         return torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
 
@@ -156,7 +156,7 @@ class Cutout:
         checked_fields(self)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Black out one square in each image of ``[B, 3, H, W]``; the shape stays."""
+        """Black out one square in each image of ``[B, 3, H, W]`` without changing its shape."""
         rows = self._covered(x.shape[-2], x, generator)
         columns = self._covered(x.shape[-1], x, generator)
         return x.masked_fill((rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0)
