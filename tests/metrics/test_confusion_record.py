@@ -1,4 +1,4 @@
-"""What a run keeps of its confusion is what its model answers."""
+"""The confusion record of a run holds the predictions of its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a metric of one's own gives, as figures by name."""
+"""Figures of custom metrics, by name."""
 
 import math
 

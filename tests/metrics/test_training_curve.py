@@ -1,4 +1,4 @@
-"""Loss and accuracy of an epoch equal those that are added up step by step."""
+"""Loss and accuracy of an epoch equal the sums over its steps."""
 
 import pytest
 import torch
@@ -61,9 +61,9 @@ def train(template, metric, plain, **settings):
 
 
 @pytest.mark.parametrize("template", [Strategy, Naive])
-@pytest.mark.parametrize("held", [1, 256], ids=["looked at each step", "looked at once"])
-def test_equals_what_is_added_up_step_by_step(template, held, monkeypatch):
-    monkeypatch.setattr(training_curve, "BUFFERED", held)
+@pytest.mark.parametrize("buffered", [1, 256], ids=["summed at each step", "summed once"])
+def test_equals_the_sums_over_steps(template, buffered, monkeypatch):
+    monkeypatch.setattr(training_curve, "BUFFERED", buffered)
     curve, plain = TrainingCurve(), StepByStep()
     train(template, curve, plain)
     assert len(curve.result()["loss"]) == 3

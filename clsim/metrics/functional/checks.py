@@ -246,5 +246,9 @@ def mean_of_queries(total: float, matched: int, queries: int, unmatched: Unmatch
 
 
 def _describe(values: Any) -> str:
-    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", "")
-    return type(values).__name__ if shape is None else f"{tuple(shape)} {dtype}".rstrip()
+    import numpy as np
+    import torch
+
+    if isinstance(values, torch.Tensor | np.ndarray):
+        return f"{tuple(values.shape)} {values.dtype}"
+    return type(values).__name__

@@ -81,7 +81,10 @@ def exact(query, gallery, k):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("copies", [1, 3, 40])
-def test_equal_items_come_in_the_order_of_the_gallery(engine, copies, monkeypatch):
+@pytest.mark.parametrize("resident", [0, 1 << 24], ids=["normalized in blocks", "normalized once"])
+def test_equal_items_come_in_the_order_of_the_gallery(engine, copies, resident, monkeypatch):
+    monkeypatch.setattr(search, "RESIDENT", resident)
+    monkeypatch.setattr(search, "NUMBERS", {"cpu": 64 * 28 * 2})  # two or three blocks of queries
     monkeypatch.setattr(search, "ITEMS", 33)
     monkeypatch.setattr(search, "FAISS_ITEMS", 33)
     query, items = draw(9, 64), draw(20, 64, seed=1).repeat(copies, 1)
@@ -114,8 +117,10 @@ def test_products_of_less_precision_change_nothing(monkeypatch):
     assert found[0].equal(expected[0]) and found[1].equal(expected[1])
 
 
+@pytest.mark.parametrize("resident", [0, 1 << 24], ids=["normalized in blocks", "normalized once"])
 @pytest.mark.parametrize("side", ["query", "gallery"])
-def test_what_is_no_number_is_refused(side, monkeypatch):
+def test_what_is_no_number_is_refused(side, resident, monkeypatch):
+    monkeypatch.setattr(search, "RESIDENT", resident)
     monkeypatch.setattr(search, "ITEMS", 2)
     features = {"query": draw(4), "gallery": draw(5, seed=1)}
     features[side][3, 2] = float("nan")
