@@ -152,7 +152,7 @@ def test_a_strategy_that_would_not_notice_is_refused_before_a_model_is_made(sett
     mine = "def build(stream):\n    from clsim import Strategy\n    import torch\n"
     mine += "    return Strategy(torch.nn.Linear(1, 1), lambda p: torch.optim.SGD(p, lr=1))\n"
     Path("mine.py").write_text(mine + "REQUIRES = ()\n")
-    with refused(UserError, where="stream.replacements", names=("mine", "ModelReplacement")):
+    with refused(UserError, where="stream.replacements", names=("mine", "ModelReplacement", "replay", "stationary")):
         prepared(path, strategy="./mine.py")
     assert made == []
     Path("mine.py").write_text(mine)  # declares nothing: only the composed strategy shows it
