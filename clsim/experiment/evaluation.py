@@ -1,4 +1,4 @@
-"""The metrics of a run, and the parts of a session's record that they fill."""
+"""The metrics of a run and the parts of a session's record that they fill."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from clsim.utils.seeding import seeded
 
 @dataclass(frozen=True)
 class SessionAccuracy:
-    """What a session's record says of accuracy.
+    """Accuracy after a session.
 
     Attributes:
         new_classes: Classes that no earlier session had.
@@ -55,10 +55,10 @@ class SessionEvaluator:
     """The metrics that fill the record of a session.
 
     Attributes:
-        accuracy: over the test images of the stream; ``None`` where nothing is classified.
-        curve: loss and accuracy of every epoch; ``None`` where nothing is classified.
-        versions: what one version of the model makes of another's features, where that is asked for.
-        asked: further metrics, that the scenario names.
+        accuracy: Accuracy on the test images of the stream; ``None`` where nothing is classified.
+        curve: Loss and accuracy of every epoch; ``None`` where nothing is classified.
+        versions: Comparison of model versions; ``None`` if the scenario does not ask for it.
+        asked: Custom metrics of the scenario.
 
     """
 
@@ -69,10 +69,10 @@ class SessionEvaluator:
 
     @classmethod
     def of(cls, prepared: Experiment, path: Path) -> SessionEvaluator:
-        """The metrics that a scenario asks for; of a strategy composed in Python, those that it brings.
+        """Return the metrics that a scenario asks for, or those of a strategy composed in Python.
 
         Raises:
-            UserError: what is asked for does not suit the images, or a metric's file does not give one.
+            UserError: A metric does not suit the images, or a metric's file does not return one.
 
         """
         stream, asked = prepared.stream, _asked(prepared)
@@ -87,11 +87,11 @@ class SessionEvaluator:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on how the images are compared that a reader of the figures must know."""
+        """Notes on the comparison of images that a reader of the figures must know."""
         return () if self.versions is None or self.versions.note is None else (self.versions.note,)
 
     def attach(self, strategy: Strategy) -> None:
-        """Has the strategy's evaluations fill them."""
+        """Add the metrics to the strategy's evaluator."""
         present = strategy.evaluator.metrics
         present += [metric for metric in (*self._ours(), *self.asked) if metric not in present]
 
@@ -99,18 +99,18 @@ class SessionEvaluator:
         return [metric for metric in (self.accuracy, self.curve, self.versions) if metric is not None]
 
     def custom_record(self, strategy: Strategy) -> dict[str, float | None]:
-        """Figures of the metrics that are not clsim's: those of the scenario, and those that the strategy brings."""
+        """Return the figures of custom metrics, those of the scenario and of the strategy."""
         ours = self._ours()
         return custom_figures(metric for metric in strategy.evaluator.metrics if metric not in ours)
 
     def training_record(self) -> dict[str, list[float | None]] | None:
-        """Loss and accuracy of the session's epochs; ``None`` for a figure that is none, as after a diverging step."""
+        """Return loss and accuracy of the session's epochs; a figure that is not finite is ``None``."""
         if self.curve is None:
             return None
         return {name: list(known(dict(enumerate(curve))).values()) for name, curve in self.curve.result().items()}
 
     def confusion_record(self, stream: Stream | TextStream, session: int) -> dict[str, Any] | None:
-        """The content of ``confusion.json`` after a session; ``None`` where nothing is classified."""
+        """Return the content of ``confusion.json`` after a session; ``None`` where nothing is classified."""
         if self.accuracy is None or stream.task == "image_text":
             return None
         views = [test.resident for test in stream.test_stream[: session + 1]]
@@ -120,12 +120,12 @@ class SessionEvaluator:
         }
 
     def session_accuracy(self, stream: Stream | TextStream, session: int) -> SessionAccuracy:
-        """Accuracy after a session; of image-text models, what they find in their own index."""
+        """Return the accuracy after a session; for image-text models, the self-test."""
         if stream.task == "image_text":
             assert self.versions is not None
             found = self.versions.matrix[-1][-1]
             figures = {"accuracy": found, "base_accuracy": found, "novel_accuracy": None, "harmonic_mean": None}
-            # Every session is tested on the same images.
+            # Every session has the same test images.
             return SessionAccuracy([], 0, figures, [found] * (session + 1), len(stream.dataset.test))
         assert self.accuracy is not None
         counts, blocks = self.accuracy.counts, stream.class_blocks[: session + 1]
@@ -140,14 +140,14 @@ class SessionEvaluator:
 
 
 def known(figures: Mapping[Any, float]) -> dict[Any, float | None]:
-    """The figures, ``None`` for one that is no number: a diverged model is no reason to lose the others."""
+    """Replace figures that are not finite by ``None``, so that a diverged model does not lose the others."""
     return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) -> dict[str, float | None]:
-    """Accuracy over all seen classes, the base session's, the later ones', and the harmonic mean of the two.
+    """Return accuracy on all seen classes, on base and novel classes, and the harmonic mean of the two.
 
-    ``None`` for what has no test image.
+    A figure without test images is ``None``.
     """
     base = counts.accuracy(blocks[0])
     novel = counts.accuracy([label for block in blocks[1:] for label in block])
@@ -160,13 +160,13 @@ def accuracy_record(counts: ClassCounts, blocks: tuple[tuple[int, ...], ...]) ->
 
 
 def forgetting_record(matrix: list[list[float | None]]) -> dict[str, float | None] | None:
-    """Both definitions of forgetting after the last row; ``None`` where no earlier session was measured."""
+    """Return both definitions of forgetting after the last row; ``None`` if there is no earlier session."""
     from_best, from_first = forgetting(matrix, "best"), forgetting(matrix, "first")
     return None if from_best is None else {"from_best": from_best, "from_first": from_first}
 
 
 def replacement_records(strategy: Strategy, stream: Stream | TextStream, session: int) -> list[dict[str, Any]]:
-    """The models that took over in the session just trained, as that took place."""
+    """Return the replacements of the model in the session just trained."""
     if stream.task == "image_text":
         return [{"model": stream.models[session].name, "after_iterations": 0, "seconds": 0.0}] if session else []
     return [
@@ -178,7 +178,7 @@ def replacement_records(strategy: Strategy, stream: Stream | TextStream, session
 
 
 def _asked(prepared: Experiment) -> tuple[PluginMetric[Any], ...]:
-    """The metrics whose files the scenario names."""
+    """Return the custom metrics of the scenario."""
     names = prepared.scenario.evaluation.metrics if prepared.scenario else []
     return tuple(metric for name in names for metric in _made(find_metric(name), prepared))
 
@@ -186,14 +186,14 @@ def _asked(prepared: Experiment) -> tuple[PluginMetric[Any], ...]:
 def _made(path: Path, prepared: Experiment) -> list[PluginMetric[Any]]:
     build = load_metric(path)
     try:
-        with seeded(prepared.seed):  # so that what it may draw changes nothing else
+        with seeded(prepared.seed):  # so that its random draws change nothing else
             made = build(prepared.stream)
     except Exception as error:
         raise UserError(f"build() fails: {type(error).__name__}: {error}", where=str(path)) from error
     metrics = list(made) if isinstance(made, list | tuple) else [made]
     for metric in metrics:
         if not isinstance(metric, PluginMetric):
-            what = f"build() gives a value of type {type(metric).__name__}, which is no metric"
+            what = f"build() returns a value of type {type(metric).__name__}, which is not a metric"
             raise UserError(what, where=str(path), fix="return an avalanche.evaluation.PluginMetric, or a list of them")
     return metrics
 
@@ -237,7 +237,7 @@ def _pair_tests(prepared: Experiment, stream: TextStream, path: Path) -> Version
 
 
 def _brought(prepared: Experiment) -> VersionTests | None:
-    """Cross-tests that a strategy composed in Python brings along."""
+    """Return the comparison of versions that a strategy composed in Python has."""
     return next((m for m in prepared.strategy.evaluator.metrics if isinstance(m, VersionTests)), None)
 
 

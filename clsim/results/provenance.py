@@ -1,7 +1,6 @@
-"""What the figures of a run come from, as hashes: data, split lists, weights and code.
+"""Hashes of the sources of a run's figures: data, split lists, weights and code.
 
-A run writes them into its manifest, and ``clsim verify`` takes them again. Imports torch where it computes, not where
-it is read.
+A run writes them into its manifest; ``clsim verify`` computes them again. Imports torch only to compute.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ if TYPE_CHECKING:
 
 CLSIM = Path(__file__).resolve().parents[1]
 WEIGHTS_FILE, PRETRAINED_FILE = "weights file ", "weights file of the strategy"
-"""Keys of files of weights: that of a model follows the first, the second is what a strategy names by its path."""
+"""Keys of weight files: prefix for a named model, and the file that a strategy names by its path."""
 STRATEGY_IMPORT = "strategy import "
-"""Before the dotted name of a module of the user's own that the strategy file imports."""
+"""Prefix for a module of the user that the strategy file imports."""
 
 
 def metric_import(name: str) -> str:
-    """Return what stands before the dotted name of a module that the file of a metric imports."""
+    """Return the prefix for a module of the user that a metric's file imports."""
     return f"metric {name} import "
 
 
 def source_sha256(folder: Path = CLSIM) -> str:
-    """Of clsim's own Python files, names and bytes; the same in a checkout and in an installed wheel."""
+    """Return the hash of clsim's Python files, names and bytes; equal in a checkout and in an installed wheel."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder)
@@ -49,7 +48,7 @@ def source_sha256(folder: Path = CLSIM) -> str:
 
 
 def data_hashes(dataset: DataSet | CaptionDataSet, compared: tuple[Images, Images] | None = None) -> dict[str, str]:
-    """Of training and test images, of their captions if they have any, and of the images versions are compared on."""
+    """Return the hashes of training and test images, of their captions, and of query and gallery images."""
     hashes = {"train images": dataset.train.sha256, "test images": dataset.test.sha256}
     for part, images in (("train", dataset.train), ("test", dataset.test)):
         if (captions := getattr(images, "captions", None)) is not None:
@@ -60,11 +59,11 @@ def data_hashes(dataset: DataSet | CaptionDataSet, compared: tuple[Images, Image
 
 
 def split_sha256(class_blocks: Sequence[Sequence[int]], sessions: Iterable[Tensor]) -> str:
-    """Of the order of classes and the training images of every session, in their order.
+    """Return the hash of the order of classes and the training images of every session.
 
     Args:
-        class_blocks: the classes new in each session; none where images have captions.
-        sessions: of each session the positions of its images in the training part.
+        class_blocks: New classes of each session; empty for images with captions.
+        sessions: Positions of each session's images in the training part.
 
     """
     digest = hashlib.sha256(json.dumps([[int(label) for label in block] for block in class_blocks]).encode())
@@ -81,7 +80,7 @@ def stream_split_sha256(stream: StreamLike) -> str:
 
 
 def standard_lists(scenario: Scenario) -> dict[str, str]:
-    """The pinned hashes of the lists of the field that a stream is cut by, by file; none where it is cut otherwise."""
+    """Return the pinned hashes of the standard index lists of a stream, by file; empty if it uses none."""
     described = scenario.stream
     if not isinstance(described, FscilStream) or described.splits != "standard":
         return {}
@@ -90,7 +89,7 @@ def standard_lists(scenario: Scenario) -> dict[str, str]:
 
 
 def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
-    """Files of weights that are here, by their key in the manifest: of the named models and of the strategy.
+    """Return the weight files of the named models and of the strategy, by their key in the manifest.
 
     Files in a library's cache are left out; the hash of their weights identifies them.
     """
@@ -106,10 +105,10 @@ def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
 
 
 def weights_file(scenario: Scenario, name: str) -> Path | None:
-    """The file of a model of the scenario's ``models:``, ``None`` where there is none; nothing is made.
+    """Return the weight file of a named model of the scenario; ``None`` if there is none. Nothing is trained.
 
     Raises:
-        UserError: what lies there is altered.
+        UserError: The file is altered.
     """
     recipe = scenario.models.get(name)
     if isinstance(recipe, CheckpointModel):

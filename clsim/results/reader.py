@@ -28,16 +28,16 @@ S = TypeVar("S", bound=Shape)
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What a run left, its JSON of the right shape.
+    """Files of a run, with JSON of the right shape.
 
     Attributes:
-        path: the run directory.
-        manifest: of ``manifest.json``.
-        results: of ``results.json``; ``None`` where it is not there yet.
-        lines: of ``sessions.jsonl``; ``None`` likewise.
-        scenario: of ``scenario.yaml``; ``None`` where there is none, or where it cannot be read.
-        scenario_problem: what is wrong with it.
-        confusion: of ``confusion.json``; ``None`` where there is none.
+        path: Run directory.
+        manifest: Content of ``manifest.json``.
+        results: Content of ``results.json``; ``None`` if it does not exist yet.
+        lines: Records of ``sessions.jsonl``; ``None`` likewise.
+        scenario: Scenario of ``scenario.yaml``; ``None`` if it is missing or cannot be read.
+        scenario_problem: Reason why it cannot be read.
+        confusion: Content of ``confusion.json``; ``None`` if it does not exist.
 
     """
 
@@ -51,29 +51,29 @@ class RunFiles:
 
     @property
     def sessions(self) -> list[Content]:
-        """The records of the sessions."""
+        """Records of the sessions."""
         found: list[Content] = [] if self.results is None else self.results["sessions"]
         return found
 
     @property
     def complete(self) -> bool:
-        """Whether the run says that it came to its end."""
+        """Whether the run is complete."""
         return self.results is not None and self.results["status"] == "complete"
 
     @property
     def why_no_scenario(self) -> str:
-        """For what cannot be checked without one."""
+        """Reason why there is no scenario."""
         if self.scenario_problem is not None:
             return "scenario.yaml cannot be read"
         return "there is no scenario.yaml; the strategy was composed in Python"
 
 
 def read_run(path: Path) -> RunFiles:
-    """The files of a run directory; nothing of them is executed or unpickled.
+    """Read the files of a run directory; nothing is executed or unpickled.
 
     Raises:
-        UserError: it is no run directory.
-        UserErrors: a file of it is damaged.
+        UserError: It is no run directory.
+        UserErrors: A file in it is damaged.
 
     """
     if not path.is_dir():
@@ -94,10 +94,10 @@ def read_run(path: Path) -> RunFiles:
 
 
 def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:
-    """The value in a text; ``where`` names its file in messages.
+    """Parse JSON; ``where`` names its file in messages.
 
     Raises:
-        UserError: it is not JSON, holds a number that is none, or is nested too deep.
+        UserError: It is not JSON, holds NaN or infinity, or is nested too deep.
 
     """
     try:
@@ -105,7 +105,7 @@ def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:
     except json.JSONDecodeError as error:
         place = f"{where}:{first_line + error.lineno - 1}"
         raise UserError(f"not valid JSON: {error.msg}", where=place) from error
-    except ValueError as error:  # a number that is none, or one of thousands of digits
+    except ValueError as error:  # NaN, infinity, or a number of thousands of digits
         raise UserError(f"not valid JSON: {error}", where=f"{where}:{first_line}") from error
     except RecursionError as error:
         raise UserError("not what a run writes: nested too deep", where=f"{where}:{first_line}") from error
@@ -133,7 +133,7 @@ def _finite(text: str) -> float:
 
 
 def _text(path: Path) -> str:
-    """What a file holds; a pipe or a device in its place is not waited for."""
+    """Read a file; refuse a pipe or a device, which would block."""
     if not path.is_file():
         raise UserError("this is no file", where=str(path))
     try:
@@ -165,12 +165,12 @@ def _lines(path: Path, *, whole: bool) -> list[Content] | None:
         return None
     records, lines = list[Content](), _text(file).split("\n")
     for number, line in enumerate(lines, start=1):
-        if not line and number == len(lines):  # the last line has its end
+        if not line and number == len(lines):  # after the last newline
             break
         try:
             record = parse_json(line, str(file), first_line=number)
         except UserError:
-            if number == len(lines) and not whole:  # a run that was killed while it wrote
+            if number == len(lines) and not whole:  # the run was killed while it wrote this line
                 break
             raise
         records.append(_checked(record, SessionShape, f"{file}:{number}"))

@@ -11,7 +11,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Shape(BaseModel):
-    """A block of a file: nothing coerced."""
+    """A block of a file, without type conversion."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -24,7 +24,7 @@ class ForgettingShape(Shape):
 
 
 class CompatibilityShape(Shape):
-    """A version against those before it."""
+    """Comparison of a version with those before it."""
 
     self_test: Share
     cross_tests: list[Share]
@@ -39,7 +39,7 @@ class CompatibilityShape(Shape):
 
 
 class ServiceShape(Shape):
-    """A gallery that fills up."""
+    """Search service of a session."""
 
     accuracy: Share
     gallery_items: Count
@@ -82,7 +82,7 @@ class ResultsShape(Shape):
 
 
 class ManifestShape(Shape):
-    """``manifest.json``; what runs of earlier versions did not write may be missing."""
+    """``manifest.json``; keys that earlier versions did not write are optional."""
 
     scenario: str
     strategy: str
@@ -100,7 +100,7 @@ class ManifestShape(Shape):
 
 
 class ConfusedShape(Shape):
-    """A class of ``confusion.json``; an example can only be a picture that the file carries itself."""
+    """A class of ``confusion.json``; examples are embedded pictures."""
 
     label: Count = Field(alias="class")
     name: str

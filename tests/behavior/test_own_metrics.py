@@ -131,7 +131,7 @@ def test_one_that_a_strategy_brings_is_taken_too(tmp_path):
     [
         ("def make(stream): pass", "has no function build()"),
         ("def build(stream:", "cannot be read: SyntaxError"),
-        ("def build(stream): return 3", "build() gives a value of type int, which is no metric"),
+        ("def build(stream): return 3", "build() returns a value of type int, which is not a metric"),
         ("def build(stream): return stream.nothing", "build() fails: AttributeError"),
         ("import nothing_of_the_kind\ndef build(stream): pass", "cannot be loaded: ModuleNotFoundError"),
         (None, "there is no such metric file"),

@@ -1,22 +1,23 @@
 """Values logged to trackers, under the same names in every tracker.
 
-| name | what it is |
+| name | meaning |
 |---|---|
-| ``accuracy/seen``, ``/base``, ``/novel``, ``/harmonic_mean`` | ``seen``: over all classes seen so far |
-| ``accuracy/of_session/0`` | over the test images of that session's classes |
+| ``accuracy/seen``, ``/base``, ``/novel``, ``/harmonic_mean`` | ``seen``: on all classes seen so far |
+| ``accuracy/of_session/0`` | on the test images of that session's classes |
 | ``forgetting/from_best``, ``forgetting/from_first`` | |
 | ``compatibility/ac``, ``/am``, ``/self_test``, ``/cross_tests/0``, ``/also/cmc_at_5/0``, ... | a number is a version |
 | ``service/accuracy``, ``service/backfill/area_random``, ... | |
 | ``training/loss``, ``training/accuracy`` | means of the session's last epoch |
 | ``seconds/train``, ``seconds/evaluation`` | |
-| ``seen_classes``, ``new_classes``, ``replacements`` | how many |
+| ``seen_classes``, ``new_classes``, ``replacements`` | numbers of them |
 | ``iterations``, ``images_trained``, ``trainable_parameters``, ``peak_memory_bytes``, ``diagnostics/...`` | |
 | ``metrics/...`` | custom metrics |
+| ``figures/...`` | figures registered from outside clsim |
 | ``summary/final_accuracy``, ... | of the whole run, once it is complete |
 | ``loss``, ``images_per_second`` | while it trains |
 
-Steps are sessions, but for the last row, whose steps are iterations since the run began. What is null has no value.
-No name is a prefix path of another, since MLflow keeps names as files and folders: hence ``accuracy/seen``.
+Steps are sessions; those of the last row are iterations since the run began. A null in the record has no value. No name
+is a prefix of another, since MLflow stores names as files and folders: hence ``accuracy/seen``.
 """
 
 from __future__ import annotations
@@ -27,33 +28,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clsim.experiment.events import Record
-from clsim.report.figures import finite
 from clsim.results.differences import flat
+from clsim.results.figures import BUILT_IN, figures_from_outside
+from clsim.utils.numbers import finite
 from clsim.utils.text import short
 
 Scalar = str | int | float | bool | None
 RENAMED = {
-    "accuracy": "accuracy/seen",
-    "base_accuracy": "accuracy/base",
-    "novel_accuracy": "accuracy/novel",
-    "harmonic_mean": "accuracy/harmonic_mean",
     "accuracy_by_session": "accuracy/of_session",
-    "train_seconds": "seconds/train",
-    "eval_seconds": "seconds/evaluation",
+    **{each.key: each.tracker for each in BUILT_IN if each.tracker},
 }
+"""Names of keys of the record, where they are not the key itself."""
 COUNTED = ("new_classes", "replacements")
 UNFOLDED = ("accuracy/of_session", "compatibility/cross_tests", "compatibility/also/")
 """Lists logged entry by entry, each under its own name; others log their last entry, or none."""
 LAST = ("training/",)
+"""Lists that are logged by their last entry; others are left out."""
 OF_THE_SETTINGS = ("stream", "evaluation", "models", "on_nan", "strategies")
-"""Keys of a scenario that say what was done, and are not known from the manifest."""
+"""Keys of a scenario that the manifest does not have."""
 OF_THE_MANIFEST = ("scenario", "strategy", "seed", "device", "device_name", "precision", "compile", "threads")
 LONGEST_TEXT = 500
 LONGEST_NAME = 200
 
 
 def values_of(record: Record) -> dict[str, float]:
-    """The figures of a session's record, by name.
+    """Return the figures of a session's record by name.
 
     Example:
         >>> values_of({"session": 1, "accuracy": 0.5, "forgetting": {"from_best": 0.25}, "new_classes": [7, 8]})
@@ -66,25 +65,27 @@ def values_of(record: Record) -> dict[str, float]:
             found[key] = float(len(value or ()))
         elif key != "session":
             found |= _named(RENAMED.get(key, plain(key)), value)
+    for each in figures_from_outside():
+        found |= _named(f"figures/{each.key}", each.of_session(record))
     return found
 
 
 def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of a whole run, by name."""
+    """Return the figures of a whole run by name."""
     return dict(_named("summary", summary))
 
 
 def progress_values(loss: float | None, images_per_second: float) -> dict[str, float]:
-    """What is known of a step, by name."""
+    """Return the figures of training by name."""
     return dict(_named("", {"loss": loss, "images_per_second": images_per_second}))
 
 
 def parameters(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Scalar]:
-    """What a run was made of: its settings as ``--set`` names them, seed, device, versions, and what it stands in for.
+    """Return the settings of a run as ``--set`` names them, its seed, device and versions, and what it stands in for.
 
     Args:
-        scenario: resolved; empty where a strategy was composed in Python.
-        manifest: of the run.
+        scenario: Resolved scenario; empty for a strategy composed in Python.
+        manifest: Manifest of the run.
 
     """
     own = f"strategies.{manifest.get('strategy')}."
@@ -103,7 +104,7 @@ def parameters(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict
 
 
 def plain(name: object) -> str:
-    """A name that is not ours, as every tracker takes it: ASCII letters, digits, and ``_-.``.
+    """Convert a name to characters that every tracker accepts: ASCII letters, digits, and ``_-.``.
 
     Example:
         >>> plain("recall@1/image_to_text")
@@ -115,7 +116,7 @@ def plain(name: object) -> str:
 
 
 def _named(name: str, value: Any) -> Iterator[tuple[str, float]]:
-    """A value and what is below it, as pairs of a name and a number."""
+    """Yield a value and its nested values as pairs of name and number."""
     number = finite(value)
     if number is not None:
         yield name, number

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from clsim.report.trackers.values import parameters, plain, progress_values, summary_values, values_of
+from clsim.results import figures
 
 HOSTILE = [
     "\x1b[2J",
@@ -126,3 +127,9 @@ def test_parameters_are_named_as_set_names_them():
     assert "\x1b" not in known["strategy.name"]
     assert "secret" not in str(known)
     assert not [key for key in known if key.startswith(("strategies", "description", "trackers"))]
+
+
+def test_a_figure_from_outside_has_a_name_of_its_own(monkeypatch):
+    mine = figures.Figure("error", "error rate", session=lambda record: 1 - record["accuracy"])
+    monkeypatch.setattr(figures, "_registered", {**figures._registered, mine.key: mine})
+    assert values_of({"session": 1, "accuracy": 0.75}) == {"accuracy/seen": 0.75, "figures/error": 0.25}
