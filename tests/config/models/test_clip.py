@@ -31,7 +31,7 @@ def test_one_data_set_may_be_given_alone_or_in_a_list(tiny_recipe):
         ({"text_width": 40}, "no multiple of width / heads"),
         ({"vocabulary": 100}, "greater than or equal to 514"),
         ({"dataset": "mnist"}, "dataset"),
-        ({"dataset": ["shapes", "flickr8k"]}, "mixes with no other"),
+        ({"dataset": ["shapes", "flickr8k"]}, "cannot be mixed"),
         ({"epoch": 3}, "Extra inputs"),
         ({"lr": 0}, "greater than 0"),
     ],
