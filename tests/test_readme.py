@@ -27,11 +27,11 @@ def test_every_command_runs(document, tmp_path, monkeypatch, capsys):
     """In the order in which they stand, each on what those before it left; on a smaller drawing of the same world."""
     opened = []
     monkeypatch.setattr("typer.launch", opened.append)
-    desk = tmp_path / "desk"
-    desk.mkdir()
-    lay_out(desk)
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    lay_out(workspace)
     draw_smaller(monkeypatch)
-    run = CommandLine(desk, monkeypatch, capsys)
+    run = CommandLine(workspace, monkeypatch, capsys)
     monkeypatch.setenv("CLSIM_MODELS", str(tmp_path / "models"))
     for command in commands(document):
         if command in ELSEWHERE:

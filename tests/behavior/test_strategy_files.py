@@ -30,7 +30,7 @@ def clsim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.fixture
 def scenario(clsim: CommandLine, world: World) -> str:
-    """A desk of traps, some of them by the names of shipped strategies; a scenario that names four of them."""
+    """A workspace of traps, some of them by the names of shipped strategies; a scenario that names four of them."""
     working = (shipped("strategies") / "zero_shot.py").read_text()
     for folder in ("strategies", "scenarios"):
         Path(folder).mkdir()

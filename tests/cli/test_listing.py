@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from helpers.desk import REPLACEMENT, make_desk
+from helpers.workspace import REPLACEMENT, make_workspace
 
 from clsim.cli.listing import INCOMING, TOPICS, show, show_data, show_settings
 from clsim.pretraining import ModelRecipe
@@ -14,10 +14,10 @@ from clsim.utils.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLSIM_DATA", str(tmp_path / "data"))
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
 
 
 def rows(printed: str) -> dict[str, list[str]]:

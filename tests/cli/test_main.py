@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.desk import REPLACEMENT, SCENARIO, make_desk
+from helpers.workspace import REPLACEMENT, SCENARIO, make_workspace
 
 from clsim.api import run
 from clsim.cli import main as cli
@@ -21,8 +21,8 @@ from clsim.experiment import run_paths
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    make_desk(tmp_path)
+def workspace(tmp_path: Path) -> Path:
+    make_workspace(tmp_path)
     return tmp_path
 
 
@@ -51,8 +51,8 @@ def clsim(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> s
         (["schema"], "$schema"),
     ],
 )
-def test_what_is_right_exits_with_0(desk: Path, arguments: list[str], says: str) -> None:
-    done = clsim(desk, *arguments)
+def test_what_is_right_exits_with_0(workspace: Path, arguments: list[str], says: str) -> None:
+    done = clsim(workspace, *arguments)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
     assert not done.stderr
@@ -89,18 +89,18 @@ def test_what_is_right_exits_with_0(desk: Path, arguments: list[str], says: str)
         (["compare", "nowhere", "--format", "html"], "--format"),
     ],
 )
-def test_wrong_input_exits_with_2_and_a_message(desk: Path, arguments: list[str], says: str) -> None:
-    done = clsim(desk, *arguments)
+def test_wrong_input_exits_with_2_and_a_message(workspace: Path, arguments: list[str], says: str) -> None:
+    done = clsim(workspace, *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_validate_prints_every_error_of_every_file(desk: Path) -> None:
+def test_validate_prints_every_error_of_every_file(workspace: Path) -> None:
     wrong = SCENARIO.replace("shots: 5", "shots: 500").replace("seed: 42", "seed: x")
-    (desk / "scenarios" / "wrong.yaml").write_text(wrong)
-    (desk / "scenarios" / "worse.yaml").write_text("a: [")
-    done = clsim(desk, "validate", "wrong", "scenarios/worse.yaml", "test")
+    (workspace / "scenarios" / "wrong.yaml").write_text(wrong)
+    (workspace / "scenarios" / "worse.yaml").write_text("a: [")
+    done = clsim(workspace, "validate", "wrong", "scenarios/worse.yaml", "test")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("scenarios/")] == [
@@ -111,18 +111,18 @@ def test_validate_prints_every_error_of_every_file(desk: Path) -> None:
     assert done.stdout == "scenarios/test.yaml: ok (shapes, 9 sessions, toy)\n"
 
 
-def test_validate_says_what_arrives(desk: Path) -> None:
-    (desk / "scenarios" / "arriving.yaml").write_text(REPLACEMENT)
-    done = clsim(desk, "validate", "arriving")
+def test_validate_says_what_arrives(workspace: Path) -> None:
+    (workspace / "scenarios" / "arriving.yaml").write_text(REPLACEMENT)
+    done = clsim(workspace, "validate", "arriving")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "scenarios/arriving.yaml: ok (cifar100, 7 sessions, 3 replacements, toy)\n"
 
 
-def test_pretrain_says_what_needs_no_training(desk: Path) -> None:
+def test_pretrain_says_what_needs_no_training(workspace: Path) -> None:
     text = REPLACEMENT.replace("  v1: {kind: classifier, dataset: tiny_imagenet32, classes: 50}\n", "")
     text = text.replace("    - {model: v1, before: 0}\n", "")
-    (desk / "scenarios" / "arriving.yaml").write_text(text)
-    done = clsim(desk, "pretrain", "arriving", "--device", "cpu")
+    (workspace / "scenarios" / "arriving.yaml").write_text(text)
+    done = clsim(workspace, "pretrain", "arriving", "--device", "cpu")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "arriving: v2: nothing to make (timm)",
@@ -130,8 +130,8 @@ def test_pretrain_says_what_needs_no_training(desk: Path) -> None:
     ]
 
 
-def test_debug_shows_the_traceback_too(desk: Path) -> None:
-    for done in (clsim(desk, "--debug", "run", "tset"), clsim(desk, "run", "tset", env={"CLSIM_DEBUG": "1"})):
+def test_debug_shows_the_traceback_too(workspace: Path) -> None:
+    for done in (clsim(workspace, "--debug", "run", "tset"), clsim(workspace, "run", "tset", env={"CLSIM_DEBUG": "1"})):
         assert done.returncode == 2
         assert "Traceback" in done.stderr
         assert "did you mean 'test'?" in done.stderr
@@ -140,7 +140,7 @@ def test_debug_shows_the_traceback_too(desk: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["validate", "test"], ["list"], ["schema"], ["run", "tset"], ["compare", "x"]]
 )
-def test_torch_is_not_imported_before_it_is_needed(desk: Path, arguments: list[str]) -> None:
+def test_torch_is_not_imported_before_it_is_needed(workspace: Path, arguments: list[str]) -> None:
     program = (
         "import sys\nfrom clsim.cli.main import main\n"
         f"sys.argv = ['clsim', *{arguments!r}]\n"
@@ -148,24 +148,24 @@ def test_torch_is_not_imported_before_it_is_needed(desk: Path, arguments: list[s
         "finally:\n    heavy = {'torch', 'avalanche', 'open_clip', 'numpy'} & set(sys.modules)\n"
         "    print('heavy:', sorted(heavy))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], cwd=workspace, capture_output=True, text=True, check=False)
     assert "heavy: []" in done.stdout, done.stdout[-500:] + done.stderr
 
 
-def test_help_is_prompt(desk: Path) -> None:
+def test_help_is_prompt(workspace: Path) -> None:
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        clsim(desk, "--help")
+        clsim(workspace, "--help")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 1.0  # 0.15 s on a quiet machine, where the bound is 0.3 s
 
 
-def test_a_reader_that_leaves_and_a_full_disk_are_told_quietly(desk: Path) -> None:
+def test_a_reader_that_leaves_and_a_full_disk_are_told_quietly(workspace: Path) -> None:
     command = f"{sys.executable} -m clsim schema"
     left = subprocess.run(
         ["bash", "-c", f"{command} | head -1; exit ${{PIPESTATUS[0]}}"],
-        cwd=desk,
+        cwd=workspace,
         capture_output=True,
         text=True,
         check=False,
@@ -176,7 +176,7 @@ def test_a_reader_that_leaves_and_a_full_disk_are_told_quietly(desk: Path) -> No
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
                 [sys.executable, "-m", "clsim", "schema"],
-                cwd=desk,
+                cwd=workspace,
                 stdout=full,
                 stderr=subprocess.PIPE,
                 text=True,

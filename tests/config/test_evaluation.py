@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.desk import REPLACEMENT, edited, problems_of
+from helpers.workspace import REPLACEMENT, edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.json_schema import scenario_schema

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.desk import REPLACEMENT, SCENARIO, STRATEGY, edited, problems_of
+from helpers.workspace import REPLACEMENT, SCENARIO, STRATEGY, edited, problems_of
 
 from clsim.config import Scenario, load_scenario
 from clsim.utils.errors import UserError, UserErrors

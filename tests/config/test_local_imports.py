@@ -54,7 +54,7 @@ strategy: ./mine.py
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
@@ -103,60 +103,60 @@ def test_a_name_that_two_modules_have_is_refused(tmp_path):
         local_imports(tmp_path / "mine.py")
 
 
-def test_a_module_beside_the_strategy_is_found_without_a_path(desk):
-    assert unwrap(load_strategy(desk / "mine.py")).__globals__["LR"] == 0.05
+def test_a_module_beside_the_strategy_is_found_without_a_path(workspace):
+    assert unwrap(load_strategy(workspace / "mine.py")).__globals__["LR"] == 0.05
 
 
-def test_a_changed_module_is_loaded_again_and_another_folder_has_its_own(desk):
-    load_strategy(desk / "mine.py")
-    (desk / "my_rates.py").write_text("LR = 0.5  # now\n")
-    assert unwrap(load_strategy(desk / "mine.py")).__globals__["LR"] == 0.5
-    (desk / "other").mkdir()
-    (desk / "other" / "mine.py").write_text(STRATEGY)
-    (desk / "other" / "my_rates.py").write_text("LR = 5.0\n")
-    sys.path.remove(str(desk))
-    assert unwrap(load_strategy(desk / "other" / "mine.py")).__globals__["LR"] == 5.0
+def test_a_changed_module_is_loaded_again_and_another_folder_has_its_own(workspace):
+    load_strategy(workspace / "mine.py")
+    (workspace / "my_rates.py").write_text("LR = 0.5  # now\n")
+    assert unwrap(load_strategy(workspace / "mine.py")).__globals__["LR"] == 0.5
+    (workspace / "other").mkdir()
+    (workspace / "other" / "mine.py").write_text(STRATEGY)
+    (workspace / "other" / "my_rates.py").write_text("LR = 5.0\n")
+    sys.path.remove(str(workspace))
+    assert unwrap(load_strategy(workspace / "other" / "mine.py")).__globals__["LR"] == 5.0
 
 
-def test_a_module_that_is_missing_is_told_with_the_remedy(desk):
-    (desk / "my_rates.py").unlink()
+def test_a_module_that_is_missing_is_told_with_the_remedy(workspace):
+    (workspace / "my_rates.py").unlink()
     with pytest.raises(UserError, match="No module named 'my_rates'") as refused:
-        load_strategy(desk / "mine.py")
+        load_strategy(workspace / "mine.py")
     assert refused.value.fix == "put the module beside the file, or install it"
-    assert refused.value.where == f"{desk / 'mine.py'}:11"
+    assert refused.value.where == f"{workspace / 'mine.py'}:11"
 
 
-def test_manifest_verify_and_compare_see_what_is_imported(desk):
+def test_manifest_verify_and_compare_see_what_is_imported(workspace):
     clsim.run("s.yaml", out="a", device="cpu", seed=1)
-    hashes = json.loads((desk / "a" / "manifest.json").read_text())["hashes"]
-    assert hashes["strategy import my_rates"] == sha256_of(desk / "my_rates.py")
+    hashes = json.loads((workspace / "a" / "manifest.json").read_text())["hashes"]
+    assert hashes["strategy import my_rates"] == sha256_of(workspace / "my_rates.py")
 
     def checked(run):
-        return {check.what: check.verdict for check in verify(desk / run).checks}
+        return {check.what: check.verdict for check in verify(workspace / run).checks}
 
     assert checked("a")["strategy import my_rates"] == "agrees"
-    (desk / "my_rates.py").write_text("LR = 5.0\n")
+    (workspace / "my_rates.py").write_text("LR = 5.0\n")
     assert checked("a")["strategy import my_rates"] == "DIFFERS"
     clsim.run("s.yaml", out="b", device="cpu", seed=2)
     with pytest.raises(UserErrors, match="strategy import my_rates"):
-        compare([desk / "a", desk / "b"])
-    (desk / "mine.py").write_text(STRATEGY.replace("from my_rates import LR", "LR = 0.05"))
+        compare([workspace / "a", workspace / "b"])
+    (workspace / "mine.py").write_text(STRATEGY.replace("from my_rates import LR", "LR = 0.05"))
     assert checked("a")["strategy import my_rates"] == "DIFFERS"
 
 
-def test_a_run_of_an_earlier_version_has_no_hash_to_check(desk):
+def test_a_run_of_an_earlier_version_has_no_hash_to_check(workspace):
     clsim.run("s.yaml", out="a", device="cpu")
-    manifest = json.loads((desk / "a" / "manifest.json").read_text())
+    manifest = json.loads((workspace / "a" / "manifest.json").read_text())
     del manifest["hashes"]["strategy import my_rates"]
-    (desk / "a" / "manifest.json").write_text(json.dumps(manifest))
-    checks = {check.what: check.verdict for check in verify(desk / "a").checks}
+    (workspace / "a" / "manifest.json").write_text(json.dumps(manifest))
+    checks = {check.what: check.verdict for check in verify(workspace / "a").checks}
     assert checks["strategy import my_rates"] == "not checked"
 
 
-def test_validating_executes_nothing(desk):
-    (desk / "my_rates.py").write_text("raise SystemExit('executed')\n")
+def test_validating_executes_nothing(workspace):
+    (workspace / "my_rates.py").write_text("raise SystemExit('executed')\n")
     assert load_scenario("s.yaml").selected_strategy.name == "mine"
-    local_imports(desk / "mine.py")
+    local_imports(workspace / "mine.py")
 
 
 def test_reading_imports_takes_no_torch():

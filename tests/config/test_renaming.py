@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers.desk import SCENARIO, edited, problems_of
 from helpers.errors import refused
+from helpers.workspace import SCENARIO, edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.discovery import list_strategies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.desk import REPLACEMENT, edited, problems_of
+from helpers.workspace import REPLACEMENT, edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.discovery import find_scenario

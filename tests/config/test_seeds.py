@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.desk import REPLACEMENT, SCENARIO, edited, problems_of
+from helpers.workspace import REPLACEMENT, SCENARIO, edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.seeds import EffectiveSeeds, Seeds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.desk import edited, problems_of
+from helpers.workspace import edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.json_schema import scenario_schema

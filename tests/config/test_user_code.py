@@ -7,21 +7,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.desk import make_desk
 from helpers.errors import refused
+from helpers.workspace import make_workspace
 
 from clsim.config.user_code import load_strategy
 from clsim.utils.errors import UserError
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     return tmp_path
 
 
-def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
+def test_a_strategy_is_executed_under_a_name_of_its_own(workspace: Path) -> None:
     Path("a").mkdir()
     Path("b").mkdir()
     for folder in "ab":
@@ -43,7 +43,7 @@ def test_a_strategy_is_executed_under_a_name_of_its_own(desk: Path) -> None:
         ("build = 3", "has no function build()"),
     ],
 )
-def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: str, desk: Path) -> None:
+def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: str, workspace: Path) -> None:
     path = Path("strategies/broken.py")
     path.write_text(text)
     before = set(sys.modules)
@@ -56,7 +56,7 @@ def test_a_strategy_that_cannot_be_loaded_is_the_users_to_mend(text: str, what: 
         assert not {name for name in sys.modules if name.startswith("clsim_strategy_broken")} - before
 
 
-def test_a_strategy_may_end_the_interpreter_only_by_hand(desk: Path) -> None:
+def test_a_strategy_may_end_the_interpreter_only_by_hand(workspace: Path) -> None:
     Path("strategies/broken.py").write_text("raise SystemExit(3)")
     with refused(where="broken.py", names=("SystemExit",)):
         load_strategy(Path("strategies/broken.py"))

@@ -1,4 +1,4 @@
-"""The README and what lies in docs/: their code blocks, and a desk on which their commands run as they stand."""
+"""The README and what lies in docs/: their code blocks, and a workspace on which their commands run as they stand."""
 
 from __future__ import annotations
 
@@ -81,19 +81,19 @@ def saved(document: str) -> Iterator[tuple[str, str]]:
             yield name[1], block.text
 
 
-def lay_out(desk: Path) -> None:
+def lay_out(workspace: Path) -> None:
     """What a reader would have: the shipped scenarios, the files that were to be saved, photographs and a CLIP."""
-    (desk / "scenarios").symlink_to(ROOT / "scenarios")
+    (workspace / "scenarios").symlink_to(ROOT / "scenarios")
     for name, text in saved("README.md"):
-        (desk / name).write_text(text)
+        (workspace / name).write_text(text)
     draw = np.random.default_rng(0)
     for number in range(20):
         for index in range(10):
-            path = desk / "photographs" / f"bird_{number}" / f"{index}.png"
+            path = workspace / "photographs" / f"bird_{number}" / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
-    (desk / "PATH/TO").mkdir(parents=True)
-    shutil.copy(ROOT / "clsim/pretraining/assets/shapes-clip.safetensors", desk / "PATH/TO/clip.safetensors")
+    (workspace / "PATH/TO").mkdir(parents=True)
+    shutil.copy(ROOT / "clsim/pretraining/assets/shapes-clip.safetensors", workspace / "PATH/TO/clip.safetensors")
 
 
 @cache

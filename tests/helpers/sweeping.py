@@ -69,7 +69,7 @@ def build(
 '''
 
 
-class Desk:
+class Workspace:
     """A scenario and two strategies in a folder, and the command line in it."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
-from helpers.desk import make_desk
 from helpers.handmade import maker
 from helpers.read_page import Page
+from helpers.workspace import make_workspace
 from rich.console import Console
 
 from clsim.report.compare import compare
@@ -60,7 +60,7 @@ class Sweep:
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     """`sweep(text)` is a sweep that has begun."""
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     made = []
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.desk import make_desk
+from helpers.workspace import make_workspace
 
 from clsim.sweep.load import load_sweep
 from clsim.utils.errors import UserError, UserErrors
@@ -19,8 +19,8 @@ grid:
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
-    make_desk(tmp_path)
+def workspace(tmp_path, monkeypatch):
+    make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,7 +36,7 @@ def problems(text):
     return [(error.where, error.what) for error in caught.value.errors]
 
 
-def test_every_run_has_a_directory_and_its_scenario(desk):
+def test_every_run_has_a_directory_and_its_scenario(workspace):
     made = plan(FILE)
     assert [job.name for job in made.jobs] == [
         "test/toy/epochs=3/seed1",
@@ -50,16 +50,16 @@ def test_every_run_has_a_directory_and_its_scenario(desk):
     assert last.scenario.selected_strategy.settings["epochs"] == 5
     assert (last.scenario.seed, last.scenario.stream.shots) == (2, 3)
     assert made.trials == []
-    words = last.command(desk / "out", "cpu")
+    words = last.command(workspace / "out", "cpu")
     assert {"--set=strategies.toy.epochs=5", "--set=stream.shots=3", "--resume", "--strict"} <= set(words)
 
 
-def test_what_it_leaves_open_is_the_scenarios_own(desk):
+def test_what_it_leaves_open_is_the_scenarios_own(workspace):
     made = plan("scenario: test\n")
     assert [job.name for job in made.jobs] == ["test/toy/as_it_is/seed42"]
 
 
-def test_trials_are_measured_on_held_out_images_and_nothing_else_is(desk):
+def test_trials_are_measured_on_held_out_images_and_nothing_else_is(workspace):
     made = plan(FILE + "choose: {share: 0.1, seed: 9, seeds: [7]}\n")
     assert [job.name for job in made.trials] == [
         "test/toy/epochs=3/validation-seed7",
@@ -67,12 +67,12 @@ def test_trials_are_measured_on_held_out_images_and_nothing_else_is(desk):
     ]
     assert all(job.scenario.validation.model_dump() == {"share": 0.1, "seed": 9} for job in made.trials)
     assert all(job.scenario.validation is None for job in made.jobs)
-    assert "--set=validation.share=0.1" in made.trials[0].command(desk, "cpu")
+    assert "--set=validation.share=0.1" in made.trials[0].command(workspace, "cpu")
 
 
-def test_a_name_is_looked_for_among_sweeps_only(desk):
-    (desk / "scenarios" / "sweeps").mkdir()
-    (desk / "scenarios" / "sweeps" / "mine.yaml").write_text(FILE)
+def test_a_name_is_looked_for_among_sweeps_only(workspace):
+    (workspace / "scenarios" / "sweeps").mkdir()
+    (workspace / "scenarios" / "sweeps" / "mine.yaml").write_text(FILE)
     assert load_sweep("mine").name == "mine"
     with pytest.raises(UserError, match="there is no sweep 'mime'"):
         load_sweep("mime")
@@ -81,15 +81,15 @@ def test_a_name_is_looked_for_among_sweeps_only(desk):
     assert "mine" not in list_scenarios()
 
 
-def test_a_sweep_is_no_scenario(desk):
+def test_a_sweep_is_no_scenario(workspace):
     from clsim.config import load_scenario
 
-    (desk / "sweep.yaml").write_text(FILE)
+    (workspace / "sweep.yaml").write_text(FILE)
     with pytest.raises(UserErrors, match=r"a sweep, not a scenario\n.*clsim sweep sweep.yaml"):
         load_scenario("sweep.yaml")
 
 
-def test_mistakes_of_runs_stand_where_the_sweep_makes_them(desk):
+def test_mistakes_of_runs_stand_where_the_sweep_makes_them(workspace):
     text = FILE.replace("stream.shots: 3", "stream.shots: none, stream.shods: 3").replace("[3, 5]", "[3, -x, 5, y]")
     assert sorted(problems(text.replace("floor", "flor"))) == [
         ("sweep.yaml:2", "there is no strategy 'flor'"),
@@ -100,7 +100,7 @@ def test_mistakes_of_runs_stand_where_the_sweep_makes_them(desk):
     ]
 
 
-def test_mistakes_of_the_file_itself(desk):
+def test_mistakes_of_the_file_itself(workspace):
     text = FILE.replace("seeds: [1, 2]", "seeds: [1, x]\nretries: -1\ngpu: 1").replace("[3, 5]", "3")
     assert sorted(problems(text)) == [
         ("sweep.yaml:3", "seeds.1: expected a whole number, got the text 'x'"),
@@ -131,6 +131,6 @@ def test_mistakes_of_the_file_itself(desk):
         (("[toy, floor]", "[toy, ./strategies/toy.py]"), 2, "two strategies are called toy"),
     ],
 )
-def test_what_must_hold(desk, change, where, what):
+def test_what_must_hold(workspace, change, where, what):
     found = problems(FILE.replace(*change))
     assert any(place == f"sweep.yaml:{where}" and what in told for place, told in found), found

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.desk import make_desk
+from helpers.workspace import make_workspace
 
 import clsim.sweep.local as local
 from clsim.sweep.load import load_sweep
@@ -41,7 +41,7 @@ class Told:
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A board of three runs, and processes that end with the codes given for each."""
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "PAUSE", 0.001)
     Path("sweep.yaml").write_text("scenario: test\nseeds: [1, 2, 3]\n")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.desk import make_desk
-from helpers.sweeping import Desk
+from helpers.sweeping import Workspace
+from helpers.workspace import make_workspace
 from PIL import Image
 
 from clsim.sweep.load import load_sweep
@@ -26,7 +26,7 @@ choose: {by: final_accuracy, seeds: [1, 2]}
 @pytest.fixture
 def decided(tmp_path, monkeypatch, capsys):
     """A function that says which epochs are chosen where the trials have these figures."""
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
 
     def decide(figures, text=FILE):
@@ -117,8 +117,8 @@ def noise(folder: Path) -> None:
 @pytest.mark.slow
 def test_test_images_have_no_say(tmp_path, monkeypatch, capsys):
     """The choice and its figures are the same where all test images are noise; what is then tested is not."""
-    desk = Desk(tmp_path, monkeypatch, capsys)
-    path = desk.write(
+    workspace = Workspace(tmp_path, monkeypatch, capsys)
+    path = workspace.write(
         strategies=["steady"],
         grid={"strategy.lr": [1e-6, 0.05]},
         choose={"share": 0.34},
@@ -126,7 +126,7 @@ def test_test_images_have_no_say(tmp_path, monkeypatch, capsys):
     )
     found = []
     for out in ("before", "after"):
-        said = desk.clsim("sweep", path, "--out", out)
+        said = workspace.clsim("sweep", path, "--out", out)
         assert said.code == 0, said.err
         runs = json.loads((tmp_path / out / "runs.json").read_text())
         trial = tmp_path / out / "things/steady/lr=0.05/validation-seed1"
@@ -137,7 +137,7 @@ def test_test_images_have_no_say(tmp_path, monkeypatch, capsys):
         assert test["validation"] is None
         found.append((runs["chosen"], results["accuracy_matrix"], test["accuracy_matrix"]))
         assert "<- chosen" in said.out
-        noise(desk.world.data / "test")
+        noise(workspace.world.data / "test")
     (one, other) = found[0][0][0]["tried"]
     assert one["value"] != other["value"]
     assert found[0][:2] == found[1][:2]

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers.desk import make_desk
 from helpers.errors import refused
+from helpers.workspace import make_workspace
 
 from clsim.config import Scenario, load_scenario, yaml
 from clsim.config.scenario import strategy_name
@@ -47,7 +47,7 @@ class Runner(ModuleType):
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     monkeypatch.chdir(tmp_path)
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     fake = Runner()
     monkeypatch.setitem(sys.modules, "clsim.api", fake)
     return fake

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.desk import make_desk
+from helpers.workspace import make_workspace
 from rich.console import Console
 
 from clsim.sweep.load import load_sweep
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def board(tmp_path, monkeypatch):
-    make_desk(tmp_path)
+    make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "xterm")
     Path("sweep.yaml").write_text(FILE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from helpers.desk import FLOOR, SCENARIO, STRATEGY, edited, problems_of
+from helpers.workspace import FLOOR, SCENARIO, STRATEGY, edited, problems_of
 
 from clsim.config import load_scenario
 from clsim.config.discovery import find_strategy

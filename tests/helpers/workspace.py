@@ -1,4 +1,4 @@
-"""A desk of one scenario and one strategy, for tests of what reads them; no torch, no data."""
+"""A workspace of one scenario and one strategy, for tests of what reads them; no torch, no data."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ published:
 FLOOR = "def build(stream, *, lr: float = 0.5):\n    pass\n"
 
 
-def make_desk(folder: Path) -> Path:
+def make_workspace(folder: Path) -> Path:
     """Folders ``scenarios`` and ``strategies`` in `folder`; the path of the scenario."""
     for kind in ("scenarios", "strategies"):
         (folder / kind).mkdir()
