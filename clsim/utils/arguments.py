@@ -81,7 +81,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         signature, model = _rules(function)
         where = function.__qualname__.removesuffix(".__init__")
-        named = with_new_names(kwargs, signature.parameters, where) if kwargs else kwargs
+        named: Any = with_new_names(kwargs, signature.parameters, where) if kwargs else kwargs
         try:
             bound = signature.bind(*args, **named)
         except TypeError:
