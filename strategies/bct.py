@@ -1,12 +1,12 @@
 """Backward-compatible training (BCT, arXiv 2003.11942): a fixed classifier in the old space guides the new model.
 
-A new model of the same width learns all classes with a new classifier. A second classifier with fixed rows classifies
-the same features, L = L_CE + lambda L_influence. There are two forms of its rows:
+A new model of the same width learns all classes with a new classifier. A second classifier, whose rows are fixed,
+classifies the same features, and its loss is added: L = L_CE + lambda L_influence. The rows have one of two forms:
 
 - prototypes: the old model's mean feature of every class, including the classes it learned; lambda is 10. This is the
   BCT of BT2's and OCA's authors, and of the figures that they publish under this name.
-- classifier: the rows of the old model's classifier, and for classes it never learned their mean feature, scaled to the
-  length of those rows; lambda is 1. This is the BCT of its own paper.
+- classifier: the rows of the old model's classifier and, for classes that it never learned, its mean features, scaled
+  to the mean length of those rows; lambda is 1. This is the BCT of its own paper.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """Image-text models without alignment or training.
 
-The reference of every text upgrade, in both directions: in its own index the new model shows the recall that
-compatibility may cost. In the index of the old model its recall is that of chance, or 0 where widths differ.
+The reference for every text upgrade. In its own index the new model shows the recall without a compatibility
+constraint. In the index of the old model its recall is at chance level, or 0 if the widths differ.
 """
 
 from clsim import Strategy
@@ -19,7 +19,7 @@ def build(stream: TextStream, *, precision: Precision = "fp32", device: str = "c
 
     Args:
         stream: Stream of image-text models.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         device: Device of the models.
 
     """

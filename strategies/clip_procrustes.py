@@ -1,7 +1,7 @@
 """Procrustes between image-text models: one rotation, from captions alone, in closed form.
 
 No gradient and no image: both models encode the same captions, and the new features are rotated towards the old
-ones. The rotation that fits the texts is applied to images as well. Optionally images take part in the fit.
+ones. The rotation that fits the texts is applied to images as well. Optionally the fit includes images.
 
 With `share` a query lies on the great circle from the old model's feature to the rotated new one (SLERP), and both
 models stay in service. The circle lies in the space of the longer features; the shorter ones are padded with zeros.
@@ -30,15 +30,15 @@ def build(
     precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Strategy:
-    """Compose the closed form.
+    """Compose the alignment in closed form.
 
     Args:
         stream: Stream of image-text models, with captions.
-        paired: Whether the rotation is fit to the stream's images as well, beside its captions.
+        paired: Whether to fit the rotation to the stream's images as well as its captions.
         share: Share in [0, 1] of the way from the old model's feature to the rotated new one, for image queries; null:
-            all of it, without the old model.
-        text_share: Share for text queries; null: that of images.
-        precision: Number format of the forward pass.
+            the rotated feature alone, without the old model.
+        text_share: Share for text queries; null: the same as for image queries.
+        precision: Floating-point format of the forward pass.
         device: Device of the models.
 
     Raises:

@@ -54,12 +54,13 @@ def build(
         pretrained: Tag of open_clip, path of a checkpoint or entry of the scenario's models; null: random weights.
         quick_gelu: Activation of weights from a file: true for QuickGELU, false for GELU; null: read from the file.
         prompts: Number of prompt tokens in a layer.
-        depth: Number of layers with prompts, counted from the first; at most the layers of a tower.
-        text_mode: Treatment of the previous layer's prompts in a deeper layer of the text tower.
-        vision_mode: Treatment of the previous layer's prompts in a deeper layer of the image tower.
+        depth: Number of layers with prompts, counted from the first; at most the number of layers of a tower.
+        text_mode: Prompts that enter a deeper layer of the text tower. replace: its own, in place of the outputs of the
+            previous ones; accumulate: those outputs and its own; accumulate_same: untransformed, of all layers so far.
+        vision_mode: Prompts that enter a deeper layer of the image tower, as for text_mode.
         template: Text of a class, where [] stands for its name.
-        epochs: Number of passes over a few-shot session.
-        base_epochs: Number of passes over the base session; null: as epochs.
+        epochs: Number of epochs of a few-shot session.
+        base_epochs: Number of epochs of the base session; null: the same as epochs.
         batch_size: Number of images in a batch of a few-shot session.
         base_batch_size: Number of images in a batch of the base session.
         max_lr: Learning rate at the end of the warm-up, which 5 epochs never reach.
@@ -69,8 +70,8 @@ def build(
         momentum: Momentum of SGD.
         weight_decay: Weight decay of SGD.
         regularize: Whether gradients are scaled by the share of new classes among all seen.
-        schedule: Unit of the learning rate's steps: an epoch, as published, or a batch.
-        precision: Number format of the forward pass.
+        schedule: Interval between steps of the learning rate: an epoch, as published, or a batch.
+        precision: Floating-point format of the forward pass.
         compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
             CUDA graph if the model allows it.
         device: Device of the model.

@@ -1,8 +1,8 @@
-"""Feature distillation: features of a session's images are held to those at the start of the session.
+"""Feature distillation: features of a session's images are kept close to those at the start of the session.
 
 One network is trained from session to session, L = L_CE + alpha (1 - cos(f_new(x), f_old(x))), and no image is stored.
-LwF distills logits; this distills the features, which are stored and searched. So an old index stays readable, as far
-as the new images represent the old ones. The loss is Avalanche's.
+LwF distills logits; this distills the features, which are stored and searched. So an old index stays searchable, as
+far as the new images represent the old ones. The loss is Avalanche's.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ class SteadyFeatures(FeatureDistillationPlugin):
     """Avalanche's plugin with the old network in evaluation mode; in training mode its features depend on the batch."""
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Copy the network as the old one, in evaluation mode."""
+        """Keep a copy of the network as the teacher, in evaluation mode."""
         super().after_training_exp(strategy, **kwargs)
         self.prev_model.eval().requires_grad_(False)
 
@@ -39,7 +39,7 @@ def build(
     Args:
         stream: Stream of sessions.
         backbone: Name of a timm model, which starts from random weights.
-        alpha: Weight of the distillation; 0 is fine-tuning.
+        alpha: Weight of the distillation loss; 0: fine-tuning.
         training: Options of training.
         device: Device of the model.
 

@@ -1,7 +1,7 @@
-"""Independent models: each upgrade is trained alone, without regard to the index of the previous model.
+"""Independent models: each upgrade is trained without regard to the index of the previous model.
 
-The reference of every upgrade, in both directions: on its own gallery the new model shows the accuracy that
-compatibility may cost, and on the gallery of the old model it finds next to nothing.
+The reference for every upgrade. On its own gallery the new model shows the accuracy without a compatibility
+constraint. On the gallery of the old model it finds next to nothing.
 """
 
 from clsim import Strategy

@@ -1,7 +1,7 @@
 """Learning without Forgetting (LwF, arXiv 1606.09282): the old model's logits of old classes are distilled.
 
-One network is trained from session to session. On each session's images its logits of the classes seen before are held
-to those at the start of the session, as soft targets: L = L_CE + alpha KL(p_old^(1/T) || p_new^(1/T)). No image is
+One network is trained from session to session. On each session's images its logits of earlier classes are kept close to
+those at the start of the session, as soft targets: L = L_CE + alpha KL(p_old^(1/T) || p_new^(1/T)). No image is
 stored. The loss is Avalanche's.
 """
 
@@ -61,7 +61,7 @@ def build(
     Args:
         stream: Stream of sessions.
         backbone: Name of a timm model, which starts from random weights.
-        alpha: Weight of the distillation; 0 is fine-tuning.
+        alpha: Weight of the distillation loss; 0: fine-tuning.
         temperature: Temperature T of the softmax over old and new logits.
         training: Options of training.
         device: Device of the model.

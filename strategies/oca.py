@@ -1,9 +1,9 @@
 """Orthogonal compatible alignment (OCA, arXiv 2408.08793): added dimensions for new information, beside the old space.
 
-A new model has a few more dimensions than the old one. Its first ones are held to the old space by a cross-entropy
+A new model has a few more dimensions than the old one. Its first ones are tied to the old space by a cross-entropy
 over the old model's class means and by the cosine to the mean of the image's class. The added ones are free for what
-the old model could not tell apart. In training an orthogonal layer rotates all dimensions before the classifier, so
-that the classifier does not depend on the split. Features are stored and searched as they come before that layer.
+the old model could not tell apart. During training an orthogonal layer rotates all dimensions before the classifier, so
+that the classifier does not depend on the split. Stored features and queries are taken before that layer.
 
 L = 5 L_CE(W (Q h + b)) + 10 L_CE(P z) + 5 (1 - cos(P_y, z)), z the first dimensions of h.
 """
@@ -39,7 +39,7 @@ def build(
         stream: Stream of upgrades.
         network: Options of the network.
         added: Number of dimensions that every upgrade adds.
-        classification_weight: Weight of the cross-entropy of the model's own classifier.
+        classification_weight: Weight of the cross-entropy of the new model's classifier.
         prototype_weight: Weight of the cross-entropy over the old model's class means.
         alignment_weight: Weight of the cosine distance to the old mean of the image's class.
         training: Options of training.

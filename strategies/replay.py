@@ -3,8 +3,8 @@
 The whole network is trained in every session, on the new images and on twenty remembered ones of each earlier class.
 Its classifier is learned as well, so that only the images determine where the features of a class lie. A replacement
 model, trained elsewhere, has them in other places, and the features stored so far are no longer comparable. With
-``distillation_weight`` features of remembered images are held to those of the previous model. This ties the versions
-of one model together, not those of different models.
+``distillation_weight`` features of remembered images are kept close to those of the previous model. This ties the
+versions of one model together, not those of different models.
 """
 
 from typing import Literal

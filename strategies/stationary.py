@@ -2,18 +2,18 @@
 
 The classifier is a d-simplex with more vertices than classes (arXiv 2405.02581). Its vertices never move, so training
 pulls the features of a class to the same place in every session. Features stored in one session can be compared with
-those of any other, even of a model that was trained elsewhere on the same simplex. Classes of the stream own the last
-vertices, classes of models from elsewhere the first. Cross-entropy is taken over all vertices throughout, including
-those of future classes. The defense against forgetting depends on the stream.
+those of any other, even of a model that was trained elsewhere on the same simplex. Classes of the stream are assigned
+the last vertices, classes of models from elsewhere the first. Cross-entropy is taken over all vertices throughout,
+including those of future classes. The defense against forgetting depends on the stream.
 
-Sessions with all their images, as published: the whole network is trained, each batch is half new and half remembered,
-and the higher-order compatibility loss holds its features to those of the model at the start of the session,
-L = w L_CE + (1 - w) L_HOC. After a replacement that is the replacement model. Session 0 has this loss too, as in the
-authors' code, even if it starts from random weights (``first_session_teacher``).
+Sessions with all their images, as published: the whole network is trained, and each batch is half new and half
+remembered. The higher-order compatibility loss keeps the features close to those of the model at the start of the
+session, L = w L_CE + (1 - w) L_HOC. After a replacement, that model is the replacement model. Session 0 has this loss
+too, as in the authors' code, even if it starts from random weights (``first_session_teacher``).
 
-Few-shot sessions, as in NC-FSCIL: the base session trains a backbone from scratch and freezes it. A few images then
-tune the projection alone, along with features drawn around the stored mean of every class seen so far. The mean of
-a new class, poorly known from five images, is first drawn towards the base classes that it resembles.
+Few-shot sessions, as in NC-FSCIL: the base session trains a backbone from scratch and then freezes it. Later sessions
+train only the projection, on their few images and on features sampled around the stored mean of every class seen so
+far. Five images give a poor estimate of a mean: a new class's is first shifted towards similar base classes.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ class Compatibility:
     """Loss of sessions with all their images.
 
     Attributes:
-        cross_entropy_weight: Weight of the cross-entropy; the compatibility loss has the rest (1: it is left out).
-        mu: Sharpness of similarities in the compatibility loss.
+        cross_entropy_weight: Weight w of the cross-entropy; that of the compatibility loss is 1 - w.
+        mu: Inverse temperature of the similarities in the compatibility loss.
         same_class: Whether images of one class count in its denominator, as published, or are excluded.
         first_session_teacher: Teacher of session 0 if no model is loaded before it: its random start, as published, or
             none.
@@ -73,18 +73,18 @@ class FewShotTraining:
     """Training on a few-shot stream.
 
     Attributes:
-        base_epochs: Number of passes over the base session of a few-shot stream.
+        base_epochs: Number of epochs of the base session.
         base_batch_size: Number of images in a batch of the base session.
-        base_lr: Highest learning rate of the one cycle of the base session.
-        sizes: Side in pixels of the training images, over equal parts of the base session.
+        base_lr: Highest learning rate of the base session's one-cycle schedule.
+        sizes: Sides in pixels of the training images, one for each of several equal parts of the base session.
         label_smoothing: Label smoothing of the cross-entropy of images.
-        few_shot_epochs: Number of passes over a few-shot session.
+        few_shot_epochs: Number of epochs of a few-shot session.
         few_shot_batch_size: Number of images in a batch of a few-shot session.
-        few_shot_lr: Highest learning rate of the one cycle of a few-shot session.
-        replay_weight: Share of drawn features in the loss of a few-shot session.
-        replay_per_class: Number of features drawn for each class in every step.
-        own_share: Weight of a new class's images in its mean; similar base classes have the rest.
-        sharpness: Sharpness of the similarity to base classes; the higher, the fewer of them count.
+        few_shot_lr: Highest learning rate of a few-shot session's one-cycle schedule.
+        replay_weight: Weight w of the loss on sampled features in a few-shot session; that on images has 1 - w.
+        replay_per_class: Number of features sampled for each class in every step.
+        own_share: Weight of a new class's images in its mean; the rest comes from similar base classes.
+        sharpness: Inverse temperature of the softmax over similarities to base classes; the higher, the fewer count.
 
     """
 
@@ -118,7 +118,7 @@ def build(
     Args:
         stream: Stream of sessions, few-shot or with all images.
         network: Options of the model in service until the first replacement.
-        vertices: Number of vertices of the simplex, at least the number of classes that will ever be learned, in the
+        vertices: Number of vertices of the simplex; at least the number of all classes that will be learned, in the
             stream or elsewhere.
         head: Classifier that replacement models were pre-trained with: fixed on a simplex, or learnable.
         loss: Options of the compatibility loss.

@@ -57,26 +57,27 @@ def build(
 
     Args:
         stream: Stream of image-text models, with captions and pairs.
-        hidden: Hidden width of the projection's correction of a rotation; 0: a matrix alone.
-        text_steps: Number of steps of Adam on captions alone.
-        text_batch_size: Number of captions in a step.
-        text_lr: Highest learning rate of these steps, which falls to 0 along a cosine.
-        contrast_weight: Weight of telling captions apart, beside the distance to the old features, in these steps.
+        hidden: Number of hidden units of the network that corrects the projection's matrix; 0: the matrix alone.
+        text_steps: Number of steps of Adam in stage 1, on captions alone.
+        text_batch_size: Number of captions in a batch of stage 1.
+        text_lr: Highest learning rate of stage 1, which falls to 0 along a cosine.
+        contrast_weight: Weight of the contrastive loss between captions in stage 1, added to the distance to the old
+            features.
         rank: Rank of the low-rank changes in both towers; 0: none.
         prompt_tokens: Number of prompt tokens in each tower; 0: none.
-        pair_weight: Weight of the contrast of images with their captions.
-        old_text_weight: Weight of the contrast of images with old features of captions.
-        old_image_weight: Weight of the contrast of captions with old features of images, read from the index; 0: left
-            out.
+        pair_weight: Weight of the contrastive loss between images and captions.
+        old_text_weight: Weight of the contrastive loss between images and old features of captions.
+        old_image_weight: Weight of the contrastive loss between captions and old features of images, read from the
+            index; 0: none.
         distillation_weight: Weight of the cosine distance between captions and their old features.
-        scale: Factor of cosines in the contrastive losses.
-        epochs: Number of passes over the pairs.
-        warmup: Number of these epochs in which the learning rate rises.
-        batch_size: Number of pairs in a step.
+        scale: Inverse temperature of the contrastive losses of stage 2.
+        epochs: Number of epochs on the pairs.
+        warmup: Number of warm-up epochs, included in epochs.
+        batch_size: Number of pairs in a batch.
         lr: Highest learning rate of AdamW, which falls to 0 along a cosine.
         weight_decay: Weight decay of AdamW.
         crop_padding: Padding in pixels of the random crop.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
             CUDA graph if the model allows it.
         device: Device of the models.

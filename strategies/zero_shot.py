@@ -1,6 +1,6 @@
 """Zero-shot CLIP: each image is assigned to the class with the nearest text. Nothing is trained or forgotten.
 
-The reference of every method that tunes CLIP: the accuracy of the pre-trained model.
+The reference for every method that tunes CLIP: the accuracy of the pre-trained model.
 """
 
 from clsim import Strategy
@@ -28,7 +28,7 @@ def build(
         pretrained: Tag of open_clip, path of a checkpoint or entry of the scenario's models; null: random weights.
         quick_gelu: Activation of weights from a file: true for QuickGELU, false for GELU; null: read from the file.
         template: Text of a class, where [] stands for its name.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         device: Device of the model.
 
     """

@@ -18,7 +18,7 @@ SHOWN = 8
 EXAMPLES = 3
 """Number of misclassified example images per class."""
 SIDE = 64
-"""Maximal side of an example in pixels. Keeps the record below a few hundred kilobytes."""
+"""Maximum side of an example in pixels. Keeps the record below a few hundred kilobytes."""
 
 
 def confusion_record(

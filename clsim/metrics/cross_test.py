@@ -31,28 +31,28 @@ class CrossTests(VersionTests):
     Each version makes one pass over query and gallery images, so a matrix of T versions costs 2T passes (T if both are
     the same images). :class:`~clsim.metrics.version_tests.VersionTests` defines versions and their evaluation.
 
-    Features are scaled to length 1 and rounded to float16. All figures come from the rounded ones and thus equal
-    :func:`~clsim.metrics.feature_files.recompute_matrix`. Features of different widths cannot be compared, and the
-    cross-test is 0, unless they are truncated.
+    Features are scaled to length 1 and rounded to float16. All figures are computed from the rounded features, so
+    :func:`~clsim.metrics.feature_files.recompute_matrix` reproduces them. Unless features are truncated, those of
+    different widths cannot be compared, and the cross-test is 0.
 
-    Only the gallery of an earlier version is stored, in ``folder`` if given; class means suffice for
-    ``nearest_class_mean``.
+    Of an earlier version only the gallery is needed. It stays in memory, or in ``folder`` if given; for
+    ``nearest_class_mean`` only the class means are kept.
 
     Args:
         query: Query images.
         gallery: Gallery images over the same classes. A query that is also in the gallery, pixel by pixel, does not
             find itself, and its copies enter no class mean.
         criterion: Criterion of the matrix: ``nearest_class_mean`` (the published protocol), ``cmc@K`` or ``map``.
-        also: Further criteria, whose rows the record holds beside the matrix.
-        truncate: Whether features of different widths are compared by the leading numbers of the wider one.
+        also: Further criteria, whose rows are added to the record.
+        truncate: Whether features of different widths are compared by the leading dimensions of the wider one.
         strict: Whether a cross-test must exceed the older self-test to count as compatible, or may equal it.
-        batch_size: Images per batch of a pass.
+        batch_size: Number of images in a batch.
         folder: Folder for the features of all versions, 2 D bytes per image and version; ``None`` stores no files.
         service: Simulated search service that indexes each version.
         embed: Map from images in [0, 1], ``(B, 3, H, W)``, to features ``(B, D)``; default is the model's ``embed``.
             It must follow replacements of the model. Passes run in the strategy's ``precision``.
-        constraint_queries: Maximal number of queries for the constraints of compatibility, which involve all pairs
-            with the gallery. They are sampled evenly over the classes.
+        constraint_queries: Maximum number of queries for the constraints of compatibility, which compare each query
+            with the whole gallery. They are sampled evenly over the classes.
 
     Attributes:
         matrix: Lower-triangular rows. Row ``i`` holds the queries by version ``i`` in the galleries 0 to ``i``.

@@ -1,4 +1,4 @@
-"""What the engine asks of any stream. Imports no torch."""
+"""Interface between streams and the engine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from clsim.streams.session import Session
 
 Task = Literal["classification", "image_text"]
-"""Images with class ids to classify, or images to find by captions and captions by images."""
+"""Classification of images with class ids, or retrieval of images by captions and of captions by images."""
 
 
 class IncomingModel(Protocol):
-    """A model from elsewhere that comes in a stream."""
+    """A model trained elsewhere that arrives in a stream."""
 
     @property
     def name(self) -> str:
@@ -40,15 +40,15 @@ class StreamLike(Protocol):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of :data:`~clsim.streams.kinds.KINDS` that the stream may be of."""
+        """Possible kinds of the stream, from :data:`~clsim.streams.kinds.KINDS`."""
 
     @property
     def dataset(self) -> DataSet | CaptionDataSet:
-        """Data set that the stream was cut from."""
+        """Data set that the stream is made from."""
 
     @property
     def class_blocks(self) -> tuple[tuple[int, ...], ...]:
-        """Classes new in every session; empty if images have no class ids."""
+        """New classes of each session; empty if images have no class ids."""
 
     @property
     def train_stream(self) -> Sequence[Session]:
@@ -60,11 +60,11 @@ class StreamLike(Protocol):
 
     @property
     def incoming(self) -> Mapping[str, IncomingModel]:
-        """Models from elsewhere, by name."""
+        """Models trained elsewhere, by name."""
 
     @property
     def tested_images(self) -> list[int]:
-        """Number of test images behind the accuracy after every session."""
+        """Number of test images that the accuracy after each session averages over."""
 
     def __len__(self) -> int:
         """Return the number of sessions."""

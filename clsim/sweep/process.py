@@ -27,10 +27,10 @@ class Child:
     """Process of a run.
 
     Args:
-        words: what comes after ``clsim``.
+        words: Arguments of ``clsim``.
         log: File to append the output to.
-        environment: what it has beside that of this process.
-        folder: in which it works.
+        environment: Environment variables, in addition to those of this process.
+        folder: Working directory.
 
     """
 
@@ -54,12 +54,12 @@ class Child:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask it to save and exit; the second time, to exit at once."""
+        """Ask the process to save and exit; a second call asks it to exit at once."""
         if self._process.poll() is None:
             self._process.terminate()
 
     def end(self, patience: float = 10.0) -> None:
-        """End it, by force if necessary."""
+        """Stop the process, and kill it if it still runs after ``patience`` seconds."""
         self.stop()
         try:
             self._process.wait(patience)
@@ -69,7 +69,7 @@ class Child:
 
 
 def worth_another(code: int, attempts: int, retries: int) -> bool:
-    """Return whether to restart a run that ended: not if it is done or its input is wrong."""
+    """Return whether to restart a run: not after success, invalid input or the last retry."""
     return code not in (DONE, WRONG_INPUT) and attempts <= retries
 
 

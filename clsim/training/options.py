@@ -26,14 +26,14 @@ class UpgradeTraining:
     """Training of a model from random weights in every session, with Adam and label smoothing.
 
     Attributes:
-        epochs: Number of passes over a session.
-        warmup: Number of these epochs in which the learning rate rises.
+        epochs: Number of epochs of a session.
+        warmup: Number of warm-up epochs, included in epochs.
         batch_size: Number of images in a batch.
         lr: Highest learning rate of Adam, which falls to 0 along a cosine.
         weight_decay: Weight decay of Adam.
         label_smoothing: Label smoothing of the cross-entropy.
         crop_padding: Padding in pixels of the random crop.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
             CUDA graph if the model allows it.
 
@@ -67,17 +67,17 @@ class UpgradeTraining:
 
 @dataclass(frozen=True)
 class SessionTraining:
-    """Training of one network from session to session with SGD, where the base session has settings of its own.
+    """Training of one network from session to session with SGD, with separate settings for the base session.
 
     Attributes:
-        epochs: Number of passes over a later session.
-        base_epochs: Number of passes over the base session.
+        epochs: Number of epochs of a later session.
+        base_epochs: Number of epochs of the base session.
         batch_size: Number of images in a batch of a later session.
         base_batch_size: Number of images in a batch of the base session.
         lr: Learning rate, constant.
         momentum: Momentum of SGD.
         weight_decay: Weight decay of SGD.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
             CUDA graph if the model allows it.
 
@@ -114,8 +114,8 @@ class RehearsalTraining:
     Attributes:
         memory: Number of remembered images of each class.
         distillation_weight: Weight of the cosine distance between features of remembered images and those of the
-            previous model (CL2R: 5); 0: left out.
-        epochs: Number of passes over a session.
+            previous model (CL2R: 5); 0: none.
+        epochs: Number of epochs of a session.
         batch_size: Number of images in a batch; half of them are remembered ones, once there are any.
         lr: Learning rate of the first epoch of a session.
         last_lr: Learning rate at the end of a session, to which a cosine falls.
@@ -124,7 +124,7 @@ class RehearsalTraining:
         weight_decay_on: Parameters that decay: all, as in the authors' notebooks, or matrices, without gains and
             biases, as in their package.
         crop_padding: Padding in pixels of the random crop.
-        precision: Number format of the forward pass.
+        precision: Floating-point format of the forward pass.
         compile: Compilation of the forward pass. auto: long sessions on a GPU are compiled, short ones replayed as a
             CUDA graph if the model allows it.
 

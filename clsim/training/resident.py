@@ -1,4 +1,4 @@
-"""The data side of the training template: batches from tensors that lie on the device."""
+"""The data side of the training template: batches from tensors that are on the device already."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clsim.utils.device import lies_on
 
 
 class ResidentData(SupervisedTemplate[Session, Any, Any]):
-    """Template whose loaders index resident images, unless a plugin brings its own loader or data set."""
+    """Template whose loaders index resident images, unless a plugin supplies a loader or data set."""
 
     augment: Callable[[Tensor], Tensor] | None
     order: torch.Generator
@@ -33,7 +33,7 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
         return ResidentView(self._resident[images.sha256], view.indices)
 
     def train_dataset_adaptation(self, **kwargs: Any) -> None:
-        """Start from the session's own data set, so that a change by a plugin shows."""
+        """Start from the session's own data set, so that a change by a plugin is detected."""
         self.adapted_dataset = self.experience.dataset
 
     def eval_dataset_adaptation(self, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
         self.train_dataset_adaptation()
 
     def make_train_dataloader(self, shuffle: bool = True, **kwargs: Any) -> None:
-        """Make resident batches; Avalanche's loader if a plugin changed the data set or the stream is not clsim's."""
+        """Create resident batches, or Avalanche's loader for a data set of a plugin or a stream that is not clsim's."""
         view = self._view()
         if view is None:
             super().make_train_dataloader(shuffle=shuffle, **kwargs)
@@ -49,7 +49,7 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
             self.dataloader = ResidentBatches(view, self.train_mb_size, self.order if shuffle else None)
 
     def make_eval_dataloader(self, **kwargs: Any) -> None:
-        """Make resident batches in the order of the data, under the same conditions as in training."""
+        """Create resident batches in the order of the data, under the same conditions as in training."""
         view = self._view()
         if view is None:
             super().make_eval_dataloader(**kwargs)
@@ -64,7 +64,7 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
 
     def _unpack_minibatch(self) -> None:
         """Move the batch to the device, augment it while training, and scale bytes to [0, 1]."""
-        if not isinstance(self.dataloader, ResidentBatches):  # these are lists on the device already
+        if not isinstance(self.dataloader, ResidentBatches):  # resident batches are lists on the device already
             super()._unpack_minibatch()
         images = self.mbatch[0]
         if self.is_training and self.augment is not None:

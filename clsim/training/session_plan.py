@@ -13,11 +13,11 @@ from clsim.utils.template import Experience, Template
 
 
 class SessionPlan(NamedTuple):
-    """Settings of one session; None leaves the strategy's own.
+    """Settings of one session; None keeps the strategy's value.
 
     Attributes:
-        epochs: Number of passes over the session.
-        train_mb_size: Images a batch.
+        epochs: Number of epochs.
+        train_mb_size: Number of images in a batch.
 
     """
 
@@ -28,7 +28,7 @@ class SessionPlan(NamedTuple):
 class SessionPlanner(SupervisedPlugin[Any], ABC):
     """Base class of plugins that plan a session.
 
-    :class:`~clsim.training.Strategy` asks all planners, refuses contradictions and applies the result. In another
+    :class:`~clsim.training.Strategy` asks all planners, rejects contradictions and applies the result. In another
     template each planner applies its own plan, and the last one wins.
     """
 
@@ -39,19 +39,19 @@ class SessionPlanner(SupervisedPlugin[Any], ABC):
         """Return the plan of a session.
 
         Args:
-            session: Avalanche experience about to be trained.
+            session: Avalanche experience to be trained next.
 
         """
 
     def before_train_dataset_adaptation(self, strategy: Template, **kwargs: Any) -> None:
-        """Apply the plan in a template that does not ask for it."""
+        """Apply the plan in a template that does not merge plans."""
         if not isinstance(strategy, AsksPlanners):
             apply_plan(strategy, self._replaced)
             self._replaced = apply_plan(strategy, self.plan(strategy.experience))
 
 
 class AsksPlanners:
-    """Mark of a template that merges and applies the plans of its plugins."""
+    """Marker base class of templates that merge and apply the plans of their plugins."""
 
 
 def merge_plans(planners: Iterable[SessionPlanner], session: Experience) -> SessionPlan:
@@ -86,7 +86,7 @@ def merge_plans(planners: Iterable[SessionPlanner], session: Experience) -> Sess
 
 
 def apply_plan(strategy: Template, plan: SessionPlan) -> SessionPlan:
-    """Set the planned values and return those that they replace."""
+    """Set the planned values and return the previous ones."""
     replaced = SessionPlan(
         epochs=None if plan.epochs is None else strategy.train_epochs,
         train_mb_size=None if plan.train_mb_size is None else strategy.train_mb_size,

@@ -14,7 +14,7 @@ from clsim.cli.benchmarks.result import BenchResult, Line
 from clsim.cli.benchmarks.timing import elapsed, interleaved
 
 HEADLINE = 100
-"""Number of classes seen of the main figures."""
+"""Number of classes seen in the main figures."""
 
 
 def bench_clip(
@@ -25,22 +25,23 @@ def bench_clip(
     backbone: str = "ViT-B-16",
     seen: Sequence[int] = (65, 100, 200),
 ) -> BenchResult:
-    """Measure seconds of a training step and of an evaluated batch of CPE-CLIP, ViT-B/16, random weights, batch 4.
+    """Measure the time of a training step and of an evaluated batch of CPE-CLIP, with random weights and batch size 4.
 
     The strategy ``cpe_clip`` trains a session of 5 new classes and evaluates its test images through
     :class:`~clsim.Strategy`, including data, optimizer, metrics and the resize from 32 pixels. It is compared with the
-    published way (:class:`~.published_clip.PublishedWay`) on images that are already batched, and with the images
+    published way (:class:`~.published_clip.PublishedWay`) on images that are already batched, and with the image tower
     alone: open_clip's own blocks on the same tokens, forward, and backward to the prompts. These blocks are slower
-    than necessary, especially on a CPU (:mod:`clsim.models.attention`), so a whole step may take less. Limits are
-    those of the products that clsim computes for the images.
+    than necessary, especially on a CPU (:mod:`clsim.models.attention`), so a whole step of clsim may take less time.
+    Limits count only the matrix products that clsim computes for the images.
 
     Figures at 100 classes seen: ``image_forward_s``, ``image_forward_backward_s``, ``train_step_s``,
     ``published_step_s``, ``evaluation_s`` and ``published_evaluation_s`` (per batch), ``bf16_train_step_s``,
     ``bf16_evaluation_s``; ``logits_differ`` and ``gradients_differ``, the largest differences between both ways,
     gradients relative to the largest; ``by_classes``, step and published step by number of classes seen. Ratios:
-    ``train_step_image`` and ``evaluation_image``, clsim over the images alone; ``published_train_step``, the published
-    way over clsim; ``published_bf16_train_step`` and ``published_bf16_evaluation``, the published way in float32 over
-    clsim in bfloat16. If the machine emulates bfloat16, which takes minutes per step, its figures are omitted.
+    ``train_step_image`` and ``evaluation_image``, clsim over the image tower alone; ``published_train_step``, the
+    published way over clsim; ``published_bf16_train_step`` and ``published_bf16_evaluation``, the published way in
+    float32 over clsim in bfloat16. If the machine emulates bfloat16, which takes minutes per step, its figures are
+    omitted.
     """
     works = {count: ClipWork(backbone, count, "fp32", device) for count in dict.fromkeys([HEADLINE, *seen])}
     bf16 = ClipWork(backbone, HEADLINE, "bf16", device) if "bf16" in machine.flops else None
@@ -64,7 +65,7 @@ def bench_clip(
 
 
 class _Limits(NamedTuple):
-    """Least seconds of a batch on this machine; the bfloat16 ones are ``None`` if it is emulated."""
+    """Lower bounds of the seconds per batch on this machine; those in bfloat16 are ``None`` if it is emulated."""
 
     forward: float
     step: float
@@ -81,7 +82,7 @@ class _Limits(NamedTuple):
 
 
 def _measure(work: ClipWork, bf16: ClipWork | None, *, rounds: int, device: str) -> dict[str, float]:
-    """Return the seconds of a training step and of an evaluated batch, each way."""
+    """Return the seconds per training step and per evaluated batch of every implementation."""
     steps = interleaved(
         {
             "image_forward_backward": work.image_forward_backward,

@@ -1,4 +1,4 @@
-"""A comparison on the console: for readers, papers and programs."""
+"""Printing of a comparison as text, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ COLUMNS = (
     "published",
     "minus_published",
 )
-"""Columns of CSV, whose figures are fractions; ``minus`` is the other strategy of a difference."""
+"""Columns of the CSV output, where figures are fractions; ``minus`` is the strategy that is subtracted."""
 
 
 def print_comparison(comparison: Comparison, form: Format = "text") -> None:
-    """Print a comparison; for programs, notices and notes go to standard error."""
+    """Print a comparison. Except in text, a stand-in notice goes to standard error, as do the notes of CSV."""
     if form == "text":
         print_tables(comparison, make_console())
         return
@@ -69,7 +69,7 @@ def print_tables(comparison: Comparison, console: Console) -> None:
 
 
 def headline(comparison: Comparison) -> str:
-    """Return scenario, strategies and seeds in a line."""
+    """Return scenario, strategies and seeds on one line."""
     strategies = len(comparison.strategies)
     seeds = sorted({seed for strategy in comparison.strategies for seed in strategy.seeds})
     listed = ", ".join(map(str, seeds)) if len(seeds) <= 12 else str(len(seeds))
