@@ -170,7 +170,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
         self.performed.append(Performed(replacement.model.name, self._iterations, seconds, projection))
 
     def _move(self, strategy: Template) -> None:
-        strategy.model.to(device=strategy.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        strategy.model.to(strategy.device, memory_format=self.memory_format)  # type: ignore[call-overload]
 
     def _images(self, strategy: Template) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the available images, not augmented."""

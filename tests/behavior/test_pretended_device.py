@@ -36,7 +36,7 @@ WITHOUT_DRAWS = ("cpe_clip", "zero_shot", "fine_tune", "lwf", "clip_procrustes",
 REPLACED = {
     # How many images are of old classes, only the device knows.
     "feature_teacher.before_backward: size read": "step",
-    "model_replacement._perform: copy to the device": "session",
+    "model_replacement._move: copy to the device": "session",
     "simplex._new_head: copy to the device": "session",
     "classifier._new_head: copy to the device": "session",
     "session_images.view_batches: copy to the device": "session",
@@ -72,7 +72,7 @@ def test_every_strategy_runs_and_waits_only_where_it_may(runs, case, precision):
         waited = device.waited(phase)
         assert set(waited) <= set(allowed), phase
         assert {place: times for place, times in waited.items() if allowed[place] == "step" and times > steps} == {}
-    assert set(device.waited("between epochs")) <= {"progress._tell: number read"}
+    assert set(device.waited("between epochs")) <= {"progress._report: number read"}
     assert set(device.waited("projection")) <= {"text_projection._train: copy to the device"}  # once, all captions
     assert sum(device.waited("projection").values()) <= 1
     if case == "cpe_clip":
