@@ -194,7 +194,7 @@ def build():
         ({"epochs": 1.5}, "strategies.fine_tune.epochs: expected a whole number, got 1.5"),
         ({"epochs": True}, "strategies.fine_tune.epochs: expected a whole number, got true"),
         ({"batch_size": 0}, "strategies.fine_tune.batch_size: must be at least 1, got 0"),
-        ({"lr": NAN}, "strategies.fine_tune.lr: expected a number, got nan"),
+        ({"lr": NAN}, "strategies.fine_tune.lr: must be a finite number, got nan"),
         ({"lr": "0.1"}, "strategies.fine_tune.lr: expected a number, got the text '0.1'"),
         ({"momentum": 1.5}, "strategies.fine_tune.momentum: must be at most 1, got 1.5"),
         ({"precision": "fp8"}, "strategies.fine_tune.precision: expected fp32, bf16 or fp16, got the text 'fp8'"),
@@ -298,7 +298,7 @@ def test_a_model_with_too_few_outputs_is_told_by_their_number(tmp_path):
 
 def test_epochs_without_an_optimizer_would_learn_nothing(tmp_path):
     stream = incremental(tiny_dataset(), base_classes=6, ways=4)
-    with pytest.raises(ArgumentError, match="no optimizer: nothing would be learnt"):
+    with pytest.raises(ArgumentError, match="no optimizer"):
         clsim.run(stream, strategy(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert clsim.run(stream, strategy(train_epochs=0), out=tmp_path / "run").status == "complete"
@@ -346,5 +346,5 @@ def test_an_override_that_is_no_text_is_told(overrides, said):
 
 @pytest.mark.parametrize("paths", [None, 3, [3], [None]])
 def test_what_is_compared_are_directories(paths):
-    with pytest.raises(ArgumentError, match="compare: paths: expected the directories that runs left"):
+    with pytest.raises(ArgumentError, match="compare: paths: expected run directories"):
         clsim.compare(paths)

@@ -31,7 +31,7 @@ def test_held_out_classes_are_those_that_never_come():
     assert (len(query), len(gallery)) == (4 * 20, 4 * 10)
     assert set(query.labels.tolist()) == set(gallery.labels.tolist()) == {6, 7, 8, 9}
     whole = incremental(tiny_dataset(), base_classes=4, ways=2)
-    with pytest.raises(UserError, match="all 10 classes of tiny come in the stream"):
+    with pytest.raises(UserError, match="all 10 classes of tiny are in the stream"):
         images(whole, images="held_out")
 
 
@@ -54,7 +54,7 @@ def test_the_first_images_of_every_class_and_part():
         first = torch.cat([(whole.labels == label).nonzero().flatten()[:3] for label in range(6)]).sort().values
         assert torch.equal(chosen.labels, whole.labels[first])
         assert torch.equal(chosen.pixels, whole.pixels[first])
-    with pytest.raises(UserError, match="has 10 images to compare, 11 are asked for"):
+    with pytest.raises(UserError, match="has 10 images to compare, not 11"):
         images(images="stream", images_per_class=11)
 
 

@@ -180,9 +180,9 @@ def test_a_used_directory_loses_nothing(tmp_path):
 def test_arguments_that_would_be_ignored_are_refused(tmp_path):
     with pytest.raises(UserError, match="its seed already"):
         run(stream(), learner(), seed=3, out=tmp_path / "run")
-    with pytest.raises(UserError, match="not changed any more"):
+    with pytest.raises(UserError, match="overrides do not apply to a loaded scenario"):
         run(clsim.load_scenario("shapes_fscil"), overrides={"stream.shots": 1})
-    with pytest.raises(UserError, match="run by a Strategy"):
+    with pytest.raises(UserError, match="needs a Strategy"):
         run(stream(), "cpe_clip")
 
 

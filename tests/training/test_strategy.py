@@ -154,11 +154,12 @@ class Brings(SupervisedPlugin):
 
 def test_a_loader_need_not_know_its_length():
     heard = []
-    listener = SimpleNamespace(session_started=lambda *facts: heard.append(facts), progress=lambda *report: None)
+    listener = SimpleNamespace(on_event=heard.append)
     learner = strategy(plugins=[Brings(Endless()), Progress(listener)])
     learner.train(stream().train_stream[0], eval_streams=[])
     assert learner.clock.train_iterations == 3 * 3
-    assert heard == [(0, 6, 120, 3, 3 * 6)]  # as many steps as the session's own images would make
+    # As many steps as the session's own images would make.
+    assert heard[0] == SessionStarted(session=0, new_classes=6, images=120, epochs=3, steps=3 * 6)
 
 
 def test_the_length_of_a_loader():

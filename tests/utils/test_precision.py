@@ -117,7 +117,7 @@ def test_a_scenario_that_ships_bf16_runs_in_fp32_where_it_is_emulated(small, tmp
     assert found == ("fp32", "bf16")
     assert said[0] == REPLACED
     checks = {check.what: check for check in verify(tmp_path / "run").checks}
-    assert checks["precision"].verdict == "agrees" and checks["precision"].detail == "fp32 in place of bf16"
+    assert checks["precision"].verdict == "agrees" and checks["precision"].detail == "fp32 instead of bf16"
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     (tmp_path / "run" / "manifest.json").write_text(json.dumps({**manifest, "precision": "fp16"}))
     assert {check.what: check.verdict for check in verify(tmp_path / "run").checks}["precision"] == "DIFFERS"

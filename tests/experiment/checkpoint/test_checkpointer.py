@@ -240,7 +240,7 @@ def test_frozen_weights_that_changed_are_refused(tmp_path, ends):
         return make
 
     ended(tmp_path / "run", ends, make=weights_of(0))
-    with pytest.raises(UserError, match="the frozen weights of the model are others"):
+    with pytest.raises(UserError, match="the frozen weights of the model differ"):
         resumed(tmp_path / "run", make=weights_of(1), force=True)
 
 
