@@ -23,6 +23,7 @@ from clsim.plugins import ClassScope, Progress
 from clsim.streams import fscil
 from clsim.training import ResidentBatches, Strategy
 from clsim.training.loaders import length
+from clsim.utils.training_events import SessionStarted
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
