@@ -140,7 +140,7 @@ def test_images_that_would_never_be_seen_in_full_are_refused():
     wide = replace(data, **parts)
     with pytest.raises(UserError, match="have 40 pixels, but the recipe trains on at most 32") as caught:
         train(recipe, wide)
-    assert caught.value.fix.startswith("write `sizes`, the last of them 40")
+    assert "`sizes`" in caught.value.fix and "40" in caught.value.fix
 
 
 def test_features_are_not_one_part_in_common(classifier_recipe):
