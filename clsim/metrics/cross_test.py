@@ -170,15 +170,15 @@ class CrossTests(VersionTests):
         """Return the features of query and gallery on the strategy's device, and the seconds per gallery image."""
         embed, device = self._embed_of(strategy), torch.device(strategy.device)
 
-        def extract(images: Images) -> Tensor:
+        def features_of(images: Images) -> Tensor:
             self.passes += 1
             return extract_features(
                 embed, images, device=device, batch_size=self.batch_size, precision=precision_of(strategy)
             )
 
-        query = None if self.same_images else extract(self.query)
+        query = None if self.same_images else features_of(self.query)
         started = device_time(device)
-        gallery = extract(self.gallery)
+        gallery = features_of(self.gallery)
         seconds = (device_time(device) - started) / len(gallery)
         return gallery if query is None else query, gallery, seconds
 

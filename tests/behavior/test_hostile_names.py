@@ -119,7 +119,7 @@ def test_models_that_arrive(clsim: CommandLine, world: World, monkeypatch: pytes
         "models": {name: {"kind": "timm", "model": "resnet14x4", "pretrained": False}},
     }
     Path("arriving.yaml").write_text(json.dumps(content))
-    with pytest.warns(UserWarning, match="was to arrive after"):
+    with pytest.warns(UserWarning, match="is due after iteration"):
         said = run(clsim, monkeypatch, mode, "arriving.yaml")
     assert said.code == 0, said.err
     check(said, mode)
@@ -154,7 +154,7 @@ def test_captions(clsim: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("told.tsv").write_text(f"{rows[0]}\n{CONTROLS}{MARKUP}.png\ta caption\ttrain")
     code, _, err = said = clsim("run", "told.yaml")
     assert code == 2
-    assert "told.tsv:2: there is no image" in err
+    assert "told.tsv:2: image" in err
     assert MARKUP in err
     check(said, "plain")
 

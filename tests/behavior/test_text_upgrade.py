@@ -259,10 +259,10 @@ def test_a_strategy_that_would_not_notice_the_models_is_refused(world, elsewhere
         "    from clsim import Strategy\n    from clsim.models import ImageTextModel\n"
         "    return Strategy(model=ImageTextModel(stream.models[0].clip), train_epochs=0)\n"
     )
-    with pytest.raises(UserError, match="the strategy idle has no plugin ClipUpgrade") as told:
+    with pytest.raises(UserError, match="the strategy idle has no ClipUpgrade") as told:
         prepare(world / "texts.yaml", "./idle.py", None, None, "cpu", True)
     assert told.value.where == "stream.load"
-    assert told.value.fix == "strategies that can: clip_independent, clip_procrustes, xbt"
+    assert told.value.fix == "choose a strategy that does: clip_independent, clip_procrustes, xbt"
     alone = prepare(world / "texts.yaml", "./idle.py", ["stream.load=[small]"], None, "cpu", True)
     assert isinstance(alone.strategy, Strategy) and isinstance(alone.strategy.model, ImageTextModel)
     found = prepare(world / "texts.yaml", None, None, None, "cpu", True).strategy.plugins
