@@ -93,7 +93,7 @@ def prepare_given(stream: Stream | TextStream, strategy: object) -> Experiment:
     if strategy.train_epochs and not strategy.trains and any(p.requires_grad for p in strategy.model.parameters()):
         what = "the strategy has epochs and weights to train, but no optimizer"
         raise ArgumentError(what, fix="pass optimizer=..., or train_epochs=0")
-    _warn_if_enlarged(stream, strategy)
+    _warn_if_upscaled(stream, strategy)
     name, precision = type(strategy).__name__, strategy.precision
     seed = torch.initial_seed()
     return Experiment(stream.dataset.name, name, seed, stream, strategy, requested_precision=precision)
@@ -188,11 +188,11 @@ def make_strategy(resolved: Resolved, stream: Stream | TextStream) -> Strategy:
     if resolved.replacements or len(resolved.clips) > 1:
         check_composed(scenario.selected_strategy, scenario.stream, strategy)
     strategy.eval_mb_size = scenario.evaluation.batch_size
-    _warn_if_enlarged(stream, strategy)
+    _warn_if_upscaled(stream, strategy)
     return strategy
 
 
-def _warn_if_enlarged(stream: Stream | TextStream, strategy: Strategy) -> None:
+def _warn_if_upscaled(stream: Stream | TextStream, strategy: Strategy) -> None:
     sizes = [module.image_size for module in strategy.model.modules() if isinstance(module, Preprocess)]
     wanted = max((size for size in sizes if size is not None), default=0)
     warn_if_upscaled(stream.dataset.train, wanted)

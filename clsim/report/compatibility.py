@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clsim.experiment.events import Record
-from clsim.report.figures import DASH, duration, finite, percent, points, several
+from clsim.report.figures import several
+from clsim.utils.numbers import DASH, duration, finite, percent, points
 from clsim.utils.text import clean
 
 

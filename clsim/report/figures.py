@@ -8,10 +8,8 @@ from typing import Any
 
 from clsim.experiment.events import Record
 from clsim.metrics.functional.statistics import mean_and_deviation
-from clsim.utils.numbers import DASH, count, difference, duration, finite, percent, points
+from clsim.utils.numbers import count, finite, percent
 from clsim.utils.text import clean
-
-__all__ = ["DASH", "count", "difference", "duration", "finite", "percent", "points"]
 
 SEPARATOR = " · "
 SPREAD = "mean and standard deviation (n - 1) over the seeds"

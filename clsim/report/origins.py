@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from clsim.report.figures import finite, percent
+from clsim.utils.numbers import finite, percent
 
 BARS = "▁▂▃▄▅▆▇█"
 HEADING = "by session of origin"

@@ -6,20 +6,11 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from clsim.experiment.events import Record, Results, RunInfo
-from clsim.report.figures import (
-    DASH,
-    count,
-    difference,
-    duration,
-    finite,
-    images_per_second,
-    percent,
-    published_at,
-    total_seconds,
-)
+from clsim.report.figures import images_per_second, published_at, total_seconds
 from clsim.report.table import Column, Table, column, signed
 from clsim.results.figures import figure, figures, figures_from_outside
 from clsim.results.run_figures import figures_of
+from clsim.utils.numbers import DASH, count, difference, duration, finite, percent
 
 
 def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Table:

@@ -11,9 +11,10 @@ from rich.console import Console
 from clsim.experiment.events import Results
 from clsim.metrics.functional.compatibility import update_gain
 from clsim.report.console.parts import print_line, print_table
-from clsim.report.figures import DASH, SPREAD, done_of, finite, over_seeds
+from clsim.report.figures import SPREAD, done_of, over_seeds
 from clsim.report.table import NOTHING, Cell, Column, Table, column, sign
 from clsim.results.upgrades import Upgrade, further_criteria, last_upgrade, tested
+from clsim.utils.numbers import DASH, finite
 from clsim.utils.text import clean
 
 REFERENCES = ("independent", "clip_independent")

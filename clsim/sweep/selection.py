@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from clsim.report.figures import finite, percent
 from clsim.results.figures import figure
 from clsim.results.results import Results
 from clsim.sweep.grid import changes_text
@@ -15,6 +14,7 @@ from clsim.sweep.job import Job
 from clsim.sweep.schema import Choose
 from clsim.sweep.state import Board
 from clsim.utils.errors import UserError
+from clsim.utils.numbers import finite, percent
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from clsim.report.console.choose import Mode, is_terminal, make_console
 from clsim.report.console.plain import write_line
-from clsim.report.figures import DASH, count, duration, percent, several
+from clsim.report.figures import several
 from clsim.sweep.job import State
 from clsim.sweep.state import Board, Watcher
+from clsim.utils.numbers import DASH, count, duration, percent
 from clsim.utils.text import clean
 
 if TYPE_CHECKING:

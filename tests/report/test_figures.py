@@ -5,15 +5,16 @@ import math
 import pytest
 
 from clsim.report import figures
+from clsim.utils import numbers
 
 
 def test_percents_have_two_decimals_and_what_is_missing_is_a_dash() -> None:
-    assert figures.percent(0.8783) == "87.83%"
-    assert figures.percent(1) == "100.00%"
-    assert figures.percent(None) == figures.percent(math.nan) == "-"
-    assert figures.points(-0.0083) == "-0.83"
-    assert figures.points(0.1) == "+10.00"
-    assert figures.points(figures.difference(0.5, None)) == "-"
+    assert numbers.percent(0.8783) == "87.83%"
+    assert numbers.percent(1) == "100.00%"
+    assert numbers.percent(None) == numbers.percent(math.nan) == "-"
+    assert numbers.points(-0.0083) == "-0.83"
+    assert numbers.points(0.1) == "+10.00"
+    assert numbers.points(numbers.difference(0.5, None)) == "-"
 
 
 @pytest.mark.parametrize(
@@ -21,11 +22,11 @@ def test_percents_have_two_decimals_and_what_is_missing_is_a_dash() -> None:
     [(0.84, "0.8 s"), (12.4, "12 s"), (59.7, "1:00"), (185, "3:05"), (3723, "1:02:03"), (None, "-")],
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    assert figures.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 def test_counts_and_plurals() -> None:
-    assert figures.count(406272) == "406,272"
+    assert numbers.count(406272) == "406,272"
     assert figures.several(1, "new class") == "1 new class"
     assert figures.several(1200, "image") == "1,200 images"
     assert figures.several(5, "new class") == "5 new classes"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from clsim.cli.benchmarks.machine import Machine
 from clsim.cli.benchmarks.result import BenchResult, Line
-from clsim.report.figures import DASH
 from clsim.report.table import Table, column
+from clsim.utils.numbers import DASH
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clsim.data.core.checks import check_parts, checked_names, checked_pixels, checked_positions, checked_text
+from clsim.data.core.checks import (
+    check_parts,
+    checked_names,
+    checked_pixels,
+    checked_positions,
+    checked_text,
+    unchecked_copy,
+)
 from clsim.data.io.cache import Array
 from clsim.utils.errors import ArgumentError
 
@@ -54,13 +60,6 @@ class CaptionedImages:
         put("pixels", pixels)
         put("captions", captions)
 
-    def _with(self, **changes: Any) -> CaptionedImages:
-        """Return a copy with changed fields, without checking them again."""
-        copy = object.__new__(type(self))
-        current = {field.name: getattr(self, field.name) for field in fields(self)}
-        copy.__dict__.update(current | changes)
-        return copy
-
     def __len__(self) -> int:
         return len(self.pixels)
 
@@ -88,7 +87,7 @@ class CaptionedImages:
         captions = tuple(self.captions[i] for i in chosen.tolist())
         traits = None if self.traits is None else self.traits[chosen.numpy()]
         pixels = self.pixels[chosen.to(self.pixels.device)]
-        return self._with(pixels=pixels, captions=captions, traits=traits)
+        return unchecked_copy(self, pixels=pixels, captions=captions, traits=traits)
 
     @property
     def file_side(self) -> int | None:
@@ -98,7 +97,7 @@ class CaptionedImages:
     def to(self, device: torch.device | str) -> CaptionedImages:
         """Return the images on ``device``, or this object if they are there already."""
         pixels = self.pixels.to(device)
-        return self if pixels is self.pixels else self._with(pixels=pixels)
+        return self if pixels is self.pixels else unchecked_copy(self, pixels=pixels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,11 @@ from torch import Tensor
 
 from clsim.utils.errors import ArgumentError
 from clsim.utils.text import describe
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Checked = TypeVar("Checked", bound="DataclassInstance")
 
 INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -144,3 +150,18 @@ def _fix_of_type(dtype: str) -> str | None:
     if "float" in dtype:
         return "convert floats in 0..1 with (pixels * 255).round().to(torch.uint8)"
     return "scale them to 0..255 and convert to uint8"
+
+
+def unchecked_copy(checked: Checked, **changes: Any) -> Checked:
+    """Return a copy of a dataclass instance with changed fields, without checking them again.
+
+    A check of labels on a GPU would have to wait for it.
+
+    Args:
+        checked: Instance whose fields were checked when it was made.
+        changes: New values by field, known to be valid.
+
+    """
+    copy = object.__new__(type(checked))
+    copy.__dict__.update({field.name: getattr(checked, field.name) for field in fields(checked)} | changes)
+    return copy

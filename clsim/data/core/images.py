@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from clsim.data.core.checks import (
     checked_pixels,
     checked_positions,
     checked_text,
+    unchecked_copy,
 )
 from clsim.data.io.cache import Array
 from clsim.utils.errors import ArgumentError
@@ -67,13 +67,6 @@ class Images:
             if len(self.paths) != len(pixels):
                 raise ArgumentError(f"{len(self.paths)} paths for {len(pixels)} images", where="Images")
 
-    def _with(self, **changes: Any) -> Images:
-        """Return a copy with changed fields. A check of labels on a GPU would have to wait for it."""
-        copy = object.__new__(type(self))
-        current = {field.name: getattr(self, field.name) for field in fields(self)}
-        copy.__dict__.update(current | changes)
-        return copy
-
     def __len__(self) -> int:
         return len(self.pixels)
 
@@ -91,7 +84,7 @@ class Images:
         at = chosen.to(self.pixels.device)
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen.tolist())
         traits = None if self.traits is None else self.traits[chosen.numpy()]
-        return self._with(pixels=self.pixels[at], labels=self.labels[at], paths=paths, traits=traits)
+        return unchecked_copy(self, pixels=self.pixels[at], labels=self.labels[at], paths=paths, traits=traits)
 
     @property
     def file_side(self) -> int | None:
@@ -108,7 +101,7 @@ class Images:
         pixels, labels = self.pixels.to(device), self.labels.to(device)
         if pixels is self.pixels and labels is self.labels:
             return self
-        return self._with(pixels=pixels, labels=labels)
+        return unchecked_copy(self, pixels=pixels, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from clsim.metrics.functional.statistics import Interval
 from clsim.report.compare.comparison import Comparison
 from clsim.report.compare.pairs import StrategyRuns, Tested
-from clsim.report.figures import DASH, finite
 from clsim.report.table import NOTHING, Cell, Column, Table, exact, of_rows, signed, words
 from clsim.results.figures import figure, session_of
+from clsim.utils.numbers import DASH, finite
 
 BY_SESSION = {"accuracy": "Accuracy by session", "self_test": "Self-test by session"}
 

@@ -10,9 +10,10 @@ from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.compatibility import diagnostic_sentences, metric_sentences, replacement_sentences
 from clsim.report.console.curve import GUTTER, Curve, draw
 from clsim.report.console.parts import BETWEEN, FRAME, OURS, SLIM, THEIRS, framed, rich_table, run_title, side_by_side
-from clsim.report.figures import class_ids, count, finite, packed, published_at, several
+from clsim.report.figures import class_ids, packed, published_at, several
 from clsim.report.origins import origins_block
 from clsim.report.sessions import sessions_table
+from clsim.utils.numbers import count, finite
 from clsim.utils.text import clean
 
 BESIDE, WIDEST = 36, 64

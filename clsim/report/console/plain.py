@@ -26,20 +26,11 @@ from clsim.report.compatibility import (
     replacement_sentences,
 )
 from clsim.report.console.underway import Underway
-from clsim.report.figures import (
-    DASH,
-    brought,
-    class_ids,
-    count,
-    duration,
-    percent,
-    several,
-    stand_in_sentences,
-    validation_sentence,
-)
+from clsim.report.figures import brought, class_ids, several, stand_in_sentences, validation_sentence
 from clsim.report.matrix import lay_out
 from clsim.report.service import backfill_table, saved, service_sentence, service_table
 from clsim.report.sessions import sessions_table, summary_table
+from clsim.utils.numbers import DASH, count, duration, percent
 from clsim.utils.text import clean
 
 

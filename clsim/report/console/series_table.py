@@ -10,10 +10,11 @@ from rich.console import Console
 
 from clsim.experiment.events import Results
 from clsim.report.console.parts import print_line, print_notices, print_table
-from clsim.report.figures import SPREAD, done_of, finite, over_seeds
+from clsim.report.figures import SPREAD, done_of, over_seeds
 from clsim.report.table import NOTHING, Column, Table, column, signed
 from clsim.report.upgrades import print_upgrades
 from clsim.results.figures import figure
+from clsim.utils.numbers import finite
 from clsim.utils.text import clean
 
 FIGURES = ("final_accuracy", "ac", "am", "average_accuracy", "performance_drop", "average_forgetting")

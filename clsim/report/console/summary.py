@@ -13,10 +13,11 @@ from rich.text import Text
 from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.console.compatibility_panel import fitted_matrix, matrix_view
 from clsim.report.console.parts import FRAME, SLIM, rich_table, run_title
-from clsim.report.figures import duration, several
+from clsim.report.figures import several
 from clsim.report.service import saved, service_table
 from clsim.report.sessions import sessions_table, summary_table
 from clsim.report.table import GAP
+from clsim.utils.numbers import duration
 from clsim.utils.text import clean
 
 View = Literal["sessions", "matrix", "service"]

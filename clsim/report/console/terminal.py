@@ -31,7 +31,8 @@ from clsim.report.console.parts import OURS, print_notices, stacked
 from clsim.report.console.service_panel import service_panel
 from clsim.report.console.summary import View, summary_panel
 from clsim.report.console.underway import Underway
-from clsim.report.figures import brought, count, duration
+from clsim.report.figures import brought
+from clsim.utils.numbers import count, duration
 from clsim.utils.text import clean
 
 MARGIN = 3

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from clsim.report.compatibility import replaced_versions
-from clsim.report.figures import class_ids, finite
+from clsim.report.figures import class_ids
 from clsim.report.html.run_view import RunView
 from clsim.report.table import Cell, Table, exact, of_rows, words
 from clsim.results.differences import flat
 from clsim.results.figures import Figure, figures, figures_from_outside
+from clsim.utils.numbers import finite
 
 WORST = 12
 """Classes in the table of confusion."""
