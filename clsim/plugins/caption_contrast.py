@@ -62,6 +62,17 @@ class CaptionContrast(SupervisedPlugin[Any]):
 
     Source: stage 2 of XBT (arXiv 2405.14715). The abstract gives no loss; a strategy chooses them.
 
+    Example:
+        >>> from clsim.losses import cosine_distillation
+        >>> pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        >>> pairs = CaptionedImages(pixels, (("a dog", "a pet"), ("a cat",)), "pets")
+        >>> upgrade = ClipUpgrade([], lambda clip, old: torch.nn.Identity())
+        >>> projection = TextProjection(upgrade, [*pairs.texts, "a bird"])
+        >>> losses = [(1.0, lambda batch: cosine_distillation(batch.images, batch.old_texts))]
+        >>> contrast = CaptionContrast(pairs, upgrade, projection, losses)
+        >>> [plugin.phase.name for plugin in (upgrade, projection, contrast)]
+        ['MODEL', 'PROJECTION', 'LOSS']
+
     """
 
     phase: ClassVar[Phase] = Phase.LOSS

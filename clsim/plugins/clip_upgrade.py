@@ -28,6 +28,13 @@ class ClipUpgrade(SessionPlanner):
         old: Model of the session before, frozen and in evaluation mode, while the new one learns; None in the first
             session and between sessions.
 
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from clsim.models import ImageTextModel
+        >>> upgrade = ClipUpgrade([], lambda clip, old: ImageTextModel(clip, prompts=2))
+        >>> [upgrade.plan(SimpleNamespace(current_experience=session)).epochs for session in (0, 1)]
+        [0, None]
+
     """
 
     phase: ClassVar[Phase] = Phase.MODEL

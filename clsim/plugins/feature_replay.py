@@ -76,6 +76,21 @@ class FeatureReplay(SupervisedPlugin[Any]):
         means: Mean feature ``(D,)`` by class id; with ``spread`` all that is remembered.
         spread: Lower triangular matrix ``(D, D)``. White noise times it varies as features within a class do.
 
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.models import StationaryClassifier
+        >>> from clsim.streams import fscil
+        >>> from clsim.training import Strategy
+        >>> backbone = nn.Sequential(nn.Flatten(), nn.Linear(3072, 8))
+        >>> backbone.num_features = 8
+        >>> model = StationaryClassifier(backbone, 16)
+        >>> replay = FeatureReplay(model, per_class=2)
+        >>> stream = fscil(shapes(4, train=5, test=1), base_classes=2, ways=2, shots=1, splits={"draw": 0})
+        >>> _ = Strategy(model=model, plugins=[replay]).train(stream.train_stream[0], eval_streams=[])
+        >>> features, labels = replay.draw()
+        >>> features.shape, labels
+        (torch.Size([4, 8]), tensor([0, 0, 1, 1]))
+
     """
 
     phase: ClassVar[Phase] = Phase.LOSS

@@ -37,6 +37,25 @@ class FeatureTeacher(SupervisedPlugin[Any]):
             Counting them waits for the device in every step.
         from_start: Whether a model with random weights teaches in session 0.
 
+    Example:
+        The first step of a session compares equal features; session 0 has no teacher.
+
+        >>> from functools import partial
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.models import StationaryClassifier
+        >>> from clsim.streams import incremental
+        >>> from clsim.training import Strategy
+        >>> def distance(new, old, labels):
+        ...     print(tuple(new.shape), bool(new.equal(old)))
+        ...     return (new - old).square().mean()
+        >>> backbone = nn.Sequential(nn.Flatten(), nn.Linear(3072, 8))
+        >>> backbone.num_features = 8
+        >>> teacher, optimizer = FeatureTeacher(distance, weight=1.0), partial(torch.optim.SGD, lr=0.1)
+        >>> strategy = Strategy(model=StationaryClassifier(backbone, 16), optimizer=optimizer, plugins=[teacher])
+        >>> for session in incremental(shapes(4, train=5, test=1), base_classes=2, ways=2).train_stream:
+        ...     _ = strategy.train(session, eval_streams=[])
+        (10, 15) True
+
     """
 
     phase: ClassVar[Phase] = Phase.LOSS

@@ -28,7 +28,20 @@ def new_class_fraction(new: Collection[int], seen: Collection[int]) -> float:
 
 
 class NewClassGradientScale(SupervisedPlugin[Any]):
-    """Multiplies gradients by :func:`new_class_fraction` just before the step; weight decay is not scaled."""
+    """Multiplies gradients by :func:`new_class_fraction` just before the step; weight decay is not scaled.
+
+    Example:
+        >>> import torch
+        >>> from types import SimpleNamespace
+        >>> weight = torch.ones(1, requires_grad=True)
+        >>> (4 * weight).sum().backward()
+        >>> session = SimpleNamespace(classes_in_this_experience={3}, classes_seen_so_far={0, 1, 2, 3})
+        >>> strategy = SimpleNamespace(experience=session, optimizer=torch.optim.SGD([weight]))
+        >>> NewClassGradientScale().before_update(strategy)
+        >>> weight.grad
+        tensor([1.])
+
+    """
 
     def before_update(self, strategy: Template, **kwargs: Any) -> None:
         """Scale the gradients in place; skip the base session, where the fraction is 1."""

@@ -33,6 +33,20 @@ class ModelUpgrade(SessionPlanner):
         old: Model of the session before, frozen and in evaluation mode, while the new one learns; None in the first
             session and between sessions.
 
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.streams import upgrade
+        >>> from clsim.training import Strategy
+        >>> def make(old: nn.Module | None) -> nn.Module:
+        ...     return nn.Sequential(nn.Flatten(), nn.Linear(3072, 4))
+        >>> plugin, first = ModelUpgrade(make), make(None)
+        >>> strategy = Strategy(model=first, plugins=[plugin])
+        >>> for session in upgrade(shapes(4, train=2, test=1), classes=[2, 4]).train_stream:
+        ...     _ = strategy.train(session, eval_streams=[])
+        ...     print(strategy.model is first, plugin.old)
+        True None
+        False None
+
     """
 
     phase: ClassVar[Phase] = Phase.MODEL

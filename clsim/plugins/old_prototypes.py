@@ -39,6 +39,29 @@ class OldPrototypes(SupervisedPlugin[Any]):
 
     Source: OCA (arXiv 2408.08793), ``train_OCA.py:61-87`` of the authors' code, which uses augmented images.
 
+    Example:
+        The loss receives a prototype of each class of the session, also of the two that are new.
+
+        >>> from functools import partial
+        >>> from torch import nn
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.models import EmbeddingClassifier
+        >>> from clsim.streams import upgrade
+        >>> from clsim.training import Strategy
+        >>> def make(old: nn.Module | None) -> EmbeddingClassifier:
+        ...     backbone = nn.Sequential(nn.Flatten(), nn.Linear(3072, 5))
+        ...     backbone.num_features = 5
+        ...     return EmbeddingClassifier(backbone, dimensions=3, classes=4)
+        >>> def distance(features, prototypes, rows):
+        ...     print(tuple(features.shape), tuple(prototypes.shape))
+        ...     return (features - prototypes[rows]).square().mean()
+        >>> model_upgrade, optimizer = ModelUpgrade(make), partial(torch.optim.SGD, lr=0.1)
+        >>> plugins = [model_upgrade, OldPrototypes(model_upgrade, [(1.0, distance)])]
+        >>> strategy = Strategy(model=make(None), optimizer=optimizer, plugins=plugins)
+        >>> for session in upgrade(shapes(4, train=2, test=1), classes=[2, 4]).train_stream:
+        ...     _ = strategy.train(session, eval_streams=[])
+        (8, 3) (4, 3)
+
     """
 
     phase: ClassVar[Phase] = Phase.LOSS

@@ -26,6 +26,29 @@ class Procrustes(SupervisedPlugin[Any]):
     Args:
         upgrade: Plugin that holds the old model until the session ends.
 
+    Example:
+        The new model's features are the old ones with two axes exchanged; the rotation exchanges them back.
+
+        >>> from torch import nn
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.models import EmbeddingClassifier
+        >>> from clsim.streams import upgrade
+        >>> from clsim.training import Strategy
+        >>> def exchanged(old: EmbeddingClassifier) -> EmbeddingClassifier:
+        ...     new = EmbeddingClassifier(old.backbone, dimensions=2, classes=4, neck=False)
+        ...     new.turn(torch.eye(2).flip(0))
+        ...     return new
+        >>> backbone = nn.Sequential(nn.Flatten(), nn.Linear(3072, 2))
+        >>> backbone.num_features = 2
+        >>> old = EmbeddingClassifier(backbone, dimensions=2, classes=4, neck=False)
+        >>> model_upgrade = ModelUpgrade(exchanged)
+        >>> strategy = Strategy(model=old, plugins=[Procrustes(model_upgrade), model_upgrade])
+        >>> for session in upgrade(shapes(4, train=5, test=1), classes=[2, 4]).train_stream:
+        ...     _ = strategy.train(session, eval_streams=[])
+        >>> images = torch.rand(3, 3, 32, 32)
+        >>> bool(torch.allclose(strategy.model.embed(images), old.embed(images), atol=1e-5))
+        True
+
     """
 
     phase: ClassVar[Phase] = Phase.ALIGNMENT

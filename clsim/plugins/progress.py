@@ -31,6 +31,19 @@ class Progress(SupervisedPlugin[Any]):
         listener: Listener that receives the events.
         interval: Seconds between two reports.
 
+    Example:
+        >>> from torch import nn
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> from clsim.streams import incremental
+        >>> from clsim.training import Strategy
+        >>> class Printer:
+        ...     def on_event(self, event):
+        ...         print(event)
+        >>> strategy = Strategy(model=nn.Flatten(), train_epochs=0, plugins=[Progress(Printer())])
+        >>> stream = incremental(shapes(4, train=5, test=1), base_classes=2, ways=2)
+        >>> _ = strategy.train(stream.train_stream[0], eval_streams=[])
+        SessionStarted(session=0, new_classes=2, images=10, epochs=0, steps=0)
+
     """
 
     phase: ClassVar[Phase] = Phase.PROGRESS

@@ -48,6 +48,11 @@ class TextProjection(SupervisedPlugin[Any]):
 
     Source: stage 1 of XBT (arXiv 2405.14715); the abstract gives no loss, this one is ours.
 
+    Example:
+        >>> upgrade = ClipUpgrade([], lambda clip, old: nn.Identity())
+        >>> TextProjection(upgrade, ["a dog", "a cat", "a dog"]).same
+        tensor([0, 1, 0])
+
     """
 
     phase: ClassVar[Phase] = Phase.PROJECTION

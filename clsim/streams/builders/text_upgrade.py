@@ -28,6 +28,22 @@ def text_upgrade(dataset: CaptionDataSet, *, load: Sequence[ReplacementClip], pa
     Raises:
         UserError: There is no model, the data set has too few images, or an argument has a wrong type.
 
+    Example:
+        >>> from open_clip.model import CLIP
+        >>> from clsim.data.datasets.shapes_captioned import shapes_captioned
+        >>> from clsim.models import LoadedClip
+        >>> from clsim.models.replacement_model import ReplacementClip
+        >>> from clsim.models.tokenizer import CompactTokenizer
+        >>> tokenizer = CompactTokenizer([], context_length=16)
+        >>> vision = {"layers": 1, "width": 8, "head_width": 4, "patch_size": 16, "image_size": 32}
+        >>> text = {"layers": 1, "width": 8, "heads": 2, "context_length": 16, "vocab_size": len(tokenizer)}
+        >>> network = CLIP(8, vision, text)
+        >>> clip = LoadedClip(network, tokenizer, (0.5,) * 3, (0.5,) * 3, image_size=32, name="tiny", sha256="")
+        >>> versions = [ReplacementClip("v1", clip), ReplacementClip("v2", clip)]
+        >>> stream = text_upgrade(shapes_captioned(train=4, test=2), load=versions, pairs=3)
+        >>> len(stream), len(stream.pairs), len(stream.texts), list(stream.incoming)
+        (2, 3, 12, ['v1', 'v2'])
+
     """
     from clsim.models.replacement_model import ReplacementClip
 
