@@ -8,6 +8,8 @@ from clsim.models.classifier import LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.clip_tower import ClipImageTower
 from clsim.models.embedding import EmbeddingClassifier, make_embedding_classifier
+from clsim.models.frozen import FrozenClassifier
+from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.image_text import ImageTextModel
 from clsim.models.orthogonal import OrthogonalAlignment
 from clsim.models.projection import Projection
@@ -17,6 +19,8 @@ from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimpl
 __all__ = [
     "ClipImageTower",
     "EmbeddingClassifier",
+    "FrozenBackbone",
+    "FrozenClassifier",
     "ImageTextModel",
     "LinearClassifier",
     "LoadedClip",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from clsim.models.cpu_parallel import CpuDataParallel
+from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.protocols import ModelOutput
 from clsim.utils.arguments import Count, checked
 
@@ -38,6 +39,11 @@ class FeatureClassifier(nn.Module, ABC):
         self.head = head
         self.features: Tensor | None = None
 
+    @property
+    def frozen_backbone(self) -> FrozenBackbone | None:
+        """The backbone, if it is frozen: then its features may stand in place of images."""
+        return self.backbone if isinstance(self.backbone, FrozenBackbone) else None
+
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
         """Return the features to store and compare."""
@@ -59,6 +65,8 @@ class FeatureClassifier(nn.Module, ABC):
     def replace(self, model: ReplacementModel) -> bool:
         """Take over a copy of the backbone of a replacement model, of any architecture and width.
 
+        In place of a frozen backbone it is frozen, too; else it is trainable.
+
         Args:
             model: Replacement model, which stays unchanged.
 
@@ -67,9 +75,12 @@ class FeatureClassifier(nn.Module, ABC):
 
         """
         old, new = self.backbone, deepcopy(model.backbone)
-        # The number of workers belongs to this machine, not to the model.
-        self.backbone = CpuDataParallel(new, old.workers) if isinstance(old, CpuDataParallel) else new
-        self.backbone.requires_grad_(True)
+        if isinstance(old, FrozenBackbone):
+            self.backbone = new if isinstance(new, FrozenBackbone) else FrozenBackbone(new)
+        else:
+            # The number of workers belongs to this machine, not to the model.
+            self.backbone = CpuDataParallel(new, old.workers) if isinstance(old, CpuDataParallel) else new
+            self.backbone.requires_grad_(True)
         return self._new_head(model)
 
     @abstractmethod

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clsim.utils.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from clsim.models.frozen_backbone import FrozenBackbone
     from clsim.models.replacement_model import ReplacementModel
 
 Offer = TypeVar("Offer")
@@ -42,6 +43,15 @@ class Embedder(Protocol):
 
     def embed(self, images: Tensor) -> Tensor:
         """Return the features ``(B, D)`` of images in [0, 1]."""
+
+
+@runtime_checkable
+class AcceptsFeatures(Protocol):
+    """Classifier that accepts features of its frozen backbone in place of images."""
+
+    @property
+    def frozen_backbone(self) -> FrozenBackbone | None:
+        """Backbone whose features ``(B, D)`` may stand in place of images; None while it is not frozen."""
 
 
 @runtime_checkable
@@ -157,6 +167,17 @@ class HasClipFacts(Protocol):
     """Module made from a CLIP, with the properties that a manifest records."""
 
     clip_facts: dict[str, Any] | None
+
+
+def frozen_backbone(model: object) -> FrozenBackbone | None:
+    """Return the frozen backbone whose features a model accepts in place of images; None for any other model.
+
+    Example:
+        >>> frozen_backbone(nn.Identity()) is None
+        True
+
+    """
+    return model.frozen_backbone if isinstance(model, AcceptsFeatures) else None
 
 
 def require(model: object, offer: type[Offer], user: object) -> Offer:
