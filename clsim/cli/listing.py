@@ -150,7 +150,7 @@ def _origin(recipe: ModelRecipe) -> str:
     if isinstance(recipe, CheckpointModel):
         return f"checkpoint {recipe.path}"
     if isinstance(recipe, TimmModel):
-        return f"timm {recipe.model}" + ("" if recipe.pretrained else ", random weights")
+        return f"timm {recipe.name}, {'random weights' if recipe.weights == 'none' else recipe.weights}"
     return f"open_clip {recipe.model}, {recipe.pretrained or 'random weights'}"
 
 

@@ -15,6 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import Field
 
 PLAIN: Mapping[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "None": None}
+MODELS = ("FrozenBackbone",)
+"""Types of loaded models: a scenario names them by strings, which stand in ``models:`` or are known to the loader."""
 
 _CONTAINERS: Mapping[str, type] = {
     "list": list, "List": list, "Sequence": list, "tuple": tuple, "Tuple": tuple, "dict": dict, "Dict": dict
@@ -40,6 +42,8 @@ def type_of(node: ast.expr) -> Any:
     name = _last_name(node)
     if name in PLAIN:
         return PLAIN[name]
+    if name in MODELS:
+        return str
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return type_of(ast.parse(node.value, mode="eval").body)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -47,6 +51,17 @@ def type_of(node: ast.expr) -> Any:
     if isinstance(node, ast.Subscript):
         return _subscript(node, _last_name(node.value), _members(node))
     raise _unknown(node)
+
+
+def names_model(node: ast.expr) -> bool:
+    """Return whether an annotation contains the type of a loaded model.
+
+    Example:
+        >>> names_model(ast.parse("FrozenBackbone | str", mode="eval").body)
+        True
+
+    """
+    return any(isinstance(each, ast.expr) and _last_name(each) in MODELS for each in ast.walk(node))
 
 
 def _subscript(node: ast.Subscript, name: str, members: list[ast.expr]) -> Any:

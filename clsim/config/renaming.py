@@ -6,11 +6,15 @@ from collections.abc import Collection
 from typing import Any
 
 from clsim.config.models.classifier import ClassifierRecipe
+from clsim.config.models.sources import TimmModel
 from clsim.config.seeds import Seeds
 from clsim.config.yaml import Document
 from clsim.utils.errors import UserError
 from clsim.utils.issues import KeyPath
 from clsim.utils.renamed import renamed, warn_of
+
+_RENEWED = {"classifier": ClassifierRecipe.model_fields, "timm": TimmModel.model_fields}
+"""Fields of the kinds of models that had other keys before."""
 
 
 def rename_blocks(document: Document, overridden: set[KeyPath] | None = None, *, warn: bool = True) -> None:
@@ -25,8 +29,9 @@ def rename_blocks(document: Document, overridden: set[KeyPath] | None = None, *,
     rename_keys(document, ("seeds",), Seeds.model_fields, overridden, warn=warn)
     models = document.value.get("models")
     for name, recipe in models.items() if isinstance(models, dict) else ():
-        if isinstance(recipe, dict) and recipe.get("kind") == "classifier":
-            rename_keys(document, ("models", name), ClassifierRecipe.model_fields, overridden, warn=warn)
+        fields = _RENEWED.get(str(recipe.get("kind"))) if isinstance(recipe, dict) else None
+        if fields is not None:
+            rename_keys(document, ("models", name), fields, overridden, warn=warn)
 
 
 def rename_keys(

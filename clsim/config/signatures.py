@@ -4,7 +4,8 @@
 
 The file is parsed, not imported: checking a scenario needs no torch and runs no foreign code. Every keyword argument
 is a setting, except ``device``. An argument whose type is a dataclass, such as ``Training``, is a group of options:
-each of its fields is a setting. Names are looked up in the file, in modules beside it and in clsim.
+each of its fields is a setting. An argument of type ``FrozenBackbone`` receives a loaded model, which the scenario
+names. Names are looked up in the file, in modules beside it and in clsim.
 
 Two constants of the file say where the strategy runs:
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clsim.config.annotations import type_of
+from clsim.config.annotations import names_model, type_of
 from clsim.config.setting import REQUIRED, Setting
 from clsim.config.source import Source, parse
 from clsim.streams.kinds import CLASS_KINDS, EXAMPLE, UPGRADE_KINDS, check_kinds
@@ -47,6 +48,7 @@ class Signature:
         streams: Kinds of stream that the strategy runs on.
         requires: Kinds of stream whose incoming models its plugins put in service; None where the file says nothing.
         groups: Names of the settings in each option group, by the argument of ``build``.
+        models: Settings of ``build`` that take a loaded model. A scenario names it.
 
     """
 
@@ -56,6 +58,7 @@ class Signature:
     streams: tuple[str, ...] = CLASS_KINDS
     requires: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
     def has(self, name: str) -> bool:
         """Return whether a setting has this name or had it formerly."""
@@ -98,6 +101,7 @@ class _Reader:
         self.source = source
         self.settings: dict[str, Setting] = {}
         self.groups: dict[str, tuple[str, ...]] = {}
+        self.models: list[str] = []
         self.problems: list[UserError] = []
 
     def signature(self) -> Signature:
@@ -119,7 +123,9 @@ class _Reader:
         if self.problems:
             raise UserErrors(self.problems)
         title = (ast.get_docstring(source.tree) or docs).strip().split("\n\n")[0].replace("\n", " ")
-        return Signature(source.path, self.settings, title, streams or CLASS_KINDS, requires, self.groups)
+        return Signature(
+            source.path, self.settings, title, streams or CLASS_KINDS, requires, self.groups, tuple(self.models)
+        )
 
     def _problem(self, node: ast.AST, what: str, fix: str | None = None, source: Source | None = None) -> None:
         place = f"{(source or self.source).path}:{getattr(node, 'lineno', 1)}"
@@ -150,7 +156,10 @@ class _Reader:
     def _read(self, argument: ast.arg, default: ast.expr | None, description: str) -> None:
         """Read an argument of ``build``: a setting or a group of them."""
         name, annotation = argument.arg, argument.annotation
-        group = self.source.find_class(annotation.id) if isinstance(annotation, ast.Name) else None
+        loaded = annotation is not None and names_model(annotation)
+        if loaded:
+            self.models.append(name)
+        group = self.source.find_class(annotation.id) if isinstance(annotation, ast.Name) and not loaded else None
         if group is None:
             self._setting(self.source, argument, name, annotation, default, description)
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from clsim.config.annotations import PLAIN
+from clsim.config.annotations import MODELS, PLAIN
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _DEPTH, _NAMES = 8, 200
@@ -67,7 +67,7 @@ class Source:
 
         class Names(ast.NodeTransformer):
             def visit_Name(self, name: ast.Name) -> ast.expr:
-                found = None if name.id in PLAIN else find(name.id)
+                found = None if name.id in (*PLAIN, *MODELS) else find(name.id)
                 return name if found is None else found[0]._written_out(found[1], depth + 1, budget)
 
         written: ast.expr = Names().visit(ast.parse(ast.unparse(node), mode="eval").body)

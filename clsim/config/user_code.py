@@ -43,12 +43,14 @@ def load_strategy(path: Path) -> Callable[..., Any]:
         signature = read_signature(place)
         named = with_new_names(settings, [*signature.settings, *RESERVED], path.stem)
         given = {key: _written(value) for key, value in named.items() if key not in RESERVED}
+        loaded = {key: named[key] for key in signature.models if not isinstance(named.get(key, ""), str)}
+        given |= {key: type(model).__name__ for key, model in loaded.items()}  # a scenario holds a name there
         found, resolved = check_settings(signature, path.stem, given)
         if not set(stream.kinds) & set(signature.streams):
             found += check_runs_on((), path.stem, signature, stream.kinds[0])
         refuse(found)
         reserved = {key: value for key, value in named.items() if key in RESERVED}
-        return build(stream, **_grouped(build, signature, resolved), **reserved)
+        return build(stream, **_grouped(build, signature, {**resolved, **loaded}), **reserved)
 
     return checked
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
+from torch import nn
 
 from clsim.config.models.classifier import Head
 from clsim.config.models.recipe import CheckpointModel, OpenClipModel, TimmModel
@@ -15,6 +16,8 @@ from clsim.models import LoadedClip, load_clip
 from clsim.models.checkpoints import read_weights
 from clsim.models.clip import FORMAT as CLIP_FORMAT
 from clsim.models.clip import Keys
+from clsim.models.frozen_backbone import FrozenBackbone
+from clsim.models.pretrained import PACKAGED, freeze, load_backbone
 from clsim.models.replacement_model import FORMAT as CLASSIFIER_FORMAT
 from clsim.models.replacement_model import (
     ReplacementClip,
@@ -112,11 +115,37 @@ def _each_once(names: Iterable[str], load: Callable[[str], Made], seed: int) -> 
 def load_replacement(name: str, recipe: ModelRecipe, *, head: Head, device: str) -> ReplacementModel:
     """Return a model of the block ``models``; see :func:`load_replacements`."""
     if isinstance(recipe, TimmModel):
-        return load_timm_model(name, recipe.model, pretrained=recipe.pretrained)
+        return load_timm_model(name, recipe.name, weights=recipe.weights, image_size=recipe.image_size)
     if isinstance(recipe, (ClipRecipe, ClassifierRecipe, CheckpointModel)):
         backbone = recipe.backbone if isinstance(recipe, CheckpointModel) else None
         return load_model(name, weights_file(name, recipe, head=head, device=device), backbone)
     return load_clip_tower(name, recipe.model, recipe.pretrained, quick_gelu=recipe.quick_gelu)
+
+
+def load_frozen(name: str, recipes: Mapping[str, ModelRecipe], *, head: Head, seed: int, device: str) -> FrozenBackbone:
+    """Return the frozen backbone that a setting of a strategy names.
+
+    Args:
+        name: Entry of the block ``models``, or name of a timm model: with the weights of an installed package where
+            one has them, else with those of the hub.
+        recipes: Block ``models`` of the scenario.
+        head: Head of a classifier whose recipe leaves it open.
+        seed: Seed of random weights, combined with the model's name.
+        device: Device on which a missing model is trained.
+
+    Raises:
+        UserError: There is no such model, or its file is damaged.
+        DataMissing: The model must be made, and its training data is not here.
+        WeightsMissing: The weights are not here and cannot be fetched.
+
+    """
+
+    def load(name: str) -> nn.Module:
+        if name in recipes:
+            return load_replacement(name, recipes[name], head=head, device=device).backbone
+        return load_backbone(name, "registry" if name in PACKAGED else "hub", key=f"models.{name}")
+
+    return freeze(_each_once([name], load, seed)[name])
 
 
 def load_clips(

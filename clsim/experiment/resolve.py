@@ -14,6 +14,7 @@ from clsim.config import Scenario
 from clsim.config.checks.published import BY_SESSION
 from clsim.config.models.classifier import Head
 from clsim.config.models.recipe import CheckpointModel, ClipRecipe
+from clsim.config.signatures import read_signature
 from clsim.config.user_code import load_strategy
 from clsim.data import load_captions, load_dataset
 from clsim.data.core.captioned import CaptionDataSet
@@ -21,7 +22,7 @@ from clsim.data.core.held_out import held_out
 from clsim.data.core.images import Images
 from clsim.experiment.eval_sets import compared_images
 from clsim.experiment.incoming import check_declared
-from clsim.experiment.replacements import Moment, load_clips, load_replacements, moments, weights_file
+from clsim.experiment.replacements import Moment, load_clips, load_frozen, load_replacements, moments, weights_file
 from clsim.models.replacement_model import ReplacementClip
 from clsim.streams import Replacement, Stream, fscil, incremental, upgrade
 from clsim.streams.builders.validation import on_held_out
@@ -100,6 +101,8 @@ def resolve(scenario: Scenario, device: str = "cpu") -> Resolved:
         if isinstance(recipe, CheckpointModel) and settings.get("quick_gelu", ...) is None:
             settings["quick_gelu"] = recipe.quick_gelu
     seed = scenario.effective_seeds.initialisation
+    for key in read_signature(chosen.path).models:
+        settings[key] = load_frozen(settings[key], scenario.models, head=head, seed=seed, device=device)
     models = load_replacements(due, scenario.models, head=head, seed=seed, device=device)
     return Resolved(scenario, build, settings, stream, eval_sets, tuple(models))
 

@@ -12,6 +12,8 @@ import torch
 from clsim.config.discovery import find_metric
 from clsim.config.local_imports import import_hashes
 from clsim.experiment.build import Experiment
+from clsim.models.checkpoints import weights_sha256
+from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.protocols import HasClipFacts, HasWeightsSha256
 from clsim.results.differences import IDENTITY, differences, scenario_differences
 from clsim.results.machine import determinism
@@ -123,6 +125,8 @@ def _hashes(experiment: Experiment) -> dict[str, str]:
     for module in experiment.strategy.model.modules():
         if isinstance(module, HasWeightsSha256) and module.weights_sha256 is not None:
             hashes["pre-trained weights"] = module.weights_sha256
+        if isinstance(module, FrozenBackbone):
+            hashes["frozen backbone"] = weights_sha256(module)
     if scenario is not None:
         hashes["scenario file"] = hashlib.sha256(scenario.to_yaml().encode()).hexdigest()
         hashes["strategy file"] = sha256_of(scenario.selected_strategy.path)

@@ -12,6 +12,7 @@ from clsim.models.frozen import FrozenClassifier
 from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.image_text import ImageTextModel
 from clsim.models.orthogonal import OrthogonalAlignment
+from clsim.models.pretrained import freeze, load_backbone, load_imagenet_classifier
 from clsim.models.projection import Projection
 from clsim.models.prompted_clip import PromptedCLIP
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
@@ -30,7 +31,10 @@ __all__ = [
     "SimplexClassifier",
     "StationaryClassifier",
     "dsimplex",
+    "freeze",
+    "load_backbone",
     "load_clip",
+    "load_imagenet_classifier",
     "make_backbone",
     "make_embedding_classifier",
     "save_clip",

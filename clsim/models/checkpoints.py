@@ -25,6 +25,9 @@ from clsim.utils.errors import UserError
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 TRANSFORMERS = ("text_model.", "vision_model.")
 
+CLASSIFIER_KEYS = re.compile(r"(fc|head|classifier|head\.fc)\.(weight|bias)")
+"""Names of the classifier on top of a backbone in the usual libraries; it is not part of the backbone."""
+
 TABLES = (
     "state_dict",
     "model_state_dict",

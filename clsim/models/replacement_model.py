@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from clsim.models.backbones import SMALL_RESNETS, check_tag, make_backbone
-from clsim.models.checkpoints import check_finite, fill, read_weights, weights_sha256
+from clsim.models.checkpoints import CLASSIFIER_KEYS, check_finite, fill, read_weights, weights_sha256
 from clsim.models.clip import FORMAT as CLIP_FORMAT
 from clsim.models.clip import Keys, LoadedClip, load_clip
 from clsim.models.clip_tower import ClipImageTower
-from clsim.models.hub import cached_if_unreachable
-from clsim.models.preprocess import Interpolation
-from clsim.utils.errors import UserError, WeightsMissing
+from clsim.models.pretrained import load_backbone, trained_kernel
+from clsim.utils.errors import UserError
 from clsim.utils.files import save_tensors
 
 FORMAT = "clsim-classifier/1"
-CLASSIFIER_KEYS = re.compile(r"(fc|head|classifier|head\.fc)\.(weight|bias)")
-"""Names of the classifier on top of a backbone in the usual libraries; it is not part of the backbone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +137,7 @@ def _of_tag(name: str) -> dict[str, Any]:
         return {}
     check_tag(name)
     config = timm.get_pretrained_cfg(name)
-    return {"image_size": None if config is None else config.input_size[-1], "interpolation": _kernel(name)}
-
-
-def _kernel(name: str) -> Interpolation:
-    config = timm.get_pretrained_cfg(name)
-    return "bilinear" if config is not None and config.interpolation == "bilinear" else "bicubic"
+    return {"image_size": None if config is None else config.input_size[-1], "interpolation": trained_kernel(name)}
 
 
 def _warn_of_other_means(name: str, backbone: str, path: Path) -> None:
@@ -169,31 +160,21 @@ def _warn_of_other_means(name: str, backbone: str, path: Path) -> None:
         )
 
 
-def load_timm_model(name: str, model: str, *, pretrained: bool = True) -> ReplacementModel:
-    """Load a timm model, or make one of clsim's small networks with random weights.
+def load_timm_model(name: str, model: str, *, weights: str = "hub", image_size: int | None = None) -> ReplacementModel:
+    """Load a timm model, see :func:`~clsim.models.pretrained.load_backbone`.
 
     Args:
         name: Name in the scenario.
-        model: Name of the architecture.
-        pretrained: Whether to load timm's weights.
+        model: Name of the architecture; with random weights also of one of clsim's small networks.
+        weights: Source of the weights.
+        image_size: Side in pixels that images are resized to; None: the size that the weights were trained with.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or its file is damaged.
         WeightsMissing: Its weights are not here and cannot be fetched.
 
     """
-    if pretrained and model not in SMALL_RESNETS and timm.is_model(model):
-        check_tag(model)
-        try:
-            with cached_if_unreachable():
-                return ReplacementModel(name, make_backbone(model, pretrained=True, interpolation=_kernel(model)))
-        except (OSError, RuntimeError, ValueError) as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WeightsMissing(
-                f"the weights of timm's {model} are not on this machine and could not be fetched ({first})",
-                fix=f"Run once with a network, or name a file: models.{name}: {{kind: checkpoint, path: ...}}.",
-            ) from error
-    return ReplacementModel(name, make_backbone(model, pretrained=pretrained))
+    return ReplacementModel(name, load_backbone(model, weights, image_size=image_size, key=f"models.{name}"))
 
 
 def load_clip_tower(

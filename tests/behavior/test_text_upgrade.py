@@ -34,7 +34,7 @@ strategies:
 models:
   small: {{kind: checkpoint, path: "{root}/small.safetensors"}}
   large: {{kind: checkpoint, path: "{root}/large.safetensors"}}
-  timm: {{kind: timm, model: resnet18, pretrained: false}}
+  timm: {{kind: timm, name: resnet18, weights: none}}
 evaluation:
   compatibility: {{images: stream, criterion: recall@1, also: [recall@5]}}
   service: {{criterion: cmc@1}}

@@ -15,6 +15,7 @@ from clsim.config import load_scenario
 from clsim.config.discovery import list_strategies
 from clsim.config.load import read_resolved
 from clsim.config.models.classifier import ClassifierRecipe
+from clsim.config.models.sources import TimmModel
 from clsim.config.signatures import read_signature
 from clsim.config.user_code import load_strategy
 from clsim.models import make_backbone
@@ -43,8 +44,8 @@ def mine(scenario: Path) -> Path:
 
 def test_every_new_name_is_in_use_and_no_former_one_is() -> None:
     settings = {name for path in list_strategies().values() for name in read_signature(path).settings}
-    assert set(RENAMED.values()) <= settings | {"initialization", "own_weight"}
-    assert not set(RENAMED) & settings
+    assert set(RENAMED.values()) <= settings | {"initialization", "own_weight"} | set(TimmModel.model_fields)
+    assert not set(RENAMED) & (settings | set(TimmModel.model_fields)) - {"pretrained"}  # in use for CLIPs
 
 
 def test_a_former_key_of_a_strategy_is_the_new_one_with_a_warning(mine: Path) -> None:
@@ -136,3 +137,21 @@ def test_an_argument_that_still_has_the_name_keeps_it() -> None:
 def test_the_name_of_a_model_made_before_stays() -> None:
     recipe = ClassifierRecipe(kind="classifier", dataset="shapes", classes=5, head="simplex")
     assert recipe.hash == "63f02a0572f49484"
+
+
+def test_a_timm_model_keeps_its_former_keys(tmp_path: Path) -> None:
+    path = tmp_path / "timm.yaml"
+    path.write_text(
+        "stream: {kind: fscil, dataset: shapes, base_classes: 60, ways: 5, shots: 5, splits: drawn}\nstrategy: fine_tune\n"
+        "models:\n"
+        "  random: {kind: timm, model: resnet18, pretrained: false}\n"
+        "  hub: {kind: timm, model: resnet18.a1_in1k, pretrained: true}\n"
+        "  now: {kind: timm, name: tf_efficientnet_lite2, weights: registry, image_size: 128}\n"
+    )
+    with pytest.warns(RenamedWarning):
+        models = load_scenario(path).models
+    assert models == {
+        "random": TimmModel(kind="timm", name="resnet18", weights="none"),
+        "hub": TimmModel(kind="timm", name="resnet18.a1_in1k", weights="hub"),
+        "now": TimmModel(kind="timm", name="tf_efficientnet_lite2", weights="registry", image_size=128),
+    }

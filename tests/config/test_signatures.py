@@ -285,3 +285,18 @@ def test_argument_docs() -> None:
     assert argument_docs(docs) == {"a": "first line two: with a colon", "b": "second"}
     assert argument_docs("Title.") == {}
     assert argument_docs("Title.\n\nArgs:\n    a without a colon\n") == {}
+
+
+@pytest.mark.parametrize("annotation", ["FrozenBackbone", "FrozenBackbone | str", "models.FrozenBackbone"])
+def test_a_setting_that_takes_a_loaded_model_is_named_by_a_string(tmp_path: Path, annotation: str) -> None:
+    path = tmp_path / "made.py"
+    path.write_text(
+        "from clsim import models\nfrom clsim.models import FrozenBackbone\n\n\n"
+        f'def build(stream, *, backbone: {annotation} = "tf_efficientnet_lite0", device: str = "cpu"):\n    ...\n'
+    )
+    signature = read_signature(path)
+    assert signature.models == ("backbone",)
+    assert signature.settings["backbone"].check("lite2") == "lite2"
+    assert signature.settings["backbone"].default == "tf_efficientnet_lite0"
+    with pytest.raises(ValueError, match="expected"):
+        signature.settings["backbone"].check(3)

@@ -21,7 +21,7 @@ models:
   old: {kind: clip, dataset: shapes, image_size: 32}
   new: {kind: open_clip, model: ViT-B-32, pretrained: openai}
   file: {kind: checkpoint, path: x.safetensors}
-  plain: {kind: timm, model: resnet18.a1_in1k}
+  plain: {kind: timm, name: resnet18.a1_in1k}
   sorter: {kind: classifier, dataset: shapes, classes: 50}
 evaluation:
   compatibility: {images: stream, criterion: recall@1, also: [recall@5, recall@10]}

@@ -193,7 +193,7 @@ def test_the_json_schema_knows_upgrades() -> None:
     assert "cifar100" in properties["dataset"]["anyOf"][0]["enum"]
 
 
-LOADING = edited(NO_IMAGES, "strategy: toy", "models: {old: {kind: timm, model: resnet18}}\nstrategy: toy")
+LOADING = edited(NO_IMAGES, "strategy: toy", "models: {old: {kind: timm, name: resnet18}}\nstrategy: toy")
 
 
 def test_models_that_are_there_already_are_named(upgrade: Path) -> None:

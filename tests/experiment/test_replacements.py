@@ -16,7 +16,7 @@ from clsim.streams import poisson_arrivals
 from clsim.streams.settings import ReplacementStream
 from clsim.utils.errors import UserError, WeightsMissing
 
-RANDOM = TimmModel(kind="timm", model="resnet8x4", pretrained=False)
+RANDOM = TimmModel(kind="timm", name="resnet8x4", weights="none")
 
 
 def stream(replacements) -> ReplacementStream:
@@ -130,11 +130,14 @@ def test_models_of_libraries_are_asked_for_by_name(monkeypatch):
 
     monkeypatch.setattr(replacements, "load_timm_model", note)
     monkeypatch.setattr(replacements, "load_clip_tower", note)
-    load_replacement("v", TimmModel(kind="timm", model="resnet18"), head="simplex", device="cpu")
+    load_replacement("v", TimmModel(kind="timm", name="resnet18"), head="simplex", device="cpu")
     load_replacement(
         "w", OpenClipModel(kind="open_clip", model="ViT-B-32", pretrained="openai"), head="simplex", device="cpu"
     )
-    assert asked == [(("v", "resnet18"), {"pretrained": True}), (("w", "ViT-B-32", "openai"), {"quick_gelu": None})]
+    assert asked == [
+        (("v", "resnet18"), {"weights": "hub", "image_size": None}),
+        (("w", "ViT-B-32", "openai"), {"quick_gelu": None}),
+    ]
 
 
 def test_a_checkpoint_may_lie_at_home_and_must_be_there(checkpoint, monkeypatch):

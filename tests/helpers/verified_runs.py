@@ -44,7 +44,7 @@ models:
   trained:
     {{kind: classifier, dataset: shapes, classes: 4, images_per_class: 8, backbone: resnet8x2, vertices: 128,
      epochs: 1, batch_size: 8, sizes: [16], cpu_workers: 1, precision: fp32}}
-  random: {{kind: timm, model: test_resnet, pretrained: false}}
+  random: {{kind: timm, name: test_resnet, weights: none}}
 evaluation:
   compatibility: {{images: stream, criterion: nearest_class_mean, also: [cmc@1, map], images_per_class: 4}}
   service: {{queries: 10, steps: 2}}

@@ -79,7 +79,7 @@ stream:
 strategy: toy
 models:
   v1: {kind: classifier, dataset: tiny_imagenet32, classes: 50}
-  v2: {kind: timm, model: resnet18.a1_in1k}
+  v2: {kind: timm, name: resnet18.a1_in1k}
   v3: {kind: checkpoint, path: v3.safetensors}
 evaluation:
   compatibility:

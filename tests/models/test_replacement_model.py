@@ -252,7 +252,7 @@ def test_random_weights_go_by_the_generator(model, width):
     hashes = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found = load_timm_model("v", model, pretrained=False)
+        found = load_timm_model("v", model, weights="none")
         hashes.append(found.sha256)
         assert width in (None, found.width)
         with torch.no_grad():
@@ -275,9 +275,9 @@ def test_models_that_there_are_not_are_the_users_error():
     assert type(caught.value) is UserError  # fetching would not help
     with refused(UserError, names=("resnet8x2", "pre-trained")):
         load_timm_model("v", "resnet8x2")
-    for pretrained in (True, False):
+    for weights in ("hub", "none", "registry"):
         with refused(UserError, names=("'nonsense'", "test_resnet")) as caught:
-            load_timm_model("v", "test_resnet.nonsense", pretrained=pretrained)
+            load_timm_model("v", "test_resnet.nonsense", weights=weights)
         assert type(caught.value) is UserError
         assert "r160_in1k" in caught.value.fix
 

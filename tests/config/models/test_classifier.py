@@ -84,7 +84,7 @@ def test_a_learnable_classifier_needs_no_vertices():
 def test_it_learns_from_its_data_set_and_other_sources_do_not_say():
     assert EITHER.sources == ("shapes",)
     for text, kind in [
-        ({"kind": "timm", "model": "resnet18"}, TimmModel),
+        ({"kind": "timm", "name": "resnet18"}, TimmModel),
         ({"kind": "open_clip", "model": "ViT-B-32", "pretrained": None}, OpenClipModel),
         ({"kind": "checkpoint", "path": "v.safetensors"}, CheckpointModel),
     ]:
