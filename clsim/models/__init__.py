@@ -4,6 +4,7 @@ May import `data`, `losses` and `utils`.
 """
 
 from clsim.models.backbones import make_backbone
+from clsim.models.bridges import Bridge, fit_bridges, load_bridge, make_bridge, procrustes_bound
 from clsim.models.classifier import LinearClassifier
 from clsim.models.clip import LoadedClip, load_clip, save_clip
 from clsim.models.clip_tower import ClipImageTower
@@ -18,6 +19,7 @@ from clsim.models.prompted_clip import PromptedCLIP
 from clsim.models.simplex import SimplexClassifier, StationaryClassifier, dsimplex
 
 __all__ = [
+    "Bridge",
     "ClipImageTower",
     "EmbeddingClassifier",
     "FrozenBackbone",
@@ -31,11 +33,15 @@ __all__ = [
     "SimplexClassifier",
     "StationaryClassifier",
     "dsimplex",
+    "fit_bridges",
     "freeze",
     "load_backbone",
+    "load_bridge",
     "load_clip",
     "load_imagenet_classifier",
     "make_backbone",
+    "make_bridge",
     "make_embedding_classifier",
+    "procrustes_bound",
     "save_clip",
 ]
