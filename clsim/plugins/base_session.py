@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from clsim.plugins.state import AttributeState
 from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import Count, Whole, checked
 from clsim.utils.template import Experience
 
 
-class BaseSession(SessionPlanner):
+class BaseSession(AttributeState, SessionPlanner):
     """Plans epochs and batch size of session 0; later sessions have the strategy's own.
 
     Args:
@@ -23,6 +26,8 @@ class BaseSession(SessionPlanner):
         SessionPlan(epochs=None, train_mb_size=None)
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     @checked
     def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.losses import EXCLUDED, excluded_columns
 from clsim.models.protocols import ScoresClasses
+from clsim.plugins.state import AttributeState
 from clsim.utils.arguments import checked
 from clsim.utils.template import Template
 
 Scope = Literal["current", "seen", "all"]
 
 
-class ClassScope(SupervisedPlugin[Any]):
+class ClassScope(AttributeState, SupervisedPlugin[Any]):
     """Excludes the logits of classes that are out of scope.
 
     A model that can :meth:`~clsim.models.protocols.ScoresClasses.score_only`, such as
@@ -33,6 +34,8 @@ class ClassScope(SupervisedPlugin[Any]):
         'current'
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ("_classes", "_seen")
 
     @checked
     def __init__(self, training: Scope = "current", evaluation: Scope = "seen") -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from clsim.losses import prototypes
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.plugins.state import AttributeState
 from clsim.training.phases import Phase
 from clsim.utils.arguments import Count, Fraction, NotNegative, checked
 from clsim.utils.device import autocast_of
@@ -57,7 +58,7 @@ def calibrated_means(few: Tensor, known: Tensor, *, own_weight: float, sharpness
     return own_weight * few + (1 - own_weight) * (sharpness * similarity).softmax(1) @ known
 
 
-class FeatureReplay(SupervisedPlugin[Any]):
+class FeatureReplay(AttributeState, SupervisedPlugin[Any]):
     """Adds features drawn from the remembered classes to the loss of few-shot sessions.
 
     Of the base session it stores the mean feature of every class and the covariance within classes; of later sessions
@@ -94,6 +95,7 @@ class FeatureReplay(SupervisedPlugin[Any]):
     """
 
     phase: ClassVar[Phase] = Phase.LOSS
+    state_names: ClassVar[tuple[str, ...]] = ("means", "spread", "_lowest", "_base")
 
     @checked
     def __init__(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from clsim.plugins.state import AttributeState
 from clsim.utils.arguments import checked
 from clsim.utils.template import Template
 
 
-class FreezeAfterBase(SupervisedPlugin[Any]):
+class FreezeAfterBase(AttributeState, SupervisedPlugin[Any]):
     """Freezes a part of the model, its running statistics included, from the first session after the base on.
 
     Args:
@@ -22,6 +23,8 @@ class FreezeAfterBase(SupervisedPlugin[Any]):
         Linear(in_features=2, out_features=2, bias=True)
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     @checked
     def __init__(self, module: nn.Module) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.plugins.state import AttributeState
 from clsim.utils.template import Template
 
 
@@ -27,7 +28,7 @@ def new_class_fraction(new: Collection[int], seen: Collection[int]) -> float:
     return len(new) / len(seen)
 
 
-class NewClassGradientScale(SupervisedPlugin[Any]):
+class NewClassGradientScale(AttributeState, SupervisedPlugin[Any]):
     """Multiplies gradients by :func:`new_class_fraction` just before the step; weight decay is not scaled.
 
     Example:
@@ -42,6 +43,8 @@ class NewClassGradientScale(SupervisedPlugin[Any]):
         tensor([1.])
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     def before_update(self, strategy: Template, **kwargs: Any) -> None:
         """Scale the gradients in place; skip the base session, where the fraction is 1."""

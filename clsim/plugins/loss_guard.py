@@ -10,6 +10,7 @@ import torch
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
+from clsim.plugins.state import AttributeState
 from clsim.training.phases import Phase
 from clsim.utils.arguments import checked
 from clsim.utils.errors import RunFailed
@@ -24,10 +25,8 @@ LIMIT = 10
 CHECK_EVERY = 50
 """Steps between two checks on a device that each check has to wait for."""
 
-_STATE = ("skipped", "rewound", "_in_a_row", "_losses", "_places", "_good")
 
-
-class LossGuard(SupervisedPlugin[Any]):
+class LossGuard(AttributeState, SupervisedPlugin[Any]):
     """Checks the loss of every step before the optimizer takes it.
 
     On a GPU a check waits for the device. There ``stop`` checks the losses of 50 steps at a time, across short epochs;
@@ -56,6 +55,7 @@ class LossGuard(SupervisedPlugin[Any]):
     """
 
     phase: ClassVar[Phase] = Phase.GUARD
+    state_names: ClassVar[tuple[str, ...]] = ("skipped", "rewound", "_in_a_row", "_losses", "_places", "_good")
 
     @checked
     def __init__(self, on_nan: OnNan = "stop", advice: Callable[[], str] = str) -> None:
@@ -109,14 +109,6 @@ class LossGuard(SupervisedPlugin[Any]):
     def model_replaced(self, strategy: Template) -> None:
         """Store the new model: the old one cannot be restored any more."""
         self.mark(strategy)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the counts, the stored losses and the state to rewind to."""
-        return {name: vars(self)[name] for name in _STATE}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state of :meth:`state_dict`."""
-        self.__dict__.update(state)
 
     def _check_stored(self, strategy: Template) -> None:
         if not self._losses:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.plugins.state import AttributeState
 from clsim.training.schedules import one_cycle
 from clsim.utils.arguments import Between, NotNegative, checked
 from clsim.utils.template import Template
 
 
-class OneCycle(SupervisedPlugin[Any]):
+class OneCycle(AttributeState, SupervisedPlugin[Any]):
     """Sets ``max_lr * one_cycle(...)`` before every step, one cycle a session.
 
     Args:
@@ -24,6 +25,8 @@ class OneCycle(SupervisedPlugin[Any]):
         0.15
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ("_step", "_steps")
 
     @checked
     def __init__(self, *, max_lr: NotNegative, later_lr: NotNegative, warmup: Between = 0.15) -> None:

@@ -11,12 +11,13 @@ from clsim.losses import orthogonal_procrustes
 from clsim.models.protocols import Embedder, Turnable, require
 from clsim.plugins.model_upgrade import ModelUpgrade
 from clsim.plugins.session_images import outputs_of, session_batches
+from clsim.plugins.state import AttributeState
 from clsim.training.phases import Phase
 from clsim.utils.arguments import checked
 from clsim.utils.template import Template
 
 
-class Procrustes(SupervisedPlugin[Any]):
+class Procrustes(AttributeState, SupervisedPlugin[Any]):
     """Rotates the features of a new model onto those of the old one, by :func:`~clsim.losses.orthogonal_procrustes`.
 
     Both models embed the session's images, without augmentation and in evaluation mode. The new model must be
@@ -52,6 +53,7 @@ class Procrustes(SupervisedPlugin[Any]):
     """
 
     phase: ClassVar[Phase] = Phase.ALIGNMENT
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     @checked
     def __init__(self, upgrade: ModelUpgrade) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.plugins.state import AttributeState
 from clsim.training.loaders import length
 from clsim.training.phases import Phase
 from clsim.utils.arguments import NotNegative, checked
@@ -21,7 +22,7 @@ class TrainingListener(Protocol):
         """Receive one event."""
 
 
-class Progress(SupervisedPlugin[Any]):
+class Progress(AttributeState, SupervisedPlugin[Any]):
     """Sends the progress of training to a listener a few times a second.
 
     Reading the loss waits for an accelerator. There it is read at the end of an epoch, of short epochs only once in an
@@ -47,6 +48,7 @@ class Progress(SupervisedPlugin[Any]):
     """
 
     phase: ClassVar[Phase] = Phase.PROGRESS
+    state_names: ClassVar[tuple[str, ...]] = ("_steps",)
 
     @checked
     def __init__(self, listener: TrainingListener, interval: NotNegative = 0.2) -> None:

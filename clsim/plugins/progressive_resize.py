@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 from pydantic import Field
 from torch.nn import functional as F
 
+from clsim.plugins.state import AttributeState
 from clsim.utils.arguments import Count, checked
 from clsim.utils.template import Template
 
 
-class ProgressiveResize(SupervisedPlugin[Any]):
+class ProgressiveResize(AttributeState, SupervisedPlugin[Any]):
     """Shrinks the training images of the base session, less from epoch to epoch.
 
     Args:
@@ -27,6 +28,8 @@ class ProgressiveResize(SupervisedPlugin[Any]):
         (16, 24, 32)
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ("_size",)
 
     @checked
     def __init__(self, sizes: Annotated[Sequence[Count], Field(min_length=1)]) -> None:

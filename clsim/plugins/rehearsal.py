@@ -10,6 +10,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
 
 from clsim.plugins.session_images import view_batches
+from clsim.plugins.state import AttributeState
 from clsim.streams.session import ResidentView, resident_view
 from clsim.training.phases import Phase
 from clsim.training.resident import ResidentData
@@ -67,7 +68,7 @@ class RehearsalBatches:
             yield batch[torch.randperm(len(batch), generator=self.order)]
 
 
-class Rehearsal(SupervisedPlugin[Any]):
+class Rehearsal(AttributeState, SupervisedPlugin[Any]):
     """Remembers images of each class, chosen once at the end of its session, and mixes them into every batch.
 
     It needs a clsim stream, whose sessions name their images by index; it stores these indices only. Generators of its
@@ -86,6 +87,7 @@ class Rehearsal(SupervisedPlugin[Any]):
     """
 
     phase: ClassVar[Phase] = Phase.DATA
+    state_names: ClassVar[tuple[str, ...]] = ("chosen", "choice", "order")
 
     @checked
     def __init__(self, per_class: Whole = 20) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from avalanche.training.plugins import SupervisedPlugin
 
+from clsim.plugins.state import AttributeState
 from clsim.training.schedules import warmup_cosine
 from clsim.utils.arguments import NotNegative, Whole, checked
 from clsim.utils.template import Template
 
 
-class WarmupCosine(SupervisedPlugin[Any]):
+class WarmupCosine(AttributeState, SupervisedPlugin[Any]):
     """Sets :func:`~clsim.training.schedules.warmup_cosine` in every parameter group, from step 0 in every session.
 
     Args:
@@ -27,6 +28,8 @@ class WarmupCosine(SupervisedPlugin[Any]):
         'epoch'
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     @checked
     def __init__(

@@ -1,4 +1,4 @@
-"""The state of a plugin or metric: its own, or for Avalanche's plugins the attributes that change."""
+"""The state of a plugin or metric: declared by itself, or for foreign plugins the attributes that change."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from avalanche.evaluation.metric_definitions import Metric
 from torch import nn
 
 from clsim.experiment.checkpoint.codec import NotStorable, State, is_storable
+from clsim.plugins.state import AttributeState
 
 _CONSTANT: tuple[type, ...] = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, Path)
 _CONSTANT = (*_CONSTANT, torch.device, torch.dtype, torch.memory_format)
@@ -57,12 +58,15 @@ class PluginState(Protocol):
 def state_of(thing: object, known: Collection[object] = ()) -> PluginState:
     """Return the access to an object's state: by its own methods if it is :class:`Stateful`, else by reflection.
 
+    A subclass of a plugin of clsim may have more state than that plugin declares, so its state is reflected, too.
+
     Args:
         thing: Plugin or metric, before the run begins.
         known: Objects that it may hold and whose state is stored elsewhere, or that have none.
 
     """
-    return OwnState(thing) if isinstance(thing, Stateful) else ReflectedState(thing, known)
+    undeclared = isinstance(thing, AttributeState) and not thing.declares_state()
+    return OwnState(thing) if isinstance(thing, Stateful) and not undeclared else ReflectedState(thing, known)
 
 
 class OwnState:
@@ -81,7 +85,7 @@ class OwnState:
 
 
 class ReflectedState:
-    """The state of an object that does not declare it, as of Avalanche's plugins: the attributes that can change.
+    """The state of an object that does not declare it, as Avalanche's plugins: the attributes that can change.
 
     These are numbers, texts, tensors, containers of them, random generators and Avalanche's metrics. Functions and
     other objects that it was made with (parts of the model, data, other plugins) are not state.
