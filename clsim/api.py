@@ -68,7 +68,7 @@ def run(
 
     """
     out = None if out is None else from_home(out, "--out")
-    device = distributed.join(resolve_device(str(device)))
+    device = distributed.init(resolve_device(str(device)))
     if out is not None and distributed.is_main():
         check_usable(out, resume=resume)
     if not isinstance(scenario, Scenario | str | Path):

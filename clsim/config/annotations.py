@@ -25,7 +25,7 @@ _BOUNDS: Mapping[str, Callable[..., Any]] = {
     "Ge": Ge, "Gt": Gt, "Le": Le, "Lt": Lt, "MinLen": MinLen, "MaxLen": MaxLen, "Field": Field
 }  # fmt: skip
 _KEYWORDS = {"ge", "gt", "le", "lt", "min_length", "max_length"}
-_WORDS: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_WORDS: Mapping[Any, str] = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
 
 def type_of(node: ast.expr) -> Any:
@@ -100,11 +100,11 @@ def _unknown(node: ast.expr) -> ValueError:
 
 
 def in_words(type_: Any) -> str:
-    """Return a type in the words of a YAML file: ``str | None`` is 'text or null'.
+    """Return a type in the words of a YAML file: ``str | None`` is 'a string or null'.
 
     Example:
         >>> in_words(int | None), in_words(Literal["a", "b", "c"])
-        ('a whole number or null', 'a, b or c')
+        ('an integer or null', 'a, b or c')
 
     """
     words: list[str] = []

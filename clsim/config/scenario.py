@@ -170,7 +170,7 @@ class Scenario(Block):
         """
         found = plain(seed)
         if type(found) is not int or not 0 <= found < 2**32:
-            raise ArgumentError(f"seed: expected a whole number from 0 to {2**32 - 1}, got {describe(seed)}")
+            raise ArgumentError(f"seed: expected an integer from 0 to {2**32 - 1}, got {describe(seed)}")
         return self.model_copy(update={"seed": found})
 
     def seeds_for(self, other: Scenario) -> dict[str, int | None]:

@@ -50,7 +50,7 @@ class Setting:
         return choices(self.type)
 
     def check(self, value: Any) -> Any:
-        """Return a value in the setting's type. Nothing is coerced, except whole numbers to floats.
+        """Return a value in the setting's type. Nothing is coerced, except integers to floats.
 
         Raises:
             ValueError: The value has another type or is out of bounds.

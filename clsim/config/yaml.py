@@ -198,7 +198,7 @@ class _Builder:
         resolved = resolve(key) if event.implicit[0] else key
         problem = None
         if not isinstance(resolved, str) or not key:
-            problem = f"the key {key or repr(key)} is not text"
+            problem = f"the key {key or repr(key)} is not a string"
         elif key == "<<" and event.implicit[0]:
             problem = "merge keys (<<) are not supported; write the values out"
         elif key in parent.value:

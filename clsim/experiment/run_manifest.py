@@ -104,7 +104,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
             "precision_requested": experiment.requested_precision,
             "compile": strategy.passes.compile,
             "threads": torch.get_num_threads(),
-            "processes": distributed.count(),
+            "processes": distributed.world_size(),
             "determinism": determinism(),
             "batch_sizes": strategy.batch_sizes(experiment.stream.train_stream[0]),
             "split_lists": {} if scenario is None else standard_lists(scenario),

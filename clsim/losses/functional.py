@@ -96,7 +96,7 @@ def higher_order_compatibility(
         new: Features by the model in training, ``(B, D)``.
         old: Features of the same images by the model to stay compatible with, ``(B, D)``.
         labels: Class ids, ``(B,)``.
-        mu: Sharpness :math:`\mu` of the similarity.
+        mu: Inverse temperature :math:`\mu` of the similarity.
         same_class: Treatment of images of the same class, the image itself included. ``counted`` is the published
             loss, where each adds 1 to the sum (its entry is multiplied by 0 before the exponential). ``excluded``
             omits them; an image without another class in the batch then adds only :math:`-S_{nn}`.

@@ -45,7 +45,7 @@ class CpuDataParallel(nn.Module):
     @property
     def local_workers(self) -> int:
         """Workers of this process; the processes of a distributed run count as workers, too."""
-        return max(1, self.workers // distributed.count())
+        return max(1, self.workers // distributed.world_size())
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the module's output for ``(B, ...)``."""

@@ -40,7 +40,7 @@ def calibrated_means(few: Tensor, known: Tensor, *, own_weight: float, sharpness
         few: Means over the few images of each new class, ``(N, D)``.
         known: Means of the base classes, ``(B, D)``; :math:`\bar\mu` is the mean of these.
         own_weight: Weight :math:`\alpha` of a class's own images.
-        sharpness: Factor :math:`\tau`; the higher, the fewer base classes contribute.
+        sharpness: Inverse temperature :math:`\tau`; the higher, the fewer base classes contribute.
 
     Returns:
         Means ``(N, D)``.
@@ -71,7 +71,7 @@ class FeatureReplay(AttributeState, SupervisedPlugin[Any]):
         weight: Weight ``w`` of the replayed loss.
         per_class: Features drawn of each class in every step.
         own_weight: Weight of a class's own images, see :func:`calibrated_means`.
-        sharpness: Factor of the cosines, see :func:`calibrated_means`.
+        sharpness: Inverse temperature of the cosines, see :func:`calibrated_means`.
 
     Attributes:
         means: Mean feature ``(D,)`` by class id; with ``spread`` all that is remembered.

@@ -69,12 +69,12 @@ class ShapesCorpus:
 
 
 class PhotoCorpus:
-    """Photographs with a drawn caption each in every epoch, cropped and flipped at random.
+    """Photographs with captions. Every epoch crops and flips at random and draws one caption per photograph.
 
     Args:
-        recipe: gives seed and sizes; more ``images`` than there are photographs means all of them.
-        pixels: uint8 [N, 3, H, W].
-        captions: for every photograph, the texts to draw from.
+        recipe: Recipe with seed and sizes; ``images`` beyond the number of photographs takes all of them.
+        pixels: Photographs as uint8 ``(N, 3, H, W)``.
+        captions: Captions of every photograph.
         topics: Topics as int64 ``(N,)``. Captions of one topic fit all its photographs; -1 is no topic.
     """
 

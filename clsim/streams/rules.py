@@ -179,7 +179,7 @@ def check_sessions(stream: Mapping[str, Any], facts: Facts | None) -> Iterator[F
 
 
 def _counts(value: object) -> list[int]:
-    """The list, if it is one of whole numbers."""
+    """The list, if it is a list of integers."""
     if isinstance(value, list) and all(type(count) is int for count in value):
         return value
     return []

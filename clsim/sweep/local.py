@@ -32,9 +32,9 @@ class LocalEngine:
     """Engine that runs each job in a process with a share of the cores and GPUs.
 
     Args:
-        places: one for every run at a time.
-        device: where runs compute.
-        retries: how often one that dies or fails is taken up again, from its checkpoint.
+        places: Slots, one for every run at the same time.
+        device: Device of all runs.
+        retries: Number of times that a failed run is resumed from its checkpoint.
 
     """
 

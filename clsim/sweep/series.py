@@ -147,7 +147,7 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
     """Return the seeds of a command line.
 
     Raises:
-        UserError: A seed is no whole number in range, or appears twice.
+        UserError: A seed is not an integer in range, or appears twice.
 
     Example:
         >>> read_seeds(["42", " 13"])
@@ -157,7 +157,7 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
     seeds: list[int] = []
     for text in map(str.strip, texts):
         if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 2**32):
-            raise UserError(f"'{text}' is not a seed", where="--seeds", fix="use whole numbers from 0 to 4294967295")
+            raise UserError(f"'{text}' is not a seed", where="--seeds", fix="use integers from 0 to 4294967295")
         if int(text) in seeds:
             raise UserError(f"the seed {text} appears twice", where="--seeds")
         seeds.append(int(text))

@@ -33,17 +33,17 @@ class Place:
 
 
 def places(sweep: Sweep, runs: int, asked: int | None, cores: int, gpus: Sequence[str]) -> list[Place]:
-    """As many as run at once.
+    """Return a slot for every run that can run at the same time.
 
     Args:
-        sweep: says what a run needs.
-        runs: that there are at most.
-        asked: Number of runs at once, from ``--jobs``.
-        cores: of this machine.
-        gpus: of this machine.
+        sweep: Sweep, which states the threads and GPUs of a run.
+        runs: Number of runs, the upper bound of the slots.
+        asked: Number of runs at once, from ``--jobs``; None: as many as fit.
+        cores: Number of cores of this machine.
+        gpus: Ids of the GPUs of this machine.
 
     Raises:
-        UserError: a run needs more than there is.
+        UserError: A run needs more than this machine has.
 
     Example:
         >>> sweep = Sweep(gpus=0.5)
@@ -63,10 +63,14 @@ def places(sweep: Sweep, runs: int, asked: int | None, cores: int, gpus: Sequenc
 
 
 def gpus_of_a_run(sweep: Sweep, there: int) -> float:
-    """What a run takes of them where the sweep leaves it open: one if there is any, and none on the CPU.
+    """Return the GPUs that a run takes; if the sweep states no number: one, or none if the machine has none.
+
+    Args:
+        sweep: Sweep with device and GPUs of a run.
+        there: Number of GPUs of this machine.
 
     Raises:
-        UserError: ``device: cuda`` and no GPU.
+        UserError: The device is ``cuda``, but the machine has no GPU.
 
     """
     if sweep.device == "cpu":

@@ -175,11 +175,11 @@ class Strategy(TrainingLoop):
         """Return the logits of the batch in float32 and store its features in ``mb_features``."""
         images, part = self.mbatch[0], None
         if self._in_processes and not isinstance(self.model, MultiTaskModule):
-            part = distributed.own_part(images)
+            part = distributed.local_part(images)
         logits, features = self._run(images if part is None else part)
         if part is not None:
-            logits = distributed.gathered(logits, len(images))
-            features = None if features is None else distributed.gathered(features, len(images))
+            logits = distributed.all_gather(logits, len(images))
+            features = None if features is None else distributed.all_gather(features, len(images))
         self.mb_features = features
         if self._publishes_features and features is not None:
             self.model.features = features

@@ -4,7 +4,7 @@
     def __init__(self, *, epochs: Whole, train_mb_size: Count) -> None:
 
 Numbers and arrays of numpy and torch are accepted in place of Python's. Nothing else is converted: neither ``True``
-nor ``"5"`` nor ``5.0`` is a whole number.
+nor ``"5"`` nor ``5.0`` is an integer.
 """
 
 from __future__ import annotations

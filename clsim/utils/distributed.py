@@ -32,7 +32,7 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def count() -> int:
+def world_size() -> int:
     """Return the number of processes of the run."""
     return dist.get_world_size() if is_distributed() else 1
 
@@ -42,8 +42,8 @@ def is_main() -> bool:
     return not is_distributed() or dist.get_rank() == 0
 
 
-def join(device: str) -> str:
-    """Join the process group if ``torchrun`` started several processes, and return the device of this process.
+def init(device: str) -> str:
+    """Initialize the process group if ``torchrun`` started several processes, and return the device of this process.
 
     Args:
         device: ``cpu``, or ``cuda`` for one GPU per process.
@@ -70,8 +70,8 @@ def _check_gpus(processes: int, gpus: int) -> None:
         raise UserError(what, where="--device", fix=f"--nproc-per-node {max(1, gpus)}, or --device cpu")
 
 
-def leave() -> None:
-    """Leave the process group."""
+def shutdown() -> None:
+    """Destroy the process group."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
@@ -117,7 +117,7 @@ def barrier() -> None:
         dist.barrier()
 
 
-def own_part(images: Tensor) -> Tensor | None:
+def local_part(images: Tensor) -> Tensor | None:
     """Return the part of a batch that this process computes.
 
     Args:
@@ -126,18 +126,18 @@ def own_part(images: Tensor) -> Tensor | None:
     Returns:
         The part, or None if every process computes the whole batch, as with fewer than two images per process.
     """
-    if not is_distributed() or len(images) < 2 * count():
+    if not is_distributed() or len(images) < 2 * world_size():
         return None
-    return images.tensor_split(count())[dist.get_rank()]
+    return images.tensor_split(world_size())[dist.get_rank()]
 
 
-def gathered(part: Tensor, total: int) -> Tensor:
+def all_gather(part: Tensor, total: int) -> Tensor:
     """Gather the rows of all processes in the order of the batch.
 
     The gradient is that of this process's rows times the number of processes; :func:`average_gradients` divides by it.
 
     Args:
-        part: Rows of :func:`own_part`.
+        part: Rows of :func:`local_part`.
         total: Number of rows of the whole batch.
     """
     rows: Tensor = _Gather.apply(part, total)
@@ -147,7 +147,7 @@ def gathered(part: Tensor, total: int) -> Tensor:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Tensor, total: int) -> Tensor:
-        sizes = [len(each) for each in torch.empty(total).tensor_split(count())]
+        sizes = [len(each) for each in torch.empty(total).tensor_split(world_size())]
         rank, largest = dist.get_rank(), sizes[0]
         ctx.start, ctx.stop = sum(sizes[:rank]), sum(sizes[: rank + 1])
         # all_gather needs parts of equal size.
@@ -158,7 +158,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0][ctx.start : ctx.stop] * count(), None
+        return gradients[0][ctx.start : ctx.stop] * world_size(), None
 
 
 def average_gradients(model: nn.Module) -> None:
@@ -174,7 +174,7 @@ def average_gradients(model: nn.Module) -> None:
     for group in _by_type(gradients):
         flat = torch.cat([gradient.flatten() for gradient in group])
         dist.all_reduce(flat)
-        flat /= count()
+        flat /= world_size()
         _unflatten_into(group, flat)
     running = [
         buffer

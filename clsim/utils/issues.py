@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
 
 def whole(block: Mapping[str, Any], key: str, least: int = 1) -> int | None:
-    """Return the value at a key if it is a whole number of at least ``least``, else None.
+    """Return the value at a key if it is an integer of at least ``least``, else None.
 
     Example:
         >>> whole({"shots": 5}, "shots"), whole({"shots": True}, "shots"), whole({}, "shots")

@@ -16,7 +16,7 @@ WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
 COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")
 WEIGHTED = "average_accuracy_weighted"
 WHOLE = 1e-6
-"""Tolerance when a share of images is turned into a whole number."""
+"""Tolerance when a share of images is turned into an integer."""
 
 
 def check_arithmetic(run: RunFiles) -> Iterator[Check]:

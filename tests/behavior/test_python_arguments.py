@@ -191,15 +191,15 @@ def build():
     ("settings", "said"),
     [
         ({"epochs": -1}, "strategies.fine_tune.epochs: must be at least 0, got -1"),
-        ({"epochs": 1.5}, "strategies.fine_tune.epochs: expected a whole number, got 1.5"),
-        ({"epochs": True}, "strategies.fine_tune.epochs: expected a whole number, got true"),
+        ({"epochs": 1.5}, "strategies.fine_tune.epochs: expected an integer, got 1.5"),
+        ({"epochs": True}, "strategies.fine_tune.epochs: expected an integer, got true"),
         ({"batch_size": 0}, "strategies.fine_tune.batch_size: must be at least 1, got 0"),
         ({"lr": NAN}, "strategies.fine_tune.lr: must be a finite number, got nan"),
-        ({"lr": "0.1"}, "strategies.fine_tune.lr: expected a number, got the text '0.1'"),
+        ({"lr": "0.1"}, "strategies.fine_tune.lr: expected a number, got the string '0.1'"),
         ({"momentum": 1.5}, "strategies.fine_tune.momentum: must be at most 1, got 1.5"),
-        ({"precision": "fp8"}, "strategies.fine_tune.precision: expected fp32, bf16 or fp16, got the text 'fp8'"),
+        ({"precision": "fp8"}, "strategies.fine_tune.precision: expected fp32, bf16 or fp16, got the string 'fp8'"),
         ({"epoch": 3}, "unknown setting 'epoch' of fine_tune"),
-        ({"backbone": object}, "strategies.fine_tune.backbone: expected text"),
+        ({"backbone": object}, "strategies.fine_tune.backbone: expected a string"),
     ],
 )
 def test_a_strategys_file_called_from_python_refuses_what_a_scenario_refuses(build, settings, said):
@@ -220,18 +220,18 @@ def test_a_strategys_file_called_from_python_takes_numpys_numbers(build):
     ("given", "said"),
     [
         ({"seed": -1}, "run: seed: must be at least 0"),
-        ({"seed": 1.5}, "run: seed: expected a whole number"),
-        ({"seed": True}, "run: seed: expected a whole number"),
+        ({"seed": 1.5}, "run: seed: expected an integer"),
+        ({"seed": True}, "run: seed: expected an integer"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
-        ({"device": 0}, "run: device: expected text or device, got 0"),
+        ({"device": 0}, "run: device: expected a string or device, got 0"),
         ({"out": 3}, "run: out: "),
         ({"resume": 1}, "run: resume: expected true or false"),
-        ({"overrides": "stream.shots=1"}, "overrides: expected a list or a block of keys, got the text"),
-        ({"overrides": {"stream.shots": np.float64(2.5)}}, "stream.shots: expected a whole number, got 2.5"),
-        ({"overrides": {"stream.shots": np.bool_(True)}}, "stream.shots: expected a whole number, got true"),
+        ({"overrides": "stream.shots=1"}, "overrides: expected a list or a block of keys, got the string"),
+        ({"overrides": {"stream.shots": np.float64(2.5)}}, "stream.shots: expected an integer, got 2.5"),
+        ({"overrides": {"stream.shots": np.bool_(True)}}, "stream.shots: expected an integer, got true"),
         ({"trackers": "wandb"}, "run: trackers: expected a list"),
         ({"trackers": ["wand"]}, "there is no tracker 'wand'"),
-        ({"strategy": 3}, "run: strategy: expected text"),
+        ({"strategy": 3}, "run: strategy: expected a string"),
         ({"strategy": "fine_tun"}, "there is no strategy 'fine_tun'"),
     ],
 )
@@ -328,7 +328,7 @@ def test_losses_stretch_nothing_to_fit(call):
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "1", None])
 def test_another_seed_is_a_seed(seed):
-    with pytest.raises(ArgumentError, match="seed: expected a whole number from 0"):
+    with pytest.raises(ArgumentError, match="seed: expected an integer from 0"):
         clsim.load_scenario("shapes_fscil").with_seed(seed)
     assert clsim.load_scenario("shapes_fscil").with_seed(np.int64(3)).seed == 3
 

@@ -277,7 +277,7 @@ def test_a_folder_is_no_package(tmp_path, monkeypatch):
         (["--set", "trackers=[{kind: wandb, mod: online}]"], "unknown key 'mod' in trackers.0"),
         (["--set", "trackers=[{kind: wandb, mode: on}]"], "trackers.0.mode"),
         (["--set", "trackers=[wandb, {kind: wandb}]"], "the tracker 'wandb' appears 2 times"),
-        (["--set", "trackers=wandb"], "trackers: expected a list, got the text 'wandb'"),
+        (["--set", "trackers=wandb"], "trackers: expected a list, got the string 'wandb'"),
         (["--set", "trackers=[{project: x}]"], "trackers.0"),
     ],
 )

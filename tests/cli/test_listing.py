@@ -85,7 +85,7 @@ def test_data_sets_say_where_they_stand(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_settings_of_a_strategy_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     show_settings("toy")
     told = {line.split("\t")[0]: line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()}
-    assert told["epochs"] == ["a whole number", "5", "passes over a session."]
+    assert told["epochs"] == ["an integer", "5", "passes over a session."]
     assert told["mode"][:2] == ["replace or accumulate", '"replace"']
     assert "device" not in told
     with pytest.raises(UserError, match="there is no strategy 'tyo'"):

@@ -72,7 +72,7 @@ def test_what_is_right_exits_with_0(workspace: Path, arguments: list[str], says:
         (["run", "test", "--strategy", "tooy"], "--strategy tooy: there is no strategy 'tooy'"),
         (["run", "test", "--strategy", "strategies"], "there is no strategy 'strategies'"),
         (["run", "test", "--set", "stream.shot=1"], "--set stream.shot=1: unknown key 'shot' in stream"),
-        (["run", "test", "--set", "strategy.epochs=two"], "expected a whole number, got the text 'two'"),
+        (["run", "test", "--set", "strategy.epochs=two"], "expected an integer, got the string 'two'"),
         (["run", "test", "--seed", "-1"], "--seed -1"),
         (["run", "test", "--seeds", "1,2,x"], "'x' is not a seed"),
         (["run", "test", "--seeds", "1,2", "--seed", "3"], "exclude each other"),
@@ -105,7 +105,7 @@ def test_validate_prints_every_error_of_every_file(workspace: Path) -> None:
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("scenarios/")] == [
         "scenarios/wrong.yaml:8: stream.shots: 500 shots, but a class of shapes may have only 50 training images",
-        "scenarios/wrong.yaml:20: seed: expected a whole number, got the text 'x'",
+        "scenarios/wrong.yaml:20: seed: expected an integer, got the string 'x'",
         "scenarios/worse.yaml:1: not valid YAML: expected the node content, but found '<stream end>'",
     ]
     assert done.stdout == "scenarios/test.yaml: ok (shapes, 9 sessions, toy)\n"

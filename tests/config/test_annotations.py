@@ -66,7 +66,7 @@ def test_unknown_annotations_are_refused(text: str) -> None:
 
 
 def test_annotations_in_words() -> None:
-    assert in_words(int | None) == "a whole number or null"
+    assert in_words(int | None) == "an integer or null"
     assert in_words(Literal["a", "b", "c"]) == "a, b or c"
     assert in_words(list[int] | None) == "a list (list[int]) or null"
     assert in_words(dict[str, int]) == "a block of keys (dict[str, int])"

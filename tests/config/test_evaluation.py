@@ -63,18 +63,18 @@ def test_criteria(measured: Path, criterion: str) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("criterion=cmc@0", "expected nearest_class_mean, map or cmc@K, got the text 'cmc@0'"),
+        ("criterion=cmc@0", "expected nearest_class_mean, map or cmc@K, got the string 'cmc@0'"),
         ("criterion=cmc", "expected nearest_class_mean, map or cmc@K"),
         ("criterion=mapp", "expected nearest_class_mean, map or cmc@K"),
-        ("criterion=1", "expected text, got 1"),
+        ("criterion=1", "expected a string, got 1"),
         ("also=[cmc@1,mapp]", "evaluation.compatibility.also.1: expected nearest_class_mean, map or cmc@K"),
-        ("also=map", "expected a list, got the text 'map'"),
+        ("also=map", "expected a list, got the string 'map'"),
         ("truncate=1", "expected true or false, got 1"),
         ("images=cifar1O", "evaluation.compatibility.images: there is no data set 'cifar1O'"),
         ("images='folder:'", "names no path"),
         ("images=held_out", "all 100 classes of cifar100 come in the stream"),
-        ("images=null", "expected text, got nothing (null)"),
-        ("query=val", "expected train or test, got the text 'val'"),
+        ("images=null", "expected a string, got nothing (null)"),
+        ("query=val", "expected train or test, got the string 'val'"),
         ("images_per_class=1001", "a class of cifar10 may have only 1000 test images"),
         ("images_per_class=0", "must be at least 1"),
         ("ties=1", "expected true or false, got 1"),
@@ -127,7 +127,7 @@ def test_the_service_needs_images(measured: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("criterion=map", "evaluation.service.criterion: expected cmc@1 or nearest_class_mean, got the text 'map'"),
+        ("criterion=map", "evaluation.service.criterion: expected cmc@1 or nearest_class_mean, got the string 'map'"),
         ("queries=0", "evaluation.service.queries: must be at least 1"),
         ("steps=0", "evaluation.service.steps: must be at least 1"),
         ("step=5", "unknown key 'step' in evaluation.service"),

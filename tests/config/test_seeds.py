@@ -97,7 +97,7 @@ def test_seeds_that_have_an_effect_are_none(scenario: Path, text: str) -> None:
         ("{shot: 1}", "unknown key 'shot' in seeds"),
         ("{order: -1}", "seeds.order: must be at least 0, got -1"),
         ("{order: 4294967296}", "seeds.order: must be less than 4294967296"),
-        ("{initialization: x}", "seeds.initialization: expected a whole number"),
+        ("{initialization: x}", "seeds.initialization: expected an integer"),
         ("7", "seeds: expected a block of keys, got 7"),
         ("{shots: 1}", "seeds.shots: has no effect: stream.splits has its own seed"),
     ],

@@ -93,7 +93,11 @@ def test_what_is_no_plain_document_is_refused_with_its_line(text: str, where: st
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("a: 1\n1: 2", "the key 1 is not text"), ("a: 1\n'': 2", "is not text"), ("a: {}\n<<: {b: 1}", "merge keys")],
+    [
+        ("a: 1\n1: 2", "the key 1 is not a string"),
+        ("a: 1\n'': 2", "is not a string"),
+        ("a: {}\n<<: {b: 1}", "merge keys"),
+    ],
 )
 def test_impossible_keys_are_reported_with_their_line(text: str, what: str) -> None:
     (problem,) = parse(text, "f").problems

@@ -167,7 +167,7 @@ def main(folder: str, case: str, out: str, fate: str) -> None:
             digests = [hashlib.sha256(b"".join(map(_bytes, batch))).hexdigest() for batch in batches]
     rank = torch.distributed.get_rank()
     Path(folder, f"{out}-{fate}-{rank}.json").write_text(json.dumps(digests))
-    distributed.leave()
+    distributed.shutdown()
 
 
 def _bytes(tensor: Tensor) -> bytes:

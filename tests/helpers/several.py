@@ -26,10 +26,10 @@ def gradients(model: nn.Module) -> list[torch.Tensor]:
 
 
 def main() -> None:
-    distributed.join("cpu")
+    distributed.init("cpu")
     rank, world = dist.get_rank(), dist.get_world_size()
     assert distributed.is_distributed()
-    assert distributed.count() == world
+    assert distributed.world_size() == world
     assert distributed.is_main() == (rank == 0)
     for total in (2 * world, 2 * world + 1, 11):
         torch.manual_seed(total)
@@ -37,16 +37,16 @@ def main() -> None:
         losses(model(images), model).backward()
         wanted = gradients(model)
         model.zero_grad()
-        part = distributed.own_part(images)
+        part = distributed.local_part(images)
         assert part is not None
         assert len(part) in (total // world, total // world + 1)
-        outputs = distributed.gathered(model(part), total)
+        outputs = distributed.all_gather(model(part), total)
         assert torch.allclose(outputs, model(images), atol=1e-6)
         losses(outputs, model).backward()
         distributed.average_gradients(model)
         for found, grad in zip(gradients(model), wanted, strict=True):
             assert torch.allclose(found, grad, atol=1e-6), (total, found, grad)
-    assert distributed.own_part(torch.zeros(2 * world - 1, 5)) is None
+    assert distributed.local_part(torch.zeros(2 * world - 1, 5)) is None
     norm = nn.BatchNorm1d(2)
     norm.running_mean.fill_(rank)
     distributed.average_gradients(norm)
@@ -58,7 +58,7 @@ def main() -> None:
     distributed.main_first(lambda: order.append(rank))
     assert order == [rank]
     distributed.barrier()
-    distributed.leave()
+    distributed.shutdown()
     print("well", file=sys.stderr)
 
 

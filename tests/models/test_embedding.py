@@ -274,7 +274,7 @@ def test_a_model_by_name_has_the_neck_that_is_asked_for():
 
 
 def test_images_are_enlarged_as_the_authors_loader_does():
-    """Pillow's bilinear resize, which rounds to whole numbers in both of its passes."""
+    """Pillow's bilinear resize, which rounds to integers in both of its passes."""
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     enlarged = Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR)
     theirs = torch.from_numpy(np.asarray(enlarged, dtype=np.float32)).permute(2, 0, 1) / 255

@@ -93,17 +93,17 @@ def test_mistakes_of_runs_stand_where_the_sweep_makes_them(workspace):
     text = FILE.replace("stream.shots: 3", "stream.shots: none, stream.shods: 3").replace("[3, 5]", "[3, -x, 5, y]")
     assert sorted(problems(text.replace("floor", "flor"))) == [
         ("sweep.yaml:2", "there is no strategy 'flor'"),
-        ("sweep.yaml:4", "stream.shots: expected a whole number, got the text 'none'"),
+        ("sweep.yaml:4", "stream.shots: expected an integer, got the string 'none'"),
         ("sweep.yaml:4", "unknown key 'shods' in stream"),
-        ("sweep.yaml:6", "strategies.toy.epochs: expected a whole number, got the text '-x'"),
-        ("sweep.yaml:6", "strategies.toy.epochs: expected a whole number, got the text 'y'"),
+        ("sweep.yaml:6", "strategies.toy.epochs: expected an integer, got the string '-x'"),
+        ("sweep.yaml:6", "strategies.toy.epochs: expected an integer, got the string 'y'"),
     ]
 
 
 def test_mistakes_of_the_file_itself(workspace):
     text = FILE.replace("seeds: [1, 2]", "seeds: [1, x]\nretries: -1\ngpu: 1").replace("[3, 5]", "3")
     assert sorted(problems(text)) == [
-        ("sweep.yaml:3", "seeds.1: expected a whole number, got the text 'x'"),
+        ("sweep.yaml:3", "seeds.1: expected an integer, got the string 'x'"),
         ("sweep.yaml:4", "retries: must be at least 0, got -1"),
         ("sweep.yaml:5", "unknown key 'gpu'"),
         ("sweep.yaml:8", "grid.strategies.toy.epochs: expected a list, got 3"),

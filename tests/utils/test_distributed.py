@@ -59,13 +59,13 @@ def figures(content, place=""):
 
 def test_one_process_alone_is_not_several():
     assert not distributed.is_distributed()
-    assert (distributed.count(), distributed.is_main()) == (1, True)
-    assert distributed.join("cpu") == "cpu"
-    assert distributed.own_part(torch.zeros(8, 1)) is None
+    assert (distributed.world_size(), distributed.is_main()) == (1, True)
+    assert distributed.init("cpu") == "cpu"
+    assert distributed.local_part(torch.zeros(8, 1)) is None
     assert distributed.any_rank(True) and not distributed.any_rank(False)
     assert distributed.broadcast(lambda: 3) == distributed.main_first(lambda: 3) == 3
     distributed.barrier()
-    distributed.leave()
+    distributed.shutdown()
 
 
 @pytest.mark.slow

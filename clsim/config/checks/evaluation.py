@@ -77,9 +77,8 @@ def _of_pairs(given: Mapping[str, Any], service: object) -> Iterator[Finding]:
     for path, name in names.items():
         if isinstance(name, str) and not PAIR_CRITERION.fullmatch(name):
             at = path if path[-1] != "criterion" or "criterion" in given else BLOCK
-            what = (
-                f"{'.'.join(map(str, path))}: expected recall@K on a stream of kind text_upgrade, got the text '{name}'"
-            )
+            key = ".".join(map(str, path))
+            what = f"{key}: expected recall@K on a stream of kind text_upgrade, got the string '{name}'"
             yield Finding(at, what, "write for instance recall@1")
     if isinstance(service, Mapping) and service.get("criterion", "cmc@1") != "cmc@1":
         what = "evaluation.service.criterion: images with captions have no classes, and no means of classes"
@@ -113,7 +112,7 @@ def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
             what = f"{'.'.join(map(str, path))}: {name} is between images and captions, which this stream has not"
             yield Finding(path, what, "write cmc@K, or a stream of kind text_upgrade")
         elif isinstance(name, str) and not CRITERION.fullmatch(name):
-            what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the text '{name}'"
+            what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the string '{name}'"
             yield Finding(path, what, suggestion(name, CRITERIA))
 
 

@@ -32,7 +32,7 @@ class Curve:
 
 
 def span(values: Sequence[float]) -> tuple[int, int]:
-    """Return the percents between which the axis runs: round numbers with a whole number halfway.
+    """Return the percents between which the axis runs: round numbers with an integer halfway.
 
     >>> span([0.805, 0.878])
     (80, 90)

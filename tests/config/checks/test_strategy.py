@@ -55,7 +55,7 @@ def test_nothing_is_executed_to_know_it(scenario: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "what", "fix"),
     [
-        ('STREAMS = ("upgrade")', "expected a tuple of kinds of stream, got the text 'upgrade'", '("upgrade",)'),
+        ('STREAMS = ("upgrade")', "expected a tuple of kinds of stream, got the string 'upgrade'", '("upgrade",)'),
         ("STREAMS = ()", "expected a tuple of kinds of stream, got a list of 0", '("upgrade",)'),
         ("STREAMS = None", "expected a tuple of kinds of stream, got nothing", '("upgrade",)'),
         ('STREAMS = {"upgrade"}', "expected a tuple of kinds of stream, got {'upgrade'}", '("upgrade",)'),

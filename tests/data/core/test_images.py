@@ -123,7 +123,7 @@ def test_invalid_labels_are_refused(labels, names):
         (PIXELS[0], "not uint8 [3, 2, 2]"),
         (PIXELS[:, :1], "not uint8 [3, 1, 2, 2]"),
         (PIXELS[..., :0], "not uint8 [3, 3, 2, 0]"),
-        ("a.png", "not the text 'a.png'"),
+        ("a.png", "not the string 'a.png'"),
         (None, "not nothing"),
     ],
 )

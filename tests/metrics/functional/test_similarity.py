@@ -78,7 +78,7 @@ def test_rows_are_those_of_float64_wherever_they_lie(width, monkeypatch):
 
 @pytest.mark.parametrize("width", [2, 64, 513])
 def test_cosines_are_exact_before_they_are_rounded(width):
-    """Against whole numbers, which Python adds without any rounding."""
+    """Against integers, which Python adds without any rounding."""
     random = torch.Generator().manual_seed(width)
     query, gallery = (unit_rows(torch.randn(rows, width, generator=random)) for rows in (9, 14))
     whole = [[[int(value) for value in (row.double() * 2**24).tolist()] for row in side] for side in (query, gallery)]

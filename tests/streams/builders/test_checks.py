@@ -105,7 +105,7 @@ def test_several_mistakes_are_told_at_once():
 def test_the_name_of_a_data_set_is_not_the_data_set(builder):
     right = {fscil: BUILDERS["fscil"][1], upgrade: BUILDERS["upgrade"][1]}.get(builder, {"base_classes": 1, "ways": 1})
     right = {**right, **({"replacements": []} if builder is replacement else {})}
-    with pytest.raises(ArgumentError, match="expected a DataSet, got the text 'shapes'") as caught:
+    with pytest.raises(ArgumentError, match="expected a DataSet, got the string 'shapes'") as caught:
         builder("shapes", **right)
     assert "clsim.data.load_dataset" in caught.value.fix
 
@@ -166,13 +166,13 @@ def test_what_arrives_is_a_replacement(given):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"session": 1.0}, "session: expected a whole number, got 1.0"),
-        ({"session": True}, "session: expected a whole number, got true"),
-        ({"session": 0, "after_iterations": 2.5}, "after_iterations: expected a whole number"),
+        ({"session": 1.0}, "session: expected an integer, got 1.0"),
+        ({"session": True}, "session: expected an integer, got true"),
+        ({"session": 0, "after_iterations": 2.5}, "after_iterations: expected an integer"),
         ({"session": 0, "after_share": float("nan")}, "after_share: must be a finite number"),
         ({"session": 0, "after_share": 1.0}, "after_share: must be less than 1"),
         ({"session": 0, "after_share": "half"}, "after_share: expected a number"),
-        ({"session": 0, "model": "better"}, "model: expected a ReplacementModel, got the text 'better'"),
+        ({"session": 0, "model": "better"}, "model: expected a ReplacementModel, got the string 'better'"),
     ],
 )
 def test_a_replacement_has_a_model_and_a_moment(settings, said):

@@ -54,8 +54,8 @@ def test_without_a_number_all_images_are_pairs():
         ({"load": []}, "needs at least one model", "stream.load"),
         ({"pairs": 13}, "13 captioned training images are asked for, tiny has 12", "stream.pairs"),
         ({"pairs": 0}, "pairs: must be at least 1, got 0", "text_upgrade"),
-        ({"pairs": 2.0}, "pairs: expected a whole number, got 2.0", "text_upgrade"),
-        ({"load": ["first"]}, "stream.load.0: expected a ReplacementClip, got the text 'first'", None),
+        ({"pairs": 2.0}, "pairs: expected an integer, got 2.0", "text_upgrade"),
+        ({"load": ["first"]}, "stream.load.0: expected a ReplacementClip, got the string 'first'", None),
     ],
 )
 def test_what_cannot_be_had_is_the_users_error(settings, what, where):
