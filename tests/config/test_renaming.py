@@ -142,7 +142,8 @@ def test_the_name_of_a_model_made_before_stays() -> None:
 def test_a_timm_model_keeps_its_former_keys(tmp_path: Path) -> None:
     path = tmp_path / "timm.yaml"
     path.write_text(
-        "stream: {kind: fscil, dataset: shapes, base_classes: 60, ways: 5, shots: 5, splits: drawn}\nstrategy: fine_tune\n"
+        "stream: {kind: fscil, dataset: shapes, base_classes: 60, ways: 5, shots: 5, splits: drawn}\n"
+        "strategy: fine_tune\n"
         "models:\n"
         "  random: {kind: timm, model: resnet18, pretrained: false}\n"
         "  hub: {kind: timm, model: resnet18.a1_in1k, pretrained: true}\n"
