@@ -96,7 +96,7 @@ def load_backbone(
         Network from images in [0, 1], ``(B, 3, H, W)``, to features ``(B, num_features)``, in evaluation mode.
 
     Raises:
-        UserError: The model is unknown, or the file is damaged or does not fit.
+        UserError: The model is unknown or takes images of another size, or the file is damaged or does not fit.
         WeightsMissing: The weights are not here and cannot be fetched.
 
     Example:
@@ -104,6 +104,7 @@ def load_backbone(
         96
 
     """
+    _check_size(name, image_size)
     if weights == "none":
         return make_backbone(name, image_size=image_size, interpolation=interpolation or "bicubic").eval()
     if not timm.is_model(name):
@@ -196,6 +197,13 @@ def _trained_size(name: str) -> int | None:
     return None if _config(name) is None else int(_config(name).input_size[-1])
 
 
+def _check_size(name: str, image_size: int | None) -> None:
+    """Refuse a size that the architecture cannot take."""
+    side = _trained_size(name)
+    if image_size not in (None, side) and _config(name) is not None and _config(name).fixed_input_size:
+        raise UserError(f"{name} takes images of {side} pixels only, not {image_size}", fix="leave image_size out")
+
+
 def _packaged(name: str) -> PackagedWeights:
     if name not in PACKAGED:
         fix = f"choose {', '.join(PACKAGED)}, or set weights to hub or to the path of a file"
@@ -220,5 +228,6 @@ def _from_hub(name: str, image_size: int | None, interpolation: Interpolation, k
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsMissing(
             f"the weights of timm's {name} are not on this machine and could not be fetched ({first})",
-            fix=f"Run once with a network, or name a file: {key}: {{kind: checkpoint, path: ...}}.",
+            fix=f"Run once with a network, or name a file: {key}: {{kind: checkpoint, path: ...}}."
+            + (" A package has weights as well: weights: registry." if name.partition(".")[0] in PACKAGED else ""),
         ) from error

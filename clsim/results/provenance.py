@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clsim.config.models.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe
+from clsim.config.models.recipe import CheckpointModel, ClassifierRecipe, ClipRecipe, TimmModel
 from clsim.config.scenario import Scenario
+from clsim.config.signatures import read_signature
 from clsim.data.datasets.split_hashes import SHA256
 from clsim.streams.settings import FscilStream
+from clsim.utils.errors import WeightsMissing
 from clsim.utils.files import from_home
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ def weights_files(scenario: Scenario, names: Iterable[str]) -> dict[str, Path]:
     """
     settings = scenario.settings
     pretrained = settings.get("pretrained")
+    frozen = [settings[key] for key in read_signature(scenario.selected_strategy.path).models]
+    names = [*names, *(name for name in frozen if name in scenario.models)]
     files = {f"{WEIGHTS_FILE}{name}": weights_file(scenario, name) for name in names}
     if isinstance(pretrained, str):
         if pretrained in scenario.models:
@@ -113,6 +117,8 @@ def weights_file(scenario: Scenario, name: str) -> Path | None:
     recipe = scenario.models.get(name)
     if isinstance(recipe, CheckpointModel):
         return from_home(recipe.path, f"models.{name}.path")
+    if isinstance(recipe, TimmModel):
+        return _timm_weights(name, recipe)
     from clsim.pretraining.store import find_model
 
     if isinstance(recipe, ClassifierRecipe):
@@ -121,3 +127,16 @@ def weights_file(scenario: Scenario, name: str) -> Path | None:
     if not isinstance(recipe, ClassifierRecipe | ClipRecipe):
         return None
     return find_model(recipe)
+
+
+def _timm_weights(name: str, recipe: TimmModel) -> Path | None:
+    if recipe.weights in ("hub", "none"):
+        return None
+    if recipe.weights != "registry":
+        return from_home(recipe.weights, f"models.{name}.weights")
+    from clsim.models.pretrained import PACKAGED
+
+    try:
+        return PACKAGED[recipe.name].path(recipe.name) if recipe.name in PACKAGED else None
+    except WeightsMissing:
+        return None

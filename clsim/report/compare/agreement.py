@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from clsim.config.models.recipe import TimmModel
 from clsim.config.scenario import Scenario
 from clsim.config.seeds import DRAWN_BY
 from clsim.report.compare.runs import Run
@@ -96,6 +97,8 @@ def _is_of_strategy(key: str, scenario: Scenario | None) -> bool:
     kind, _, name = key.partition(" ")
     if kind in ("replacement", "model"):
         recipe = scenario.models.get(name) if scenario else None
+        if isinstance(recipe, TimmModel):
+            return recipe.weights != "none"
         return bool(getattr(recipe, "pretrained", True))  # others have random weights, which depend on the seed
     return key in ("strategy file", "pre-trained weights") or key.startswith(("weights file", STRATEGY_IMPORT))
 
