@@ -80,6 +80,7 @@ def _protocol(scenario: Scenario) -> dict[str, Any]:
     """Return every key of the protocol with its value, defaults filled in."""
     stream = scenario.stream.model_dump(mode="json")
     found = {f"stream.{key}": value for key, value in stream.items()}
+    found["budget"] = None if scenario.budget is None else scenario.budget.model_dump(mode="json")
     incoming = _texts(stream.get("replacements")) | _texts(stream.get("load"))
     found |= {f"models.{name}": recipe for name, recipe in scenario.models.items() if name in incoming}
     compatibility = scenario.evaluation.compatibility

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from clsim.config.budget import Budget
 from clsim.config.checks.strategy import check_runs_on
 from clsim.config.discovery import find_strategy
 from clsim.config.evaluation import OF_CLASSES, Evaluation, Published
@@ -21,8 +22,9 @@ from clsim.config.validation import Validation
 from clsim.config.yaml import dump
 from clsim.streams.kinds import UPGRADE_KINDS
 from clsim.streams.rules import session_count
-from clsim.streams.settings import Stream
+from clsim.streams.settings import DrawnSplits, Stream
 from clsim.utils.block import Block, Seed
+from clsim.utils.derived_seed import derived_seed
 from clsim.utils.errors import ArgumentError, UserError
 from clsim.utils.issues import KeyPath
 from clsim.utils.plain import plain
@@ -54,6 +56,15 @@ class Scenario(Block):
     strategies: dict[str, dict[str, Any]] = Field(default={}, description="settings by strategy")
     models: dict[str, ModelRecipe] = Field(default={}, description="models by name: recipes, files and libraries")
     evaluation: Evaluation = Field(default=Evaluation(), description="figures to measure")
+    budget: Budget | None = Field(
+        default=None, description="training of every session, the same for all strategies; null: their own epochs"
+    )
+    draws: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description="number of seeded draws of the shots on which the few-shot sessions are repeated; null: none",
+    )
     validation: Validation | None = Field(
         default=None, description="evaluate on held-out training images instead of the test images"
     )
@@ -119,6 +130,12 @@ class Scenario(Block):
         return EffectiveSeeds.of(self.seed, self.seeds)
 
     @property
+    def draw_seeds(self) -> tuple[int, ...]:
+        """Seed of every draw of the shots, derived from the seed of the shots; the same for every strategy."""
+        shots = self.effective_seeds.shots
+        return tuple(derived_seed(shots, f"draw {number}") for number in range(1, (self.draws or 0) + 1))
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """Settings of the strategy that runs, with the defaults filled in."""
         return self.strategies[strategy_name(self.strategy)]
@@ -172,6 +189,15 @@ class Scenario(Block):
         if type(found) is not int or not 0 <= found < 2**32:
             raise ArgumentError(f"seed: expected an integer from 0 to {2**32 - 1}, got {describe(seed)}")
         return self.model_copy(update={"seed": found})
+
+    def with_draw(self, number: int) -> Scenario:
+        """Return the scenario of one of the draws, with its shots and without further draws.
+
+        Args:
+            number: Number of the draw, from 1 to ``draws``.
+        """
+        stream = self.stream.model_copy(update={"splits": DrawnSplits(draw=self.draw_seeds[number - 1])})
+        return self.model_copy(update={"stream": stream, "draws": None})
 
     def seeds_for(self, other: Scenario) -> dict[str, int | None]:
         """Return the overrides that give another scenario these ``seeds``, as far as its stream draws by them."""

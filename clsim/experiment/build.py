@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from clsim.config import Scenario, load_scenario
+from clsim.config.budget import Budget
 from clsim.data.core.captioned import CaptionDataSet
 from clsim.data.core.file_warnings import warn_if_upscaled
 from clsim.data.core.images import Images
@@ -17,9 +18,11 @@ from clsim.experiment.incoming import check_composed
 from clsim.experiment.resolve import Resolved, resolve
 from clsim.experiment.stand_in import stand_in_for
 from clsim.models.preprocess import Preprocess
+from clsim.plugins import SessionBudget
 from clsim.streams import Stream, TextStream, text_upgrade
+from clsim.streams.builders.fscil import redrawn
 from clsim.streams.builders.replacement import with_replacements
-from clsim.streams.settings import TextUpgradeStream
+from clsim.streams.settings import FscilStream, TextUpgradeStream
 from clsim.training import Strategy
 from clsim.utils.errors import ArgumentError, DataMissing, WeightsMissing
 from clsim.utils.precision import INSISTED, KEPT, REPLACED, is_emulated
@@ -41,6 +44,7 @@ class Experiment:
         compared: Query and gallery images on which versions of the model are compared, one object if both are the
             same; ``None`` if versions are not compared on images.
         requested_precision: Precision that the scenario asks for. The strategy has the one in use.
+        resolved: What the stream and the strategy were made from; ``None`` if they were composed in Python.
 
     """
 
@@ -53,6 +57,12 @@ class Experiment:
     stands_in_for: dict[str, str] | None = None
     compared: tuple[Images, Images] | None = None
     requested_precision: str = "fp32"
+    resolved: Resolved | None = None
+
+    @property
+    def draws(self) -> int:
+        """Number of draws on which the few-shot sessions are repeated."""
+        return (self.scenario and self.scenario.draws) or 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -157,7 +167,29 @@ def _experiment(scenario: Scenario, device: str, stands_in_for: dict[str, str] |
         stands_in_for,
         resolved.eval_sets,
         requested if isinstance(requested, str) else strategy.precision,
+        resolved,
     )
+
+
+def experiment_of_draw(experiment: Experiment, number: int) -> Experiment:
+    """Return the experiment of one of the draws: its stream, and a new strategy for it.
+
+    A new strategy holds nothing that an earlier draw has left. The data and loaded weights are shared.
+
+    Args:
+        experiment: Experiment of a scenario with draws.
+        number: Number of the draw, from 1.
+    """
+    assert experiment.scenario is not None
+    assert experiment.resolved is not None
+    assert isinstance(experiment.stream, Stream)
+    assert isinstance(experiment.scenario.stream, FscilStream)
+    shots, seed = experiment.scenario.stream.shots, experiment.scenario.draw_seeds[number - 1]
+    scenario, stream = experiment.scenario.with_draw(number), redrawn(experiment.stream, shots, seed)
+    resolved = replace(experiment.resolved, scenario=scenario, data=stream)
+    strategy = make_strategy(resolved, stream)
+    strategy.precision = experiment.strategy.precision  # a resumed run keeps the one in which it began
+    return replace(experiment, scenario=scenario, stream=stream, strategy=strategy, resolved=resolved)
 
 
 def make_stream(resolved: Resolved) -> Stream | TextStream:
@@ -188,8 +220,25 @@ def make_strategy(resolved: Resolved, stream: Stream | TextStream) -> Strategy:
     if resolved.replacements or len(resolved.clips) > 1:
         check_composed(scenario.selected_strategy, scenario.stream, strategy)
     strategy.eval_mb_size = scenario.evaluation.batch_size
+    if scenario.budget is not None:
+        for planner in budget_planners(scenario.budget):
+            strategy.add_plugin(planner)
     _warn_if_upscaled(stream, strategy)
     return strategy
+
+
+def budget_planners(budget: Budget) -> list[SessionBudget]:
+    """Return the planners of a budget; one with its own base session has two.
+
+    Example:
+        >>> [(each.given.steps, each.base, each.later) for each in budget_planners(Budget(steps=5))]
+        [(5, True, True)]
+
+    """
+    later = SessionBudget(steps=budget.steps, images=budget.images, base=budget.base is None)
+    if budget.base is None:
+        return [later]
+    return [SessionBudget(steps=budget.base.steps, images=budget.base.images, later=False), later]
 
 
 def _warn_if_upscaled(stream: Stream | TextStream, strategy: Strategy) -> None:

@@ -12,6 +12,7 @@ from clsim.utils.training_events import SessionStarted, StepsDone
 
 __all__ = [
     "Broadcast",
+    "DrawEnded",
     "Event",
     "FilesWritten",
     "Listener",
@@ -88,6 +89,22 @@ class SessionEnded:
 
 
 @dataclass(frozen=True)
+class DrawEnded:
+    """The few-shot sessions are repeated on one of the draws.
+
+    Attributes:
+        number: Number of the draw, from 1.
+        draws: Number of draws.
+        results: Results of the draw, as in its ``results.json``.
+
+    """
+
+    number: int
+    draws: int
+    results: Results
+
+
+@dataclass(frozen=True)
 class FilesWritten:
     """All files of results are in the run directory; those of a complete run are sealed."""
 
@@ -109,7 +126,7 @@ class Note:
     text: str
 
 
-Event = RunStarted | SessionStarted | StepsDone | SessionEnded | FilesWritten | RunEnded | Note
+Event = RunStarted | SessionStarted | StepsDone | SessionEnded | DrawEnded | FilesWritten | RunEnded | Note
 
 
 class Listener(Protocol):

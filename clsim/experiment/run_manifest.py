@@ -28,6 +28,7 @@ from clsim.results.provenance import (
     weights_files,
 )
 from clsim.results.run_directory import RunDirectory
+from clsim.streams.settings import DrawnSplits, FscilStream
 from clsim.utils import distributed
 from clsim.utils.device import Precision
 from clsim.utils.errors import UserError, UserErrors
@@ -115,6 +116,32 @@ def describe(experiment: Experiment) -> dict[str, Any]:
             "clips": _clips(experiment),
         },
     )
+
+
+def draw_manifest(directory: RunDirectory, experiment: Experiment, number: int) -> dict[str, Any]:
+    """Return the manifest of one of the draws: that of the run, but for the shots.
+
+    Args:
+        directory: Directory of the run.
+        experiment: Experiment of the draw.
+        number: Number of the draw, from 1.
+
+    """
+    run, scenario = directory.read_json(NAME), experiment.scenario
+    assert scenario is not None
+    assert isinstance(scenario.stream, FscilStream)
+    assert isinstance(scenario.stream.splits, DrawnSplits)
+    text = scenario.to_yaml()
+    hashes = {
+        "split lists": stream_split_sha256(experiment.stream),
+        "scenario file": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    return {
+        **{key: value for key, value in run.items() if key not in ("files", "resumed")},
+        "hashes": {**run["hashes"], **hashes},
+        "split_lists": standard_lists(scenario),
+        "draw": {"number": number, "seed": scenario.stream.splits.draw},
+    }
 
 
 def _hashes(experiment: Experiment) -> dict[str, str]:

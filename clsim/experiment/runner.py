@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from clsim.experiment import run_paths
 from clsim.experiment.build import Experiment
 from clsim.experiment.checkpoint.checkpointer import Checkpointer, Schedule
 from clsim.experiment.checkpoint.files import Checkpoints
-from clsim.experiment.evaluation import SessionEvaluator, forgetting_record, known, replacement_records
+from clsim.experiment.draws import check_repeatable, run_draws
+from clsim.experiment.evaluation import SessionEvaluator
 from clsim.experiment.events import (
     Broadcast,
     FilesWritten,
     Listener,
-    Note,
     NotesOnStderr,
     RunEnded,
     RunInfo,
@@ -28,7 +27,7 @@ from clsim.experiment.events import (
     SessionEnded,
 )
 from clsim.experiment.run_manifest import precision_begun, resume_manifest, write_manifest
-from clsim.models.protocols import HasDiagnostics
+from clsim.experiment.session import OpenRun, evaluate_session, no_results
 from clsim.plugins import LossGuard, Progress
 from clsim.results.manifest import seal
 from clsim.results.record import SessionRecord
@@ -36,7 +35,7 @@ from clsim.results.results import Results
 from clsim.results.run_directory import ReadOnlyRunDirectory, RunDirectory
 from clsim.results.run_figures import published_of_versions
 from clsim.utils import distributed
-from clsim.utils.device import device_time, peak_memory
+from clsim.utils.device import device_time
 from clsim.utils.hints import batch_settings, explained
 from clsim.utils.signals import Interrupted, Interruption
 
@@ -81,25 +80,10 @@ def simulate(
     return run.results
 
 
-@dataclass(frozen=True)
-class _Run:
-    """An open run: its parts, and the run directory that it holds the lock of."""
-
-    experiment: Experiment
-    evaluator: SessionEvaluator
-    directory: RunDirectory
-    results: Results
-    listener: Listener
-    reports_progress: bool
-
-    def note(self, text: str) -> None:
-        self.listener.on_event(Note(text))
-
-
 # -- open ---------------------------------------------------------------------------------------------------
 
 
-def _open(experiment: Experiment, out: Path | None, resume: bool, listeners: Sequence[Listener]) -> _Run:
+def _open(experiment: Experiment, out: Path | None, resume: bool, listeners: Sequence[Listener]) -> OpenRun:
     """Take the run directory and attach the metrics to the strategy."""
     strategy = experiment.strategy
     path = distributed.broadcast(lambda: out or run_paths.choose(experiment, resume=resume))
@@ -115,28 +99,17 @@ def _open(experiment: Experiment, out: Path | None, resume: bool, listeners: Seq
     if strategy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(strategy.device)
     heard: Sequence[Listener] = (listeners or (NotesOnStderr(),)) if distributed.is_main() else ()
-    return _Run(
+    return OpenRun(
         experiment,
         evaluator,
         directory,
-        _no_results(experiment, path),
+        no_results(experiment, path),
         Broadcast(heard),
         reports_progress=bool(listeners) and distributed.is_main(),
     )
 
 
-def _no_results(experiment: Experiment, path: Path) -> Results:
-    """Return the results of a run without sessions."""
-    name, strategy, seed = experiment.name, experiment.strategy_name, experiment.seed
-    results = Results(name, strategy, seed, path, stands_in_for=experiment.stands_in_for)
-    results.validation = experiment.validation
-    if experiment.scenario is not None:
-        results.measures_forgetting = experiment.scenario.evaluation.forgetting
-    results.measures_forgetting = results.measures_forgetting and experiment.stream.measures_forgetting
-    return results
-
-
-def _begin_or_resume(run: _Run, *, resume: bool, force: bool) -> dict[str, Any] | None:
+def _begin_or_resume(run: OpenRun, *, resume: bool, force: bool) -> dict[str, Any] | None:
     """Write the manifest of a new run, or return that of the run to resume."""
     experiment, directory = run.experiment, run.directory
     if resume:
@@ -152,7 +125,7 @@ def _begin_or_resume(run: _Run, *, resume: bool, force: bool) -> dict[str, Any] 
 # -- loop ---------------------------------------------------------------------------------------------------
 
 
-def _loop(run: _Run, *, resumed: bool) -> None:
+def _loop(run: OpenRun, *, resumed: bool) -> None:
     """Train and evaluate every session that is not done; write the files after each."""
     experiment, directory, results = run.experiment, run.directory, run.results
     interruption = Interruption()
@@ -168,14 +141,18 @@ def _loop(run: _Run, *, resumed: bool) -> None:
             distributed.barrier()  # until all ranks have read what the main one is about to replace
             directory.write_sessions(results.sessions)
             for session in range(first, len(experiment.stream)):
+                check_repeatable(experiment, checkpointer)
                 _session(run, session, checkpointer)
+            if experiment.draws:
+                interruption.waits = False  # a draw under way is repeated
+                run_draws(run, checkpointer.checkpoints)
         if distributed.is_main():
             seal(directory.path)
     finally:
         run.listener.on_event(FilesWritten(directory.path))
 
 
-def _session(run: _Run, session: int, checkpointer: Checkpointer) -> None:
+def _session(run: OpenRun, session: int, checkpointer: Checkpointer) -> None:
     """Train and evaluate one session; write its files and a checkpoint."""
     directory, results = run.directory, run.results
     record = _train_and_evaluate(run, session, checkpointer)
@@ -190,53 +167,20 @@ def _session(run: _Run, session: int, checkpointer: Checkpointer) -> None:
     checkpointer.measured()
 
 
-def _train_and_evaluate(run: _Run, session: int, checkpointer: Checkpointer) -> SessionRecord:
+def _train_and_evaluate(run: OpenRun, session: int, checkpointer: Checkpointer) -> SessionRecord:
     """Train one session, evaluate the model and add the record to the results."""
-    strategy, stream, evaluator = run.experiment.strategy, run.experiment.stream, run.evaluator
+    strategy, stream = run.experiment.strategy, run.experiment.stream
     checkpointer.begin(session)
     start = device_time(strategy.device)
     if not checkpointer.is_trained:
         with _explained(run.experiment, checkpointer, "training"):
             strategy.train(stream.train_stream[session], eval_streams=[])
-    trained = device_time(strategy.device)
-    train_seconds = checkpointer.trained(trained - start)
-    trained = device_time(strategy.device)
+    train_seconds = checkpointer.trained(device_time(strategy.device) - start)
     with _explained(run.experiment, checkpointer, "evaluating"):
-        strategy.eval(stream.test_stream[: session + 1])
-    evaluated = device_time(strategy.device)
-    accuracy = evaluator.session_accuracy(stream, session)
-    matrix = [*run.results.accuracy_matrix, accuracy.by_session]
-    replaced = replacement_records(strategy, stream, session)
-    versions = evaluator.versions
-    record = SessionRecord(
-        session=session,
-        new_classes=accuracy.new_classes,
-        seen_classes=accuracy.seen_classes,
-        replaced_by=replaced[-1]["model"] if replaced else None,
-        replacements=replaced,
-        accuracy=accuracy.figures["accuracy"],
-        base_accuracy=accuracy.figures["base_accuracy"],
-        novel_accuracy=accuracy.figures["novel_accuracy"],
-        harmonic_mean=accuracy.figures["harmonic_mean"],
-        accuracy_by_session=accuracy.by_session,
-        forgetting=forgetting_record(matrix) if run.results.measures_forgetting else None,
-        compatibility=versions and versions.record(),
-        service=versions and versions.service_record(),
-        metrics=evaluator.custom_record(strategy),
-        training=evaluator.training_record(),
-        train_seconds=train_seconds,
-        eval_seconds=evaluated - trained,
-        images_trained=strategy.images_trained,
-        iterations=strategy.clock.train_exp_iterations,
-        diagnostics=known(strategy.model.diagnostics()) if isinstance(strategy.model, HasDiagnostics) else {},
-        trainable_parameters=sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
-        peak_memory_bytes=peak_memory(strategy.device),
-    )
-    run.results.add(record, accuracy.test_images)
-    return record
+        return evaluate_session(run, session, train_seconds)
 
 
-def _checkpointer(run: _Run, interruption: Interruption) -> Checkpointer:
+def _checkpointer(run: OpenRun, interruption: Interruption) -> Checkpointer:
     """Return the run's checkpointer; the guard against a bad loss names its last checkpoint."""
     strategy, scenario = run.experiment.strategy, run.experiment.scenario
     guard = LossGuard("stop" if scenario is None else scenario.on_nan)
@@ -245,7 +189,7 @@ def _checkpointer(run: _Run, interruption: Interruption) -> Checkpointer:
         strategy,
         run.experiment.stream,
         run.results,
-        Checkpoints(run.directory.path / "checkpoints"),
+        Checkpoints(run.directory.path / "checkpoints", keeps_first=bool(run.experiment.draws)),
         schedule=Schedule() if scenario is None else Schedule(**scenario.checkpoints.model_dump()),
         interruption=interruption,
         note=run.note,
@@ -316,7 +260,7 @@ def _info(experiment: Experiment, path: Path) -> RunInfo:
 # -- finish -------------------------------------------------------------------------------------------------
 
 
-def _finish_again(run: _Run, manifest: Mapping[str, Any]) -> Results:
+def _finish_again(run: OpenRun, manifest: Mapping[str, Any]) -> Results:
     """Return the results of a run that is complete; seal it if it was killed just before."""
     path = run.directory.path
     if "files" not in manifest and distributed.is_main():

@@ -20,6 +20,7 @@ from clsim.plugins.procrustes import Procrustes
 from clsim.plugins.progress import Progress
 from clsim.plugins.progressive_resize import ProgressiveResize
 from clsim.plugins.rehearsal import Rehearsal
+from clsim.plugins.session_budget import SessionBudget
 from clsim.plugins.text_projection import TextProjection
 from clsim.plugins.warmup_cosine import WarmupCosine
 
@@ -41,6 +42,7 @@ __all__ = [
     "Progress",
     "ProgressiveResize",
     "Rehearsal",
+    "SessionBudget",
     "TextProjection",
     "WarmupCosine",
 ]

@@ -21,9 +21,9 @@ class BaseSession(AttributeState, SessionPlanner):
         >>> from types import SimpleNamespace
         >>> plugin = BaseSession(epochs=20, train_mb_size=128)
         >>> plugin.plan(SimpleNamespace(current_experience=0))
-        SessionPlan(epochs=20, train_mb_size=128)
-        >>> plugin.plan(SimpleNamespace(current_experience=1))
-        SessionPlan(epochs=None, train_mb_size=None)
+        SessionPlan(epochs=20, train_mb_size=128, steps=None, images=None)
+        >>> plugin.plan(SimpleNamespace(current_experience=1)) == SessionPlan()
+        True
 
     """
 

@@ -18,6 +18,7 @@ from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.streams.replacements import Replacement
 from clsim.streams.session import replacements_of
 from clsim.training.phases import Phase
+from clsim.training.session_plan import session_steps
 from clsim.utils.seeding import initialized
 from clsim.utils.template import Template
 
@@ -94,7 +95,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
 
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Compute the iterations after which the other replacements are due."""
-        total = strategy.train_epochs * len(strategy.dataloader)
+        total = session_steps(strategy)
         later = [each for each in replacements_of(strategy.experience) if not each.before_session]
         self._due = sorted(((each.iteration(total), each) for each in later), key=lambda due: due[0])
 

@@ -8,6 +8,7 @@ from avalanche.training.plugins import SupervisedPlugin
 
 from clsim.plugins.state import AttributeState
 from clsim.training.schedules import one_cycle
+from clsim.training.session_plan import session_steps
 from clsim.utils.arguments import Between, NotNegative, checked
 from clsim.utils.template import Template
 
@@ -39,7 +40,7 @@ class OneCycle(AttributeState, SupervisedPlugin[Any]):
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Count the session's steps."""
         self._step = 0
-        self._steps = strategy.train_epochs * len(strategy.dataloader)
+        self._steps = session_steps(strategy)
 
     def before_training_iteration(self, strategy: Template, **kwargs: Any) -> None:
         """Set the rate of this step."""

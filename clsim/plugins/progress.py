@@ -10,6 +10,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from clsim.plugins.state import AttributeState
 from clsim.training.loaders import length
 from clsim.training.phases import Phase
+from clsim.training.session_plan import session_steps
 from clsim.utils.arguments import NotNegative, checked
 from clsim.utils.template import Template
 from clsim.utils.training_events import SessionStarted, StepsDone
@@ -63,15 +64,16 @@ class Progress(AttributeState, SupervisedPlugin[Any]):
         self._images = self._steps = 0
         self._started = self._reported = self._read = time.perf_counter()
         session = strategy.experience
-        steps = length(strategy.dataloader)
-        if steps is None:  # assume the batches of a loader of the session's images
-            steps = -(-len(session.dataset) // strategy.train_mb_size)
+        if length(strategy.dataloader) is not None:
+            steps = session_steps(strategy)
+        else:  # assume the batches of a loader of the session's images
+            steps = strategy.train_epochs * -(-len(session.dataset) // strategy.train_mb_size)
         begun = SessionStarted(
             session=session.current_experience,
             new_classes=len(set(session.classes_in_this_experience) - set(session.previous_classes)),
             images=len(session.dataset),
             epochs=strategy.train_epochs,
-            steps=strategy.train_epochs * steps,
+            steps=steps,
         )
         self.listener.on_event(begun)
 

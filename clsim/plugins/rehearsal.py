@@ -12,6 +12,7 @@ from torch import Tensor
 from clsim.plugins.session_images import view_batches
 from clsim.plugins.state import AttributeState
 from clsim.streams.session import ResidentView, resident_view
+from clsim.training.budget import Pass
 from clsim.training.phases import Phase
 from clsim.training.resident import ResidentData
 from clsim.utils.arguments import Whole, checked
@@ -43,6 +44,15 @@ class RehearsalBatches:
         self.batch_size = batch_size
         self.order = order
         self.as_bytes = as_bytes
+
+    @property
+    def extent(self) -> Pass:
+        """Extent of one pass; a batch is smaller than ``batch_size`` where there are few images."""
+        if len(self.memory) == 0:
+            return Pass(min(len(self.new), len(self) * self.batch_size), len(self), self.batch_size)
+        half = self.batch_size // 2
+        images = min(half, len(self.memory)) + min(self.batch_size - half, len(self.new))
+        return Pass(len(self) * images, len(self), images)
 
     def __len__(self) -> int:
         return max(1, (len(self.new) + len(self.memory)) // self.batch_size)

@@ -20,6 +20,8 @@ RESULT_FILES = (
     "confusion.json",
     "features/*.safetensors",
     "checkpoints/last.safetensors",
+    "draws/*/results.json",
+    "draws/*/manifest.json",
 )
 """Files of a run with a hash in its manifest."""
 
@@ -48,10 +50,14 @@ def manifest(*, seed: int, device: str, hashes: Mapping[str, str], settings: Map
 def seal(directory: Path) -> None:
     """Add the hashes of all files of results to the manifest of a complete run."""
     path = directory / NAME
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["files"] = {name: sha256_of(file) for name, file in sorted(result_files(directory).items())}
+    content = sealed(json.loads(path.read_text(encoding="utf-8")), directory)
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sealed(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Return a manifest with the hashes of all files of results."""
+    return {**content, "files": {name: sha256_of(file) for name, file in sorted(result_files(directory).items())}}
 
 
 def result_files(directory: Path) -> dict[str, Path]:

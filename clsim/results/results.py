@@ -31,6 +31,7 @@ class Results:
         measures_forgetting: Whether the scenario asks for forgetting.
         records: One record for each session.
         test_images: Number of test images behind ``accuracy``, for each session.
+        draws: Figures over the draws of the shots, see :func:`~clsim.results.draws.over_draws`; ``None`` without.
 
     """
 
@@ -44,6 +45,7 @@ class Results:
     measures_forgetting: bool = True
     records: list[SessionRecord] = field(default_factory=list)
     test_images: list[int] = field(default_factory=list)
+    draws: dict[str, Any] | None = None
 
     def add(self, record: SessionRecord, test_images: int) -> None:
         """Add the record of a session and the number of its test images."""
@@ -82,6 +84,7 @@ class Results:
                 measures_forgetting=content["summary"]["average_forgetting"] is not None,
                 records=[SessionRecord.from_dict(record) for record in content["sessions"]],
                 test_images=list(content["test_images"]),
+                draws=content.get("draws"),
             )
         except OSError as error:
             raise UserError(f"there are no results: {error.strerror}", where=str(path)) from error
@@ -157,6 +160,7 @@ class Results:
             "test_images": self.test_images,
             "compatibility_matrix": self.compatibility_matrix,
             "matrices": self.matrices,
+            **({} if self.draws is None else {"draws": self.draws}),
         }
 
 

@@ -65,6 +65,24 @@ class SessionShape(Shape):
     metrics: dict[str, float | None] = {}
 
 
+class RepeatedShape(Shape):
+    """A figure over the draws."""
+
+    n: Annotated[int, Field(ge=1)]
+    mean: float
+    deviation: float | None
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    values: list[float | None]
+
+
+class DrawsShape(Shape):
+    """Figures over the draws of the shots."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seeds: list[Count]
+    figures: dict[str, RepeatedShape]
+
+
 class ResultsShape(Shape):
     """``results.json``."""
 
@@ -79,6 +97,7 @@ class ResultsShape(Shape):
     accuracy_matrix: list[list[Share | None]]
     compatibility_matrix: list[list[Share | None]] | None
     matrices: dict[str, list[list[Share | None]]]
+    draws: DrawsShape | None = None
 
 
 class ManifestShape(Shape):

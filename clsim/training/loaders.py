@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clsim.streams.session import ResidentView
+from clsim.training.budget import Pass
 
 
 def length(loader: Any) -> int | None:
@@ -45,6 +46,11 @@ class ResidentBatches:
         self.view = view
         self.batch_size = batch_size
         self.order = order
+
+    @property
+    def extent(self) -> Pass:
+        """Extent of one pass."""
+        return Pass(len(self.view), len(self), self.batch_size)
 
     def __len__(self) -> int:
         return -(-len(self.view) // self.batch_size)

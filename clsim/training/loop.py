@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from clsim.training.avalanche_plugins import check_plugins, reads_model_features
+from clsim.training.budget import epochs_of_images, epochs_of_steps, extent_of, repeated
 from clsim.training.callbacks import EvaluationCallbacks, TrainingCallbacks
 from clsim.training.forward import ForwardPass
 from clsim.training.loaders import length
@@ -39,12 +41,14 @@ class TrainingLoop(AsksPlanners, ResidentData):
     """Template that calls only the plugins that listen, and can resume within an epoch."""
 
     passes: ForwardPass
+    trains: bool
     epoch: int
     step: int
     images_trained: int
     after_step: Callable[[], None] | None
     resume_point: ResumePoint | None
     loader_state: Any
+    _planned: SessionPlan
     _replaced: SessionPlan
     _in_processes: bool
     _publishes_features: bool
@@ -62,7 +66,26 @@ class TrainingLoop(AsksPlanners, ResidentData):
         """
         present = SessionPlan(self.train_epochs, self.train_mb_size)
         choices = zip(self._merged_plan(session), self._replaced, present, strict=True)
-        return SessionPlan(*(next(value for value in each if value is not None) for each in choices))
+        return SessionPlan(*(next((value for value in each if value is not None), None) for each in choices))
+
+    @property
+    def session_steps(self) -> int | None:
+        """Number of steps of the present session: those of its budget, or of all epochs; None if it is not known."""
+        steps = self._steps_by_epoch()
+        batches = length(self.dataloader)
+        if steps is not None:
+            return sum(steps)
+        return None if batches is None else self.train_epochs * batches
+
+    def _steps_by_epoch(self) -> list[int] | None:
+        """Return the steps of each epoch of the session, None without a budget or an optimizer."""
+        plan = self._planned
+        if not self.trains or (plan.steps is None and plan.images is None):
+            return None
+        if plan.steps is not None:
+            return epochs_of_steps(plan.steps, self.train_epochs)
+        whole = extent_of(self.dataloader, length(self.dataloader), self.train_mb_size)
+        return epochs_of_images(plan.images or 0, self.train_epochs, whole)
 
     def _merged_plan(self, session: Experience) -> SessionPlan:
         return merge_plans([plugin for plugin in self.plugins if isinstance(plugin, SessionPlanner)], session)
@@ -74,7 +97,8 @@ class TrainingLoop(AsksPlanners, ResidentData):
     def _before_training_exp(self, **kwargs: Any) -> None:
         self.images_trained, self._given = 0, self.experience.dataset
         self._restore_own_plan()  # after a session that failed
-        self._replaced = apply_plan(self, self._merged_plan(self.experience))
+        self._planned = self._merged_plan(self.experience)
+        self._replaced = apply_plan(self, self._planned)
         super()._before_training_exp(**kwargs)
         check_plugins(self.plugins, self.optimizer, self.device)
 
@@ -103,7 +127,7 @@ class TrainingLoop(AsksPlanners, ResidentData):
 
     def training_epoch(self, **kwargs: Any) -> None:
         """Run one pass over the loader, with Avalanche's order of callbacks."""
-        self.passes.start(self.model, self.device, self.train_epochs * (length(self.dataloader) or 0))
+        self.passes.start(self.model, self.device, self.session_steps or 0)
         callbacks = TrainingCallbacks.of(self.plugins)
         self._start_epoch()
         for self.mbatch in self._batches():
@@ -151,6 +175,11 @@ class TrainingLoop(AsksPlanners, ResidentData):
         for call in callbacks.after_training_iteration:
             call(self, **kwargs)
 
+    def _passes(self) -> Iterator[Any]:
+        """Return the batches of one pass over the loader, or as many as the epoch's share of the budget."""
+        steps = self._steps_by_epoch()
+        return iter(self.dataloader) if steps is None else islice(repeated(self.dataloader), steps[self.epoch])
+
     def eval_epoch(self, **kwargs: Any) -> None:
         """Run one pass over the loader without gradients."""
         callbacks = EvaluationCallbacks.of(self.plugins)
@@ -187,10 +216,10 @@ class TrainingLoop(AsksPlanners, ResidentData):
         if point is None:
             if self.after_step is not None:
                 self.loader_state = loader_state(self.dataloader, self.device)
-            return iter(self.dataloader)
+            return self._passes()
         self.loader_state = point.loader_state
         set_loader_state(self.dataloader, point.loader_state, self.device)
-        batches = iter(self.dataloader)
+        batches = self._passes()
         for _ in range(point.step):
             next(batches)
         self.step = point.step

@@ -1,4 +1,4 @@
-"""Epochs and batch size of a session, planned by plugins and set by the strategy alone."""
+"""Epochs, batch size and budget of a session, planned by plugins and set by the strategy alone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ class SessionPlan(NamedTuple):
     Attributes:
         epochs: Number of epochs.
         train_mb_size: Number of images in a batch.
+        steps: Number of optimization steps, divided among the epochs.
+        images: Number of images in all batches, in place of a number of steps.
 
     """
 
     epochs: int | None = None
     train_mb_size: int | None = None
+    steps: int | None = None
+    images: int | None = None
 
 
 class SessionPlanner(SupervisedPlugin[Any], ABC):
@@ -50,8 +54,27 @@ class SessionPlanner(SupervisedPlugin[Any], ABC):
             self._replaced = apply_plan(strategy, self.plan(strategy.experience))
 
 
-class AsksPlanners:
-    """Marker base class of templates that merge and apply the plans of their plugins."""
+class AsksPlanners(ABC):
+    """Base class of templates that merge and apply the plans of their plugins."""
+
+    @property
+    @abstractmethod
+    def session_steps(self) -> int | None:
+        """Number of steps of the present session, None if it is not known."""
+
+
+def session_steps(strategy: Template) -> int:
+    """Return the number of optimization steps of the session that begins: its budget, or all batches of all epochs.
+
+    Args:
+        strategy: Template whose data loader is made.
+
+    Raises:
+        TypeError: The data loader has no length.
+
+    """
+    planned = strategy.session_steps if isinstance(strategy, AsksPlanners) else None
+    return strategy.train_epochs * len(strategy.dataloader) if planned is None else planned
 
 
 def merge_plans(planners: Iterable[SessionPlanner], session: Experience) -> SessionPlan:
@@ -66,7 +89,7 @@ def merge_plans(planners: Iterable[SessionPlanner], session: Experience) -> Sess
         ...     def plan(self, session):
         ...         return SessionPlan(epochs=2)
         >>> merge_plans([Twice(), Twice()], SimpleNamespace(current_experience=0))
-        SessionPlan(epochs=2, train_mb_size=None)
+        SessionPlan(epochs=2, train_mb_size=None, steps=None, images=None)
 
     """
     merged: dict[str, int] = {}
@@ -86,7 +109,7 @@ def merge_plans(planners: Iterable[SessionPlanner], session: Experience) -> Sess
 
 
 def apply_plan(strategy: Template, plan: SessionPlan) -> SessionPlan:
-    """Set the planned values and return the previous ones."""
+    """Set planned epochs and batch size and return the previous ones; the loop itself keeps to a budget."""
     replaced = SessionPlan(
         epochs=None if plan.epochs is None else strategy.train_epochs,
         train_mb_size=None if plan.train_mb_size is None else strategy.train_mb_size,

@@ -134,7 +134,7 @@ class Strategy(TrainingLoop):
         self.after_step: Callable[[], None] | None = None
         self.resume_point: ResumePoint | None = None
         self.loader_state: Any = None
-        self._replaced = SessionPlan()
+        self._planned = self._replaced = SessionPlan()
         self._in_processes = self._publishes_features = self._unscaled = False
         self._zero: tuple[Tensor, int] | None = None
         self._resident: dict[str, Images] = {}

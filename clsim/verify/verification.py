@@ -11,6 +11,7 @@ from clsim.verify.arithmetic import check_arithmetic
 from clsim.verify.check import Check
 from clsim.verify.compatibility import check_compatibility
 from clsim.verify.confusion import check_confusion
+from clsim.verify.draws import check_draws
 from clsim.verify.files import check_files
 from clsim.verify.sources import check_sources
 
@@ -66,6 +67,7 @@ def verify(path: Path) -> Verification:
     run = read_run(path)
     checks = [*check_files(run), *check_arithmetic(run)]
     if all(check.what != "sessions in their order" or check.verdict == "agrees" for check in checks):
+        checks += check_draws(run)
         checks += check_confusion(run)
         checks += check_compatibility(run)
         if (path / "features").exists() or any(record["compatibility"] for record in run.sessions):

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clsim.config.checks.budget import check_budget
+from clsim.config.checks.draws import check_draws
 from clsim.config.checks.evaluation import check_evaluation
 from clsim.config.checks.published import check_published
 from clsim.config.checks.replacement import check_replacements
@@ -35,7 +37,9 @@ def check(raw: Mapping[str, Any], file: Path) -> Iterator[Finding]:
     if stream.get("kind") in CAPTION_KINDS:
         yield from check_text_upgrades(stream, models)
     yield from check_evaluation(evaluation, stream)
-    yield from check_seeds(_block(raw, "seeds"), stream)
+    yield from check_budget(raw.get("budget"), stream)
+    yield from check_draws(raw.get("draws"), stream, evaluation)
+    yield from check_seeds(_block(raw, "seeds"), stream, draws=raw.get("draws") is not None)
     yield from _validation(raw, stream)
     yield from check_published(_block(raw, "published"), sessions, stream.get("kind"), evaluation)
     yield from _stand_in(raw, file)

@@ -15,9 +15,18 @@ _NOTHING = {"shots": "draws no shots", "classes": "has no classes"}
 _USUAL = {"shots": "standard", "classes": "natural"}
 
 
-def check_seeds(seeds: Mapping[str, Any], stream: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield a finding for every seed without effect."""
+def check_seeds(seeds: Mapping[str, Any], stream: Mapping[str, Any], *, draws: bool = False) -> Iterator[Finding]:
+    """Yield a finding for every seed without effect.
+
+    Args:
+        seeds: Block ``seeds``.
+        stream: Block ``stream``.
+        draws: Whether the shots are also drawn repeatedly, by seeds that follow from that of the shots.
+
+    """
     for key, at in DRAWN_BY.items():
+        if draws and key == "shots" and stream.get("kind") == "fscil":
+            continue
         why = None if seeds.get(key) is None else _idle(key, at, stream)
         if why is not None:
             fix = f"write stream.{at}: {DRAWN}, or leave the seed out" if at in why else "leave the seed out"

@@ -163,6 +163,11 @@ class Checkpointer:
         else:
             self.last = place
 
+    @property
+    def saves(self) -> bool:
+        """Whether the state of the run can be stored."""
+        return self._enabled
+
     def _give_up_if(self, obstacle: str | None) -> None:
         if obstacle is not None:
             self._enabled = False

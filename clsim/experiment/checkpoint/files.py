@@ -61,19 +61,27 @@ class CheckpointId(NamedTuple):
         return f"session {self.session}" + (f", after {self.step} iterations" if self.kind == 0 else "")
 
 
+FIRST = CheckpointId(0, _KINDS.index("done"))
+"""The checkpoint after the base session."""
+
+
 class Checkpoints:
     """The checkpoints of a run: the last two between sessions and the last two within the present one.
+
+    Optionally the one after the base session stays too, from which the few-shot sessions of a run with draws begin.
 
     The JSON file is written last, so that a checkpoint without it does not count. It holds the hash of the tensors'
     file and of itself. Both files are on disk before they get their names.
 
     Args:
         folder: Directory, created with the first checkpoint.
+        keeps_first: Whether the checkpoint after the base session stays.
 
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps_first: bool = False) -> None:
         self.folder = folder
+        self.keeps_first = keeps_first
 
     def save(self, place: CheckpointId, state: State) -> Path:
         """Write a checkpoint and remove those that are no longer needed.
@@ -119,6 +127,11 @@ class Checkpoints:
         found = (CheckpointId.parse(path.stem) for path in self.folder.glob("session*.json"))
         return sorted((place for place in found if place is not None), reverse=True)
 
+    def release_first(self) -> None:
+        """Let go of the checkpoint after the base session."""
+        self.keeps_first = False
+        self._prune()
+
     def path(self, place: CheckpointId) -> Path:
         """Return the path that names a checkpoint in messages."""
         return self._json(place)
@@ -141,7 +154,8 @@ class Checkpoints:
         done = [place for place in ids if place.kind == 2]
         present = done[0].session + 1 if done else 0
         under_way = [place for place in ids if place.kind != 2 and place.session >= present]
-        kept = {place.name for place in (*done[:RETAINED], *under_way[:RETAINED])}
+        first = [FIRST] if self.keeps_first else []
+        kept = {place.name for place in (*done[:RETAINED], *under_way[:RETAINED], *first)}
         for path in self._ours():
             if path.stem not in kept:
                 path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ class FrozenWeights:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Tensor, int | None]] = {}
-        self._hashed: tuple[object, str] = ((), "")
+        self._hashed: tuple[object, Sequence[Tensor], str] = ((), [], "")
 
     def note(self, model: nn.Module) -> None:
         """Register the parameters of a model, at the start and after every exchange of its parts."""
@@ -51,8 +51,10 @@ class FrozenWeights:
         names, parameters = sorted(self.names(model)), dict(model.named_parameters(remove_duplicate=False))
         which = [(name, id(parameters[name]), parameters[name]._version) for name in names]
         if self._hashed[0] != which:
-            self._hashed = (which, tensors_sha256((name, parameters[name]) for name in names))
-        return self._hashed[1]
+            # The parameters are held, so that no other one gets the identity of one that is gone.
+            held = [parameters[name] for name in names]
+            self._hashed = (which, held, tensors_sha256(zip(names, held, strict=True)))
+        return self._hashed[2]
 
 
 def tensors_sha256(tensors: Iterable[tuple[str, Tensor]]) -> str:

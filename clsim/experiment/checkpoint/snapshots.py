@@ -36,12 +36,14 @@ class Snapshots(SupervisedPlugin[Any]):
 
     Args:
         strategy: Strategy with all its plugins.
+        frozen: Registry of frozen weights; a new one by default. Strategies on the same frozen weights share one, so
+            that these are hashed once.
 
     """
 
     phase: ClassVar[Phase] = Phase.SNAPSHOT
 
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Strategy, frozen: FrozenWeights | None = None) -> None:
         super().__init__()
         self.strategy = strategy
         metrics = list(strategy.evaluator.metrics)
@@ -49,7 +51,7 @@ class Snapshots(SupervisedPlugin[Any]):
         plugins = [plugin for plugin in strategy.plugins if plugin is not strategy.evaluator]
         self._plugins = [state_of(plugin, known) for plugin in plugins]
         self._metrics = [state_of(metric, known) for metric in metrics]
-        self.frozen = FrozenWeights()
+        self.frozen = frozen or FrozenWeights()
         self.frozen.note(strategy.model)
 
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:

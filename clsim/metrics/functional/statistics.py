@@ -99,6 +99,29 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     return Spread(len(values), mean, deviation, (float(low), float(high)))
 
 
+def deviation_within(groups: Sequence[Sequence[float]]) -> float | None:
+    r"""Return the standard deviation within groups, pooled over them.
+
+    :math:`\sqrt{\sum_g \sum_i (x_{gi} - \bar x_g)^2 / \sum_g (n_g - 1)}`.
+
+    Args:
+        groups: Values of each group.
+
+    Returns:
+        The deviation; ``None`` if no group has two values.
+
+    Example:
+        >>> deviation_within([[1.0, 3.0], [11.0, 13.0]])
+        1.4142135623730951
+
+    """
+    freedom = sum(len(values) - 1 for values in groups if values)
+    if not freedom:
+        return None
+    squares = sum((value - fmean(values)) ** 2 for values in groups if values for value in values)
+    return float((squares / freedom) ** 0.5)
+
+
 def paired(ours: Sequence[float], theirs: Sequence[float], confidence: float = 0.95) -> Difference:
     r"""Return the differences of two methods over their common seeds, and p-values of two tests.
 

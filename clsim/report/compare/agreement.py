@@ -21,8 +21,8 @@ DRAWN_HASHES = ("split lists", "query images", "gallery images")
 """Hashes that depend on the seed if the scenario draws images or classes by it."""
 SHOWN = 10
 """Differences that are listed."""
-MEASURED = "evaluation.metrics"
-"""Key of the scenario that may differ: one more metric changes no other figure."""
+MAY_DIFFER = ("evaluation.metrics", "draws")
+"""Keys of the scenario that may differ: one more metric or draw changes no other figure."""
 EVERYWHERE = ""
 Facts = dict[str, Any]
 
@@ -75,7 +75,10 @@ def _facts(run: Run) -> dict[str, Facts]:
         for key, value in flat(run.scenario.model_dump(mode="json")).items():
             if key.startswith("strategies."):
                 own |= {f"scenario {key}": value} if key.startswith(settings) else {}
-            elif key != MEASURED and key.partition(".")[0] not in (*NO_MATTER, "validation"):  # also in the results
+            elif key not in MAY_DIFFER and key.partition(".")[0] not in (
+                *NO_MATTER,
+                "validation",
+            ):  # also in the results
                 everywhere[f"scenario {key}"] = value
     found = {EVERYWHERE: everywhere, f"strategy {run.strategy}": own}
     found |= {key: {key: value} for key, value in metrics.items()}  # one file, in all runs that have the metric

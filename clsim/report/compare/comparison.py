@@ -11,8 +11,9 @@ from clsim.config.evaluation import Published
 from clsim.metrics.functional.compatibility import update_gain
 from clsim.metrics.functional.statistics import spread
 from clsim.report.compare.agreement import check_agreement
+from clsim.report.compare.draws import PairOverDraws, Repeated, pairs_over_draws, repeated_of
 from clsim.report.compare.notes import on_differences, on_runs
-from clsim.report.compare.pairs import Pair, StrategyRuns, pairs_of
+from clsim.report.compare.pairs import Pair, StrategyRuns, chosen_pairs, pairs_of
 from clsim.report.compare.runs import Run, check_once, read_runs
 from clsim.report.upgrades import REFERENCES
 from clsim.results.figures import INDEPENDENT_GAIN, figure, ordered, session_of
@@ -43,6 +44,8 @@ class Comparison:
         strategies: Strategies in the order of the directories.
         pairs: Pairs of strategies.
         published: Rows of papers by method, including methods that did not run.
+        repeated: Figures over draws of the shots by strategy; empty for runs without draws.
+        pairs_over_draws: Differences of pairs of strategies over draws.
         on_runs: Notes on the runs.
         on_differences: Notes on the pairs.
 
@@ -57,6 +60,8 @@ class Comparison:
     published: dict[str, PublishedRow]
     on_runs: list[str]
     on_differences: list[str]
+    repeated: dict[str, dict[str, Repeated]]
+    pairs_over_draws: list[PairOverDraws]
 
     @property
     def notes(self) -> list[str]:
@@ -99,9 +104,27 @@ class Comparison:
             "labels": {key: figure(key).label_of_run for key in self.figures},
             "strategies": [self._strategy(strategy) for strategy in self.strategies],
             "differences": [pair.to_dict() for pair in self.pairs],
+            "draws": self._draws(),
             "published": {name: {"source": row.source, "figures": row.figures} for name, row in self.published.items()},
             "notes": self.notes,
         }
+
+    def _draws(self) -> dict[str, Any]:
+        """Return figures and differences over draws as JSON values; empty without draws."""
+        if not any(self.repeated.values()):
+            return {}
+        strategies = {
+            name: {
+                key: {**each.spread._asdict(), "draws": each.draws, "deviation": each.deviation}
+                for key, each in figures.items()
+            }
+            for name, figures in self.repeated.items()
+        }
+        pairs = [
+            {**pair._asdict(), "figures": {key: each._asdict() for key, each in pair.figures.items()}}
+            for pair in self.pairs_over_draws
+        ]
+        return {"strategies": strategies, "differences": pairs}
 
     def _strategy(self, strategy: StrategyRuns) -> dict[str, Any]:
         figures = {
@@ -153,7 +176,8 @@ def compare(
         near = nearest(against, names)
         fix = f"did you mean '{near}'?" if near else f"strategies of these runs: {', '.join(names)}"
         raise UserError(f"no run is of strategy '{against}'", where="--against", fix=fix)
-    pairs = pairs_of(strategies, confidence, against)
+    chosen = chosen_pairs(strategies, against)
+    pairs = pairs_of(chosen, confidence)
     compared = [(pair.first, pair.second, pair.seeds) for pair in pairs]
     return Comparison(
         scenario=", ".join(dict.fromkeys(str(run.results["scenario"]) for run in runs)),
@@ -165,6 +189,8 @@ def compare(
         published=_published(runs),
         on_runs=list(on_runs(runs)),
         on_differences=list(on_differences(runs, compared)),
+        repeated={strategy.name: repeated_of(strategy, confidence) for strategy in strategies},
+        pairs_over_draws=pairs_over_draws(chosen, confidence),
     )
 
 

@@ -9,6 +9,10 @@ from clsim.report.compare.agreement import circumstances
 from clsim.report.compare.runs import Run
 from clsim.report.figures import several, validation_sentence
 
+OVER_DRAWS = (
+    "over draws: the deviation is that over the draws of one seed, pooled over seeds; the interval is over the draws "
+    "of a single seed, else over the means of the seeds"
+)
 Compared = tuple[str, str, list[int]]
 """Two strategies and their common seeds."""
 
@@ -30,6 +34,8 @@ def on_runs(runs: Sequence[Run]) -> Iterator[str]:
         yield "some of the runs stand in for another scenario, others are of this one"
     if runs[0].scenario is None:
         yield "composed in Python: the files do not show whether the runs have the same settings"
+    if any(run.results.get("draws") for run in runs):
+        yield OVER_DRAWS
     yield from circumstances(runs)
 
 

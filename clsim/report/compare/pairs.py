@@ -65,13 +65,16 @@ class Pair:
         return {"first": self.first, "second": self.second, "seeds": self.seeds, "figures": figures}
 
 
-def pairs_of(strategies: Sequence[StrategyRuns], confidence: float, against: str | None) -> list[Pair]:
-    """Return the differences of each pair of strategies, or of each other strategy minus `against`."""
+def chosen_pairs(strategies: Sequence[StrategyRuns], against: str | None) -> list[tuple[StrategyRuns, StrategyRuns]]:
+    """Return each pair of strategies, or each other strategy with `against`."""
     if against is None:
-        chosen = list(combinations(strategies, 2))
-    else:
-        (other,) = (strategy for strategy in strategies if strategy.name == against)
-        chosen = [(strategy, other) for strategy in strategies if strategy is not other]
+        return list(combinations(strategies, 2))
+    (other,) = (strategy for strategy in strategies if strategy.name == against)
+    return [(strategy, other) for strategy in strategies if strategy is not other]
+
+
+def pairs_of(chosen: Sequence[tuple[StrategyRuns, StrategyRuns]], confidence: float) -> list[Pair]:
+    """Return the differences of pairs of strategies, the first minus the second."""
     found = [_differences(first, second, confidence) for first, second in chosen]
     corrected: list[dict[str, Tested]] = [{} for _ in found]
     for key in dict.fromkeys(key for differences in found for key in differences):

@@ -109,6 +109,16 @@ def csv_rows(comparison: Comparison) -> Iterator[str]:
                 low, high = interval or (None, None)
                 tests = (t_test, tested.t_test_holm, flips, tested.sign_flips_holm)
                 yield csv_line((key, pair.first, pair.second, n, mean, deviation, low, high, *tests, None, None))
+    yield from _csv_of_draws(comparison)
     for name, row in comparison.other_methods.items():
         for key, value in row.figures.items():
             yield csv_line((key, name, "", *[None] * 9, value, None))
+
+
+def _csv_of_draws(comparison: Comparison) -> Iterator[str]:
+    """Yield one line for every figure over draws, under ``draws.KEY``; ``n`` is the number of draws."""
+    for name, figures in comparison.repeated.items():
+        for key, each in figures.items():
+            low, high = each.spread.interval or (None, None)
+            values = (each.draws, each.spread.mean, each.deviation, low, high)
+            yield csv_line((f"draws.{key}", name, "", *values, *[None] * 6))

@@ -8,7 +8,7 @@ from clsim.metrics.functional.statistics import Interval
 from clsim.report.compare.comparison import Comparison
 from clsim.report.compare.pairs import StrategyRuns, Tested
 from clsim.report.table import NOTHING, Cell, Column, Table, exact, of_rows, signed, words
-from clsim.results.figures import figure, session_of
+from clsim.results.figures import figure, ordered, session_of
 from clsim.utils.numbers import DASH, finite
 
 BY_SESSION = {"accuracy": "Accuracy by session", "self_test": "Self-test by session"}
@@ -20,6 +20,8 @@ def tables_of(comparison: Comparison) -> list[Table]:
         figures_table(comparison).known(),
         *(_by_session(comparison, kind) for kind in BY_SESSION),
         differences_table(comparison).known(),
+        draws_table(comparison).known(),
+        draw_differences_table(comparison).known(),
         _sources(comparison),
     ]
     return [table for table in found if table.rows]
@@ -75,6 +77,48 @@ def differences_table(comparison: Comparison, *, split: bool = False) -> Table:
     ranks = ("deviation", "seeds", *(("p (t)", "p (flips)") if corrected else ()))
     title, notes = "Differences between strategies (points)", comparison.on_differences
     return of_rows("differences", title, headings, rows, ranks=ranks, notes=notes)
+
+
+def draws_table(comparison: Comparison, *, split: bool = False) -> Table:
+    """Return a row for every figure over draws and strategy; for `split` see :func:`figures_table`."""
+    rows = []
+    for key in _repeated_keys(comparison):
+        for strategy in comparison.strategies:
+            if each := comparison.repeated[strategy.name].get(key):
+                own = strategy.spreads.get(key)
+                n = exact(len(strategy.runs), "count")
+                names = words(figure(key).label_of_run), words(strategy.name), n, exact(each.draws, "count")
+                means = (_cell(key, each.spread.mean), _cell(key, each.deviation))
+                rows.append(
+                    (*names, *means, *_interval(key, each.spread.interval, split), _cell(key, own and own.mean))
+                )
+    headings = ("figure", "strategy", "seeds", "draws", "mean", "deviation", *_headings(comparison, split), "own lists")
+    title = "Figures over draws of the shots (percent)"
+    return of_rows("draws", title, headings, rows, ranks=("seeds", "draws", "own lists"))
+
+
+def draw_differences_table(comparison: Comparison, *, split: bool = False) -> Table:
+    """Return a row for every figure over draws and pair of strategies; for `split` see :func:`figures_table`."""
+    rows = [
+        (
+            words(figure(key).label_of_run),
+            words(f"{pair.first} - {pair.second}"),
+            exact(tested.n, "count"),
+            _cell(key, tested.mean, difference=True),
+            *_interval(key, tested.interval, split, difference=True),
+            Cell(p_value(tested.t_test), tested.t_test),
+        )
+        for key in _repeated_keys(comparison)
+        for pair in comparison.pairs_over_draws
+        if (tested := pair.figures.get(key))
+    ]
+    headings = ("figure", "difference", "n", "mean", *_headings(comparison, split), "p (t)")
+    title = "Differences over draws of the shots (points)"
+    return of_rows("draw_differences", title, headings, rows, ranks=("n",))
+
+
+def _repeated_keys(comparison: Comparison) -> list[str]:
+    return ordered(key for figures in comparison.repeated.values() for key in figures)
 
 
 def _by_session(comparison: Comparison, kind: str) -> Table:

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from clsim.experiment.events import Event, Note, RunEnded, RunStarted, SessionEnded
+from clsim.experiment.events import DrawEnded, Event, Note, RunEnded, RunStarted, SessionEnded
 from clsim.report.console.plain import write_line
 from clsim.report.console.quiet import write_notices
 
 
 class JsonReporter:
-    """A listener that writes a JSON object when the run starts, when a session ends and when the run ends.
+    """A listener that writes a JSON object when the run starts, when a session or a draw ends, and when the run ends.
 
-    The events are ``run_started`` with the fields of `RunInfo`, ``session_ended`` with the session's record, and
-    ``run_ended`` with the content of ``results.json``.
+    The events are ``run_started`` with the fields of `RunInfo`, ``session_ended`` with the session's record,
+    ``draw_ended`` with the results of a draw, and ``run_ended`` with the content of ``results.json``.
 
     Args:
         stream: Text stream for the objects.
@@ -37,6 +37,8 @@ class JsonReporter:
                 self._write("run_started", **asdict(info))
             case SessionEnded(results):
                 self._write("session_ended", record=results["sessions"][-1])
+            case DrawEnded(number, draws, results):
+                self._write("draw_ended", number=number, draws=draws, results=results)
             case RunEnded(results, seconds):
                 self._write("run_ended", seconds=seconds, results=results)
             case Note(text):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, TextIO
 
 from clsim.experiment.events import (
+    DrawEnded,
     Event,
     Note,
     Record,
@@ -26,6 +27,7 @@ from clsim.report.compatibility import (
     replacement_sentences,
 )
 from clsim.report.console.underway import Underway
+from clsim.report.draws import draw_line, draws_table
 from clsim.report.figures import brought, class_ids, several, stand_in_sentences, validation_sentence
 from clsim.report.matrix import lay_out
 from clsim.report.service import backfill_table, saved, service_sentence, service_table
@@ -83,6 +85,8 @@ class PlainReporter:
                 self._steps_done(event)
             case SessionEnded(results):
                 self._session_ended(results)
+            case DrawEnded():
+                self._line(draw_line(event))
             case RunEnded(results, seconds):
                 self._run_ended(results, seconds)
             case Note(text):
@@ -159,6 +163,9 @@ class PlainReporter:
         for name, ours, theirs, points in summary_table(results, info).texts:
             beside = f"  (published {theirs}, {points} points)" if theirs != DASH else ""
             self._line(f"{name}: {ours}{beside}")
+        draws = draws_table(results)
+        for line in (draws.title, *draws.lines) if draws.rows else ():
+            self._line(line)
         if info.published_source:
             self._line(f"published: {info.published_source}")
         if saved_in_all := (results.get("summary") or {}).get("service"):

@@ -13,6 +13,7 @@ from rich.text import Text
 from clsim.experiment.events import Record, Results, RunInfo
 from clsim.report.console.compatibility_panel import fitted_matrix, matrix_view
 from clsim.report.console.parts import FRAME, SLIM, rich_table, run_title
+from clsim.report.draws import draws_table
 from clsim.report.figures import several
 from clsim.report.service import saved, service_table
 from clsim.report.sessions import sessions_table, summary_table
@@ -49,7 +50,8 @@ def summary_panel(
     status = clean(results.get("status", "complete"))
     inner = width - FRAME
     figures = summary_table(results, info).fitted(inner if info.published or info.published_compatibility else 0)
-    needed = figures.width
+    draws = draws_table(results).fitted(inner)
+    needed = max(figures.width, draws.width if draws.rows else 0)
     parts: list[RenderableType] = []
     if "sessions" in left_out:
         table = sessions_table(records, info.published).fitted(inner)
@@ -71,7 +73,10 @@ def summary_panel(
         facts.add_row(Text("published", "bold"), Text(clean(info.published_source), overflow="fold"))
     facts.add_row(Text("total time", "bold"), Text(f"{duration(seconds)} for {several(len(records), 'session')}"))
     facts.add_row(Text("files", "bold"), Text(clean(info.out), overflow="fold"))
-    parts += [rich_table(figures), Text(), facts]
+    parts += [rich_table(figures), Text()]
+    if draws.rows:
+        parts += [Text(draws.title, "bold"), rich_table(draws), Text()]
+    parts += [facts]
     good = status == "complete"
     return Panel(
         Group(*parts),

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clsim.experiment.events import (
+    DrawEnded,
     Event,
     Note,
     Results,
@@ -31,6 +32,7 @@ from clsim.report.console.parts import OURS, print_notices, stacked
 from clsim.report.console.service_panel import service_panel
 from clsim.report.console.summary import View, summary_panel
 from clsim.report.console.underway import Underway
+from clsim.report.draws import draw_line
 from clsim.report.figures import brought
 from clsim.utils.numbers import count, duration
 from clsim.utils.text import clean
@@ -68,6 +70,9 @@ class RichReporter:
                 self._underway.update(event)  # the display refreshes itself
             case SessionEnded(results):
                 self._session_ended(results)
+            case DrawEnded():
+                self.close()
+                self._console.print(Text(draw_line(event), "dim"))
             case RunEnded(results, seconds):
                 self._run_ended(results, seconds)
             case Note(text):

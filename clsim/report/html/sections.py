@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from clsim.report.draws import draws_table
 from clsim.report.html import charts, tables
 from clsim.report.html.content import Chart, Line, Section, with_figures
 from clsim.report.html.run_view import RunView
@@ -38,9 +39,11 @@ def sections(run: RunView) -> list[Section]:
         *tables.compatibility_matrices(run),
         *charts.drawn(records, *charts.COMPATIBILITY),
     )
+    draws = draws_table(run.results)
     found = [
         Section("Accuracy", charts.accuracy_charts(run)),
         Section("Accuracy by session of origin", _known(accuracies)),
+        Section("Draws of the shots", _known(draws if draws.rows else None)),
         Section("Forgetting", charts.drawn(records, charts.FORGETTING)),
         Section("Compatibility of versions", compatibility),
         Section("Search service", charts.service_charts(records)),

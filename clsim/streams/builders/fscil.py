@@ -79,6 +79,37 @@ def fscil(
     return check_tested(stream) if tested else stream
 
 
+def redrawn(stream: Stream, shots: int, seed: int) -> Stream:
+    """Return a few-shot stream with other shots: those that :func:`fscil` draws by a seed.
+
+    The data set is shared, not loaded or copied.
+
+    Args:
+        stream: Few-shot stream, also one that is tested on held-out images.
+        shots: Number of training images of each class after the base session.
+        seed: Seed of the draw.
+
+    Raises:
+        UserError: A class has too few training images.
+        ArgumentError: The base session has other images than those that a draw leaves to it.
+
+    Example:
+        >>> from clsim.data.datasets.shapes import shapes
+        >>> stream = fscil(shapes(6, 4, 1), base_classes=2, ways=2, shots=1, splits={"draw": 0})
+        >>> other = redrawn(stream, shots=1, seed=1)
+        >>> [session.resident.indices.tolist() for session in other.train_stream[1:]]
+        [[10, 11], [16, 19]]
+
+    """
+    train = stream.dataset.train
+    base, *later = draw_sessions(train.labels, stream.class_blocks, shots, seed)
+    if not torch.equal(base.sort().values, stream.train_stream[0].resident.indices.sort().values):
+        what = "redrawn: stream: its base session lacks images of its classes"
+        raise ArgumentError(what, fix="use a stream whose base session has all images of its classes")
+    views = [ResidentView(train, indices) for indices in (base, *later)]
+    return Stream(stream.dataset, stream.class_blocks, views, few_shot=True)
+
+
 def _check_lists(
     dataset: DataSet, indices: Sequence[torch.Tensor], blocks: Sequence[Sequence[int]], shots: int
 ) -> None:
