@@ -89,6 +89,8 @@ def evaluate_session(run: OpenRun, session: int, train_seconds: float) -> Sessio
         eval_seconds=eval_seconds,
         images_trained=strategy.images_trained,
         iterations=strategy.clock.train_exp_iterations,
+        train_flops=strategy.train_flops.total,
+        eval_flops=strategy.eval_flops.total,
         diagnostics=known(strategy.model.diagnostics()) if isinstance(strategy.model, HasDiagnostics) else {},
         trainable_parameters=sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         peak_memory_bytes=peak_memory(strategy.device),

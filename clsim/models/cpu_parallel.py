@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from clsim.utils import distributed
 from clsim.utils.arguments import Count, checked
+from clsim.utils.flops import map_counted
 
 
 class CpuDataParallel(nn.Module):
@@ -62,7 +63,7 @@ class CpuDataParallel(nn.Module):
         if "pool" not in self._helpers:
             _use_one_thread()
             self._helpers["pool"] = ThreadPoolExecutor(self.local_workers, "worker", _use_one_thread)
-        return list(self._helpers["pool"].map(work, *arguments))
+        return map_counted(self._helpers["pool"].map, work, *arguments)
 
     def replicas(self) -> list[nn.Module]:
         """Return the module and its copies; they share parameters and have their own buffers."""

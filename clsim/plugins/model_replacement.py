@@ -17,6 +17,7 @@ from clsim.plugins.protocols import HearsReplacement
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.streams.replacements import Replacement
 from clsim.streams.session import replacements_of
+from clsim.training.loop import TrainingLoop
 from clsim.training.phases import Phase
 from clsim.training.session_plan import session_steps
 from clsim.utils.seeding import initialized
@@ -143,6 +144,8 @@ class ModelReplacement(SupervisedPlugin[Any]):
         strategy.make_optimizer(reset_optimizer_state=True, remove_params=True)
         for group, rate in zip(strategy.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
+        if isinstance(strategy, TrainingLoop):
+            strategy.train_flops.forget()
         for plugin in strategy.plugins:
             if isinstance(plugin, HearsReplacement):
                 plugin.model_replaced(strategy)

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from clsim.utils.errors import ArgumentError
 from clsim.utils.extensions import load_extensions
-from clsim.utils.numbers import count, duration, finite, four_digits, mebibytes, percent, points
+from clsim.utils.numbers import count, duration, finite, flops, four_digits, mebibytes, percent, points
 
 Reader = Callable[[Mapping[str, Any]], object]
-Unit = Literal["percent", "points", "number", "seconds", "count", "bytes"]
+Unit = Literal["percent", "points", "number", "seconds", "count", "bytes", "flops"]
 Better = Literal["higher", "lower"]
 Group = Literal["", "accuracy", "compatibility", "upgrade", "service", "cost"]
 
@@ -27,6 +27,7 @@ FORMATS: Mapping[Unit, Callable[[object], str]] = {
     "seconds": duration,
     "count": count,
     "bytes": mebibytes,
+    "flops": flops,
 }
 INDEPENDENT_GAIN = "update_gain_independent"
 """Update gain with the independent strategy's new model as upper bound; only several runs together give it."""
@@ -124,6 +125,29 @@ def at(*keys: str) -> Reader:
     return read
 
 
+def over_sessions(key: str, combine: Callable[[Iterable[float]], float]) -> Reader:
+    """Return a reader of a figure of all sessions of a run together, ``None`` where a session does not have it.
+
+    Args:
+        key: Key in the record of a session.
+        combine: Function of the values of all sessions, such as `sum`.
+
+    Example:
+        >>> over_sessions("iterations", sum)({"sessions": [{"iterations": 2}, {"iterations": 3}]})
+        5.0
+        >>> over_sessions("train_flops", sum)({"sessions": [{"train_flops": None}]}) is None
+        True
+
+    """
+
+    def read(results: Mapping[str, Any]) -> object:
+        values = [finite(record.get(key)) for record in results.get("sessions") or []]
+        known = [value for value in values if value is not None]
+        return combine(known) if known and len(known) == len(values) else None
+
+    return read
+
+
 BUILT_IN = (
     Figure("accuracy", "accuracy", by_session=True, group="accuracy", importance=0, tracker="accuracy/seen",
            meaning="Share of the test images of all classes seen so far that are classified right.",
@@ -189,17 +213,30 @@ BUILT_IN = (
     Figure("device_seconds_saved", "device time saved", "device time\nsaved", "seconds", group="service",
            meaning="Time on the device that re-indexing would have cost.",
            session=at("service", "device_seconds_saved")),
+    Figure("iterations", "optimization steps", "optimization\nsteps", "count", None, group="cost",
+           meaning="Steps of the optimizer in a session; of a run, in all.",
+           session=at("iterations"), run=over_sessions("iterations", sum)),
     Figure("images_trained", "images trained", "images\ntrained", "count", None, group="cost",
-           meaning="Images in all training batches of a session.", session=at("images_trained")),
+           meaning="Images in all training batches of a session; of a run, in all.",
+           session=at("images_trained"), run=over_sessions("images_trained", sum)),
     Figure("trainable_parameters", "trainable parameters", "trainable\nparameters", "count", "lower", group="cost",
-           meaning="Number of parameters that receive a gradient.", session=at("trainable_parameters")),
+           meaning="Number of parameters that receive a gradient; of a run, the most of a session.",
+           session=at("trainable_parameters"), run=over_sessions("trainable_parameters", max)),
     Figure("train_seconds", "training time", "training\ntime", "seconds", "lower", group="cost",
-           tracker="seconds/train", meaning="Time on the device to train a session.", session=at("train_seconds")),
+           tracker="seconds/train", meaning="Time on the device to train a session; of a run, in all.",
+           session=at("train_seconds"), run=over_sessions("train_seconds", sum)),
     Figure("eval_seconds", "evaluation time", "evaluation\ntime", "seconds", "lower", group="cost",
-           tracker="seconds/evaluation", meaning="Time on the device to evaluate a session.",
-           session=at("eval_seconds")),
+           tracker="seconds/evaluation", meaning="Time on the device to evaluate a session; of a run, in all.",
+           session=at("eval_seconds"), run=over_sessions("eval_seconds", sum)),
+    Figure("train_flops", "training FLOPs", "training\nFLOPs", "flops", "lower", group="cost",
+           tracker="flops/train", meaning="Floating-point operations of all optimization steps.",
+           session=at("train_flops"), run=over_sessions("train_flops", sum)),
+    Figure("eval_flops", "evaluation FLOPs", "evaluation\nFLOPs", "flops", "lower", group="cost",
+           tracker="flops/evaluation", meaning="Floating-point operations of all forward passes of the evaluation.",
+           session=at("eval_flops"), run=over_sessions("eval_flops", sum)),
     Figure("peak_memory_bytes", "peak memory", "peak\nmemory", "bytes", "lower", group="cost",
-           meaning="Most memory of the device in use at once.", session=at("peak_memory_bytes")),
+           meaning="Most memory of the device in use at once.",
+           session=at("peak_memory_bytes"), run=over_sessions("peak_memory_bytes", max)),
 )  # fmt: skip
 """In the order in which they are shown."""
 

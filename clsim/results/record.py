@@ -34,6 +34,8 @@ class SessionRecord:
         eval_seconds: Device time of evaluation.
         images_trained: Number of images in all training batches.
         iterations: Number of training iterations.
+        train_flops: Floating-point operations of these iterations; ``None`` if they could not be counted.
+        eval_flops: Floating-point operations of the evaluation, likewise.
         diagnostics: Figures that the model gives of itself, by name.
         trainable_parameters: Number of parameters that receive a gradient.
         peak_memory_bytes: Most memory in use at once; ``None`` if it is not known.
@@ -60,6 +62,8 @@ class SessionRecord:
     eval_seconds: float = 0.0
     images_trained: int = 0
     iterations: int = 0
+    train_flops: int | None = None
+    eval_flops: int | None = None
     diagnostics: dict[str, float | None] = field(default_factory=dict)
     trainable_parameters: int = 0
     peak_memory_bytes: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from clsim.training.avalanche_plugins import check_plugins, reads_model_features
 from clsim.training.budget import epochs_of_images, epochs_of_steps, extent_of, repeated
 from clsim.training.callbacks import EvaluationCallbacks, TrainingCallbacks
+from clsim.training.flops import FlopTally
 from clsim.training.forward import ForwardPass
 from clsim.training.loaders import length
 from clsim.training.resident import ResidentData
@@ -45,6 +47,8 @@ class TrainingLoop(AsksPlanners, ResidentData):
     epoch: int
     step: int
     images_trained: int
+    train_flops: FlopTally
+    eval_flops: FlopTally
     after_step: Callable[[], None] | None
     resume_point: ResumePoint | None
     loader_state: Any
@@ -94,8 +98,13 @@ class TrainingLoop(AsksPlanners, ResidentData):
         apply_plan(self, self._replaced)
         self._replaced = SessionPlan()
 
+    def _before_eval(self, **kwargs: Any) -> None:
+        self.eval_flops.begin()
+        super()._before_eval(**kwargs)
+
     def _before_training_exp(self, **kwargs: Any) -> None:
         self.images_trained, self._given = 0, self.experience.dataset
+        self.train_flops.begin()
         self._restore_own_plan()  # after a session that failed
         self._planned = self._merged_plan(self.experience)
         self._replaced = apply_plan(self, self._planned)
@@ -139,6 +148,14 @@ class TrainingLoop(AsksPlanners, ResidentData):
                 self.after_step()
 
     def _train_minibatch(self, callbacks: TrainingCallbacks, kwargs: dict[str, Any]) -> None:
+        """Take one step and call the listeners that follow it."""
+        step = partial(self._take_step, callbacks, kwargs)
+        self.train_flops.run(len(self.mbatch[1]), step, countable=self._countable)
+        self.images_trained += self.mbatch[1].shape[0]
+        for call in callbacks.after_training_iteration:
+            call(self, **kwargs)
+
+    def _take_step(self, callbacks: TrainingCallbacks, kwargs: dict[str, Any]) -> None:
         """Take one step of the optimizer on one batch."""
         self._unpack_minibatch()
         for call in callbacks.before_training_iteration:
@@ -171,10 +188,6 @@ class TrainingLoop(AsksPlanners, ResidentData):
         for call in callbacks.after_update:
             call(self, **kwargs)
 
-        self.images_trained += self.mbatch[1].shape[0]
-        for call in callbacks.after_training_iteration:
-            call(self, **kwargs)
-
     def _passes(self) -> Iterator[Any]:
         """Return the batches of one pass over the loader, or as many as the epoch's share of the budget."""
         steps = self._steps_by_epoch()
@@ -185,17 +198,27 @@ class TrainingLoop(AsksPlanners, ResidentData):
         callbacks = EvaluationCallbacks.of(self.plugins)
         self._start_epoch()
         for self.mbatch in self.dataloader:
-            self._unpack_minibatch()
-            for call in callbacks.before_eval_iteration:
-                call(self, **kwargs)
-            for call in callbacks.before_eval_forward:
-                call(self, **kwargs)
-            self.mb_output = self.forward()
-            for call in callbacks.after_eval_forward:
-                call(self, **kwargs)
-            self.loss = self.criterion()
-            for call in callbacks.after_eval_iteration:
-                call(self, **kwargs)
+            step = partial(self._eval_minibatch, callbacks, kwargs)
+            self.eval_flops.run(len(self.mbatch[1]), step, countable=self._countable)
+
+    def _eval_minibatch(self, callbacks: EvaluationCallbacks, kwargs: dict[str, Any]) -> None:
+        """Evaluate one batch."""
+        self._unpack_minibatch()
+        for call in callbacks.before_eval_iteration:
+            call(self, **kwargs)
+        for call in callbacks.before_eval_forward:
+            call(self, **kwargs)
+        self.mb_output = self.forward()
+        for call in callbacks.after_eval_forward:
+            call(self, **kwargs)
+        self.loss = self.criterion()
+        for call in callbacks.after_eval_iteration:
+            call(self, **kwargs)
+
+    @property
+    def _countable(self) -> bool:
+        """Whether the operations of a step can be counted."""
+        return self.passes.how == "eager" and not self._in_processes
 
     def _start_epoch(self) -> None:
         """Read once what cannot change within an epoch."""

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from clsim.data.core.images import Images
 from clsim.models.protocols import ModelOutput
+from clsim.training.flops import FlopTally
 from clsim.training.forward import Compile, ForwardPass, run_eager
 from clsim.training.lone_image import lone_image
 from clsim.training.loop import ResumePoint, TrainingLoop
@@ -64,6 +65,8 @@ class Strategy(TrainingLoop):
         trains: Whether there is an optimizer.
         mb_features: Features of the batch ``(B, D)``; None for a model that returns logits only.
         images_trained: Images of all training batches in the present or last session.
+        train_flops: Floating-point operations of the steps of the present or last session.
+        eval_flops: Floating-point operations of the last evaluation.
         epoch: Index of the epoch in the session, from 0.
         step: Number of iterations of the epoch that are done.
         after_step: Function called when an iteration is complete.
@@ -131,6 +134,7 @@ class Strategy(TrainingLoop):
         self.initialization: int | None = None
         self.mb_features: Tensor | None = None
         self.images_trained = self.epoch = self.step = 0
+        self.train_flops, self.eval_flops = FlopTally(), FlopTally()
         self.after_step: Callable[[], None] | None = None
         self.resume_point: ResumePoint | None = None
         self.loader_state: Any = None

@@ -6,6 +6,8 @@ import math
 
 DASH = "-"
 """Stands for a number that is missing."""
+UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+"""Prefixes of large units."""
 
 
 def finite(value: object) -> float | None:
@@ -100,6 +102,21 @@ def mebibytes(value: object) -> str:
     """
     number = finite(value)
     return DASH if number is None else f"{number / (1 << 20):,.1f} MiB"
+
+
+def flops(value: object) -> str:
+    """Format a number of floating-point operations with a unit.
+
+    Example:
+        >>> flops(5.1e12), flops(312.4e6), flops(812)
+        ('5.10 TFLOPs', '312.40 MFLOPs', '812.00 FLOPs')
+
+    """
+    number = finite(value)
+    if number is None:
+        return DASH
+    size, unit = next(((size, unit) for size, unit in UNITS if abs(number) >= size), (1.0, ""))
+    return f"{number / size:,.2f} {unit}FLOPs"
 
 
 def four_digits(value: object) -> str:

@@ -18,7 +18,7 @@ from clsim.experiment.build import prepare
 from clsim.experiment.events import DrawEnded
 from clsim.experiment.runner import simulate
 from clsim.report.compare import compare
-from clsim.report.compare.tables import draw_differences_table, draws_table
+from clsim.report.compare.tables import costs_table, draw_differences_table, draws_table
 from clsim.results.results import Results
 from clsim.utils.errors import RunFailed
 from clsim.verify import verify
@@ -165,6 +165,11 @@ def test_strategies_are_compared_on_common_draws(scenario, tmp_path):
     assert found.repeated["stationary"]["final_accuracy"].spread.mean == pytest.approx(fmean(values["stationary"]))
     assert draws_table(found).rows
     assert draw_differences_table(found).rows
+    costs = dict(zip(costs_table(found).headings, costs_table(found).rows[0], strict=True))
+    sessions = read(tmp_path / "fine_tune" / "results.json")["sessions"]
+    assert costs["optimization steps"].value == sum(record["iterations"] for record in sessions)
+    assert costs["training FLOPs"].value == sum(record["train_flops"] for record in sessions) > 0
+    assert not set(found.costs) & {key for pair in found.pairs for key in pair.figures}
     assert found.to_dict()["draws"]["strategies"]["stationary"]["final_accuracy"]["draws"] == 3
 
 

@@ -134,6 +134,7 @@ class Snapshots(SupervisedPlugin[Any]):
             "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
             "plugins": [_named(plugin) for plugin in self._plugins],
             "numbers": {name: getattr(strategy, name) for name in NUMBERS},
+            "train_flops": strategy.train_flops.total,
             "order": strategy.order.get_state(),
             "random": random_state(strategy.device),
             "threads": torch.get_num_threads(),
@@ -153,6 +154,7 @@ class Snapshots(SupervisedPlugin[Any]):
         for name in NUMBERS:
             if name not in planned:
                 setattr(strategy, name, state["numbers"][name])
+        strategy.train_flops.total = state.get("train_flops")  # earlier versions did not count
         strategy.order.set_state(state["order"])
         torch.set_num_threads(state["threads"])  # the rounding of sums depends on the number of threads
         set_random_state(state["random"], strategy.device)

@@ -75,8 +75,13 @@ class Comparison:
 
     @property
     def whole_figures(self) -> list[str]:
-        """Names of the figures of whole runs."""
-        return [key for key in self.figures if session_of(key) is None]
+        """Names of the figures of whole runs, without their costs."""
+        return [key for key in self.figures if session_of(key) is None and figure(key).group != "cost"]
+
+    @property
+    def costs(self) -> list[str]:
+        """Names of the costs of whole runs."""
+        return [key for key in self.figures if session_of(key) is None and figure(key).group == "cost"]
 
     @property
     def other_methods(self) -> dict[str, PublishedRow]:

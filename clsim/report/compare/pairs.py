@@ -9,6 +9,7 @@ from typing import Any
 
 from clsim.metrics.functional.statistics import Difference, Spread, holm, paired
 from clsim.report.compare.runs import Run
+from clsim.results.figures import figure, session_of
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def pairs_of(chosen: Sequence[tuple[StrategyRuns, StrategyRuns]], confidence: fl
 def _differences(first: StrategyRuns, second: StrategyRuns, confidence: float) -> dict[str, Difference]:
     found = {}
     for key, values in first.figures.items():
+        if session_of(key) is None and figure(key).group == "cost":
+            continue  # costs are facts of a machine and a budget, not a result to test
         others = second.figures.get(key, {})
         if common := [seed for seed in values if seed in others]:
             found[key] = paired([values[seed] for seed in common], [others[seed] for seed in common], confidence)

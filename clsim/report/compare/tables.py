@@ -22,6 +22,7 @@ def tables_of(comparison: Comparison) -> list[Table]:
         differences_table(comparison).known(),
         draws_table(comparison).known(),
         draw_differences_table(comparison).known(),
+        costs_table(comparison).known(),
         _sources(comparison),
     ]
     return [table for table in found if table.rows]
@@ -115,6 +116,23 @@ def draw_differences_table(comparison: Comparison, *, split: bool = False) -> Ta
     headings = ("figure", "difference", "n", "mean", *_headings(comparison, split), "p (t)")
     title = "Differences over draws of the shots (points)"
     return of_rows("draw_differences", title, headings, rows, ranks=("n",))
+
+
+def costs_table(comparison: Comparison) -> Table:
+    """Return a row for every strategy with its costs, each the mean over the seeds."""
+    keys = comparison.costs
+    rows = [
+        (words(strategy.name), *(_mean_cost(strategy, key) for key in keys))
+        for strategy in comparison.strategies
+        if any(key in strategy.spreads for key in keys)
+    ]
+    headings = ("strategy", *(figure(key).label for key in keys))
+    return of_rows("costs", "Costs of a run (means over seeds)", headings, rows, ranks=("evaluation FLOPs",))
+
+
+def _mean_cost(strategy: StrategyRuns, key: str) -> Cell:
+    found = strategy.spreads.get(key)
+    return NOTHING if found is None else Cell(figure(key).text(found.mean), found.mean)
 
 
 def _repeated_keys(comparison: Comparison) -> list[str]:

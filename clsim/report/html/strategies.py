@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from clsim.report.compare import Comparison, compare
 from clsim.report.compare.pairs import StrategyRuns
-from clsim.report.compare.tables import differences_table, draw_differences_table, draws_table, figures_table
+from clsim.report.compare.tables import (
+    costs_table,
+    differences_table,
+    draw_differences_table,
+    draws_table,
+    figures_table,
+)
 from clsim.report.html.content import Chart, Line, Section, with_figures
 from clsim.report.html.run_view import RunView
 from clsim.results.figures import session_of
@@ -33,7 +39,7 @@ def over_seeds(runs: Sequence[RunView]) -> Section:
     except UserError as error:
         return Section(TITLE, (), (*notes, *_refused(error)))
     made = (figures_table, differences_table, draws_table, draw_differences_table)
-    tables = [table(found, split=True).known() for table in made]
+    tables = [*(table(found, split=True).known() for table in made), costs_table(found).known()]
     return Section(TITLE, (*charts(found), *(table for table in tables if table.rows)), tuple(notes))
 
 

@@ -20,10 +20,13 @@ ANSWERS = 3
 LOW = "▽: not above the self-test of the gallery's version; the pair is not compatible"
 COSTS = (
     "service_accuracy",
+    "iterations",
     "images_trained",
     "trainable_parameters",
     "train_seconds",
     "eval_seconds",
+    "train_flops",
+    "eval_flops",
     "peak_memory_bytes",
 )
 """Figures of a record beside those of the console's table."""
