@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+NOT_BEFORE = ("train_flops", "eval_flops")
+"""Fields that earlier versions did not write; a record without a value does not name them."""
 Block = dict[str, Any]
 """Nested figures of a record, by their keys in ``results.json``."""
 
@@ -85,6 +87,7 @@ class SessionRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the record with the keys of ``results.json``."""
         content = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "others"}
+        content = {key: value for key, value in content.items() if value is not None or key not in NOT_BEFORE}
         return {**content, **self.others}
 
 

@@ -98,7 +98,7 @@ def redrawn(stream: Stream, shots: int, seed: int) -> Stream:
         >>> stream = fscil(shapes(6, 4, 1), base_classes=2, ways=2, shots=1, splits={"draw": 0})
         >>> other = redrawn(stream, shots=1, seed=1)
         >>> [session.resident.indices.tolist() for session in other.train_stream[1:]]
-        [[10, 11], [16, 19]]
+        [[9, 12], [19, 20]]
 
     """
     train = stream.dataset.train
