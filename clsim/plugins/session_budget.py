@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from clsim.plugins.state import AttributeState
 from clsim.training.session_plan import SessionPlan, SessionPlanner
 from clsim.utils.arguments import Count, checked
 from clsim.utils.errors import ArgumentError
 from clsim.utils.template import Experience
 
 
-class SessionBudget(SessionPlanner):
+class SessionBudget(AttributeState, SessionPlanner):
     """Plans the optimization steps of a session, or the images in its batches.
 
     The epochs of the strategy stay and share the budget, so that schedules by epochs and by steps end with it. An epoch
@@ -30,6 +33,8 @@ class SessionBudget(SessionPlanner):
         500
 
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     @checked
     def __init__(

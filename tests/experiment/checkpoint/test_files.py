@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from clsim.experiment.checkpoint.files import CheckpointId, Checkpoints, Damaged
+from clsim.experiment.checkpoint.files import FIRST, CheckpointId, Checkpoints, Damaged
 
 STATE = {"model": {"w": torch.arange(12.0).reshape(3, 4)}, "step": 7, "loss": [0.1, float("nan")]}
 
@@ -171,3 +171,12 @@ def test_a_pickle_in_the_place_of_a_checkpoint_is_not_run(tmp_path):
         with pytest.raises(Damaged):
             checkpoints.load(CheckpointId(0, 2))
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_checkpoint_after_the_base_session_stays_until_it_is_released(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keeps_first=True)
+    for session in range(5):
+        checkpoints.save(CheckpointId(session, 2), STATE)
+    assert checkpoints.ids() == [CheckpointId(4, 2), CheckpointId(3, 2), FIRST]
+    checkpoints.release_first()
+    assert checkpoints.ids() == [CheckpointId(4, 2), CheckpointId(3, 2)]

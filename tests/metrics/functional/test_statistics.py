@@ -6,7 +6,7 @@ import pytest
 from helpers.errors import refused
 from scipy import stats
 
-from clsim.metrics.functional.statistics import EXACT, holm, mean_and_deviation, paired, spread
+from clsim.metrics.functional.statistics import EXACT, deviation_within, holm, mean_and_deviation, paired, spread
 
 
 def test_a_spread_worked_out_by_hand():
@@ -88,3 +88,9 @@ def test_pairs_must_be_pairs():
 
 def test_mean_and_deviation():
     assert mean_and_deviation([0.7, 0.72, 0.74]) == (pytest.approx(0.72), pytest.approx(0.02))
+
+
+def test_a_deviation_within_groups_worked_out_by_hand():
+    # squares 2 and 8, with 1 and 2 degrees of freedom
+    assert deviation_within([[1.0, 3.0], [5.0, 7.0, 9.0], [4.0]]) == pytest.approx(math.sqrt(10 / 3))
+    assert deviation_within([[4.0], []]) is None
