@@ -2,7 +2,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-from clsim.results.record import SessionRecord
+from clsim.results.record import NOT_BEFORE, SessionRecord
 
 OLD = Path(__file__).parents[1] / "experiment" / "checkpoint" / "from_before" / "rehearsal" / "results.json"
 
@@ -18,4 +18,8 @@ def test_missing_keys_have_defaults_and_unknown_ones_are_stored():
     record = SessionRecord.from_dict({"session": 2, "accuracy": 0.5, "from_tomorrow": [1]})
     assert (record.accuracy, record.metrics, record.service) == (0.5, {}, None)
     assert record.to_dict()["from_tomorrow"] == [1]
-    assert list(record.to_dict())[:-1] == [each.name for each in fields(SessionRecord)][:-1]
+    names = [each.name for each in fields(SessionRecord) if each.name not in NOT_BEFORE]
+    assert list(record.to_dict())[:-1] == names[:-1]
+    counted = SessionRecord(session=0, train_flops=0).to_dict()
+    assert counted["train_flops"] == 0
+    assert "eval_flops" not in counted
