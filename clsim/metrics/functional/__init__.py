@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from clsim.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from clsim.metrics.functional.arrangements import (
+        descending_order,
+        list_recall,
+        partial_index_curve,
+        popularity,
+        score_line,
+    )
     from clsim.metrics.functional.backfill import BackfillCurve, backfill_curve, best_first_order, random_order
+    from clsim.metrics.functional.bootstrap import Estimate, bootstrap_mean, queries_to_decide
     from clsim.metrics.functional.compatibility import (
         average_compatibility,
         average_multimodel_accuracy,
@@ -30,6 +38,13 @@ if TYPE_CHECKING:
         performance_drop,
     )
     from clsim.metrics.functional.flips import flip_rates
+    from clsim.metrics.functional.neighbor_lists import (
+        Neighbors,
+        cascade,
+        keep_items,
+        merge_by_score,
+        reciprocal_rank_fusion,
+    )
     from clsim.metrics.functional.recall import recall_at_k
     from clsim.metrics.functional.retrieval import (
         class_means,
@@ -44,6 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackfillCurve",
+    "Estimate",
+    "Neighbors",
     "average_accuracy",
     "average_accuracy_weighted",
     "average_compatibility",
@@ -53,29 +70,53 @@ __all__ = [
     "backfill_curve",
     "backward_compatibility",
     "best_first_order",
+    "bootstrap_mean",
+    "cascade",
     "class_means",
     "cmc",
     "constraints_satisfied",
+    "descending_order",
     "flip_rates",
     "forgetting",
     "forgetting_by_session",
     "gain_over_first",
     "harmonic_mean",
+    "keep_items",
+    "list_recall",
     "match_ranks",
     "mean_average_precision",
+    "merge_by_score",
     "nearest",
     "nearest_class_mean_accuracy",
     "nearest_class_mean_correct",
     "nearest_correct",
+    "partial_index_curve",
     "performance_drop",
+    "popularity",
+    "queries_to_decide",
     "random_order",
     "recall_at_k",
+    "reciprocal_rank_fusion",
+    "score_line",
     "update_gain",
 ]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "descending_order": "clsim.metrics.functional.arrangements",
+        "list_recall": "clsim.metrics.functional.arrangements",
+        "partial_index_curve": "clsim.metrics.functional.arrangements",
+        "popularity": "clsim.metrics.functional.arrangements",
+        "score_line": "clsim.metrics.functional.arrangements",
+        "Estimate": "clsim.metrics.functional.bootstrap",
+        "bootstrap_mean": "clsim.metrics.functional.bootstrap",
+        "queries_to_decide": "clsim.metrics.functional.bootstrap",
+        "Neighbors": "clsim.metrics.functional.neighbor_lists",
+        "cascade": "clsim.metrics.functional.neighbor_lists",
+        "keep_items": "clsim.metrics.functional.neighbor_lists",
+        "merge_by_score": "clsim.metrics.functional.neighbor_lists",
+        "reciprocal_rank_fusion": "clsim.metrics.functional.neighbor_lists",
         "BackfillCurve": "clsim.metrics.functional.backfill",
         "average_accuracy": "clsim.metrics.functional.continual",
         "average_accuracy_weighted": "clsim.metrics.functional.continual",
