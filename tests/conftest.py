@@ -17,6 +17,11 @@ from hypothesis import HealthCheck, settings
 WORKERS = 4
 """The most workers, on any number of cores: each takes about two gigabytes of memory."""
 
+FEATURES = tempfile.TemporaryDirectory(prefix="clsim-features-")
+# Also for the processes that tests start; the user's own features stay as they are.
+os.environ["CLSIM_FEATURES"] = FEATURES.name
+os.environ.pop("CLSIM_FEATURES_LIMIT", None)
+
 # Before torch is imported: workers share the cores, and threads that spin while waiting would block them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:

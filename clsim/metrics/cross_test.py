@@ -18,7 +18,7 @@ from clsim.metrics.identical import gallery_only_items, identical_items
 from clsim.metrics.protocols import ModelOnDevice
 from clsim.metrics.search_service import SearchService
 from clsim.metrics.version_tests import VersionTests
-from clsim.models.protocols import Embedder
+from clsim.models.protocols import Embedder, frozen_backbone
 from clsim.utils.device import device_time, precision_of
 
 CONSTRAINT_QUERIES = 2000
@@ -173,7 +173,12 @@ class CrossTests(VersionTests):
         def features_of(images: Images) -> Tensor:
             self.passes += 1
             return extract_features(
-                embed, images, device=device, batch_size=self.batch_size, precision=precision_of(strategy)
+                embed,
+                images,
+                device=device,
+                batch_size=self.batch_size,
+                precision=precision_of(strategy),
+                backbone=None if self.embed is not None else frozen_backbone(strategy.model),
             )
 
         query = None if self.same_images else features_of(self.query)

@@ -10,6 +10,7 @@ from torch import Tensor
 from clsim.data.core.captioned import CaptionedImages
 from clsim.data.core.images import Images
 from clsim.metrics.functional.similarity import unit_rows
+from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.utils.device import autocast
 from clsim.utils.errors import NotFinite
 
@@ -22,6 +23,7 @@ def extract_features(
     device: torch.device | str = "cpu",
     batch_size: int = 256,
     precision: str = "fp32",
+    backbone: FrozenBackbone | None = None,
 ) -> Tensor:
     r"""Return the features of all images as an index stores them: :math:`f / \lVert f \rVert_2` in float16.
 
@@ -34,6 +36,7 @@ def extract_features(
         device: Device on which ``embed`` computes.
         batch_size: Images per batch.
         precision: Precision of ``embed``: ``fp32``, or ``bf16`` or ``fp16`` under autocast.
+        backbone: Frozen backbone whose features ``embed`` accepts in place of images; None: ``embed`` needs images.
 
     Returns:
         ``(N, D)`` float16 on the device.
@@ -50,11 +53,16 @@ def extract_features(
 
     """
     device = torch.device(device)
+    rows = None if backbone is None else backbone.features_of(images, precision=precision).to(device)
     stored: Tensor | None = None
     for start in range(0, len(images), batch_size):
-        batch = images.pixels[start : start + batch_size].to(device, non_blocking=True)
+        part = slice(start, start + batch_size)
+        if rows is None or backbone is None:
+            batch = images.pixels[part].to(device, non_blocking=True).to(torch.float32).div_(255)
+        else:
+            batch = backbone.owned(rows[part])
         with autocast(device, precision):
-            features = embed(batch.to(torch.float32).div_(255))
+            features = embed(batch)
         if features.ndim != 2 or len(features) != len(batch):
             raise ValueError(f"embed: expected features ({len(batch)}, D), got shape {tuple(features.shape)}")
         if stored is None:

@@ -20,7 +20,7 @@ from clsim.metrics.functional.similarity import unit_rows
 from clsim.metrics.protocols import ModelOnDevice
 from clsim.metrics.search_service import SearchService
 from clsim.metrics.version_tests import VersionTests
-from clsim.models.protocols import TextEmbedder
+from clsim.models.protocols import TextEmbedder, frozen_backbone
 from clsim.utils.device import autocast, device_time, precision_of
 
 DIRECTIONS = ("image_to_text", "text_to_image")
@@ -188,7 +188,12 @@ class PairTests(VersionTests):
         self.passes += 1
         started = device_time(device)
         images = extract_features(
-            model.embed, self.pairs, device=device, batch_size=self.batch_size, precision=precision
+            model.embed,
+            self.pairs,
+            device=device,
+            batch_size=self.batch_size,
+            precision=precision,
+            backbone=frozen_backbone(model),
         )
         seconds = (device_time(device) - started) / len(images)
         with autocast(device, precision):

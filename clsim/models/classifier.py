@@ -76,7 +76,8 @@ class FeatureClassifier(nn.Module, ABC):
         """
         old, new = self.backbone, deepcopy(model.backbone)
         if isinstance(old, FrozenBackbone):
-            self.backbone = new if isinstance(new, FrozenBackbone) else FrozenBackbone(new)
+            frozen = isinstance(new, FrozenBackbone)
+            self.backbone = new if frozen else FrozenBackbone(new, name=model.name, cache=old.cache)
         else:
             # The number of workers belongs to this machine, not to the model.
             self.backbone = CpuDataParallel(new, old.workers) if isinstance(old, CpuDataParallel) else new

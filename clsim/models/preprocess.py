@@ -49,6 +49,11 @@ class Preprocess(nn.Module):
     mean: Tensor
     std: Tensor
 
+    def extra_repr(self) -> str:
+        """Return all settings: they decide the features of a model, whose address contains this text."""
+        mean, std = (", ".join(f"{value:.9g}" for value in part.flatten().tolist()) for part in (self.mean, self.std))
+        return f"mean=({mean}), std=({std}), {self.image_size}, {self.interpolation}, {self.resize_mode}"
+
     def forward(self, images: Tensor) -> Tensor:
         """Return normalized ``(B, 3, image_size, image_size)`` for images ``(B, 3, H, W)`` in [0, 1]."""
         size = self.image_size

@@ -156,7 +156,7 @@ class FeatureReplay(AttributeState, SupervisedPlugin[Any]):
     def _features(self, strategy: Template) -> tuple[Tensor, Tensor]:
         """Return features and class ids of the session's images, not augmented."""
         with autocast_of(strategy):
-            return outputs_of(self.model.backbone.eval(), session_batches(strategy))
+            return outputs_of(self.model.backbone.eval(), session_batches(strategy, model=self.model))
 
 
 def _spread(residuals: Tensor, jitter: float = 1e-4) -> Tensor:

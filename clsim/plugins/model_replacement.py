@@ -177,7 +177,7 @@ class ModelReplacement(SupervisedPlugin[Any]):
         strategy.model.to(strategy.device, memory_format=self.memory_format)  # type: ignore[call-overload]
 
     def _images(self, strategy: Template) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the available images, not augmented."""
-        yield from session_batches(strategy)
+        """Yield the available images, not augmented, or their features."""
+        yield from session_batches(strategy, model=strategy.model)
         if self.memory is not None:
-            yield from self.memory.batches(strategy)
+            yield from self.memory.batches(strategy, model=strategy.model)

@@ -79,8 +79,8 @@ class ModelUpgrade(SessionPlanner):
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Give a loaded model, which knows no class ids, a classifier."""
         if _loaded(strategy.experience) is not None and isinstance(strategy.model, FitsClassifier):
-            model = strategy.model
-            model.fit_classifier(*outputs_of(strategy.model.eval().embed, session_batches(strategy)))
+            model, batches = strategy.model, session_batches(strategy, model=strategy.model)
+            model.fit_classifier(*outputs_of(strategy.model.eval().embed, batches))
 
     def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Release the old model."""

@@ -90,7 +90,7 @@ class OldPrototypes(SupervisedPlugin[Any]):
             return
         old = require(self.upgrade.old, Embedder, self)
         with autocast_of(strategy):
-            features, labels = outputs_of(old.embed, session_batches(strategy))
+            features, labels = outputs_of(old.embed, session_batches(strategy, model=self.upgrade.old))
         classes, found = prototypes(features, labels)
         if self.old_classifier:
             rows = require(self.upgrade.old, HasClassifier, self).classifier[classes].float()

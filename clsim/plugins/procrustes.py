@@ -66,8 +66,8 @@ class Procrustes(AttributeState, SupervisedPlugin[Any]):
             return
         old, model = require(self.upgrade.old, Embedder, self), require(strategy.model, Turnable, self)
         strategy.model.eval()
-        new, _ = outputs_of(model.embed, session_batches(strategy))
-        target, _ = outputs_of(old.embed, session_batches(strategy))
+        new, _ = outputs_of(model.embed, session_batches(strategy, model=strategy.model))
+        target, _ = outputs_of(old.embed, session_batches(strategy, model=self.upgrade.old))
         model.turn(orthogonal_procrustes(new, target))
 
     def rebuild_end(self, strategy: Template) -> None:

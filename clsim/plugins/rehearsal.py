@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -31,19 +31,29 @@ class RehearsalBatches:
         batch_size: Images a batch.
         order: Generator of all draws.
         as_bytes: Whether pixels stay bytes, which clsim's strategies accept; else floats in [0, 1].
+        features: Function from positions in the data set to features, which stand in place of pixels where it returns
+            any; None: always pixels.
 
     Source: arXiv 2405.02581, ``dataset_utils.py`` of the authors' code.
 
     """
 
     def __init__(
-        self, new: ResidentView, memory: Tensor, batch_size: int, order: torch.Generator, *, as_bytes: bool = True
+        self,
+        new: ResidentView,
+        memory: Tensor,
+        batch_size: int,
+        order: torch.Generator,
+        *,
+        as_bytes: bool = True,
+        features: Callable[[Tensor], Tensor | None] | None = None,
     ) -> None:
         self.new = new
         self.memory = memory
         self.batch_size = batch_size
         self.order = order
         self.as_bytes = as_bytes
+        self.features = features
 
     @property
     def extent(self) -> Pass:
@@ -61,8 +71,11 @@ class RehearsalBatches:
         images = self.new.images
         for indices in self._indices():
             rows = indices.to(images.pixels.device, non_blocking=True)
-            pixels, labels = images.pixels[rows], images.labels[rows]
-            yield [pixels if self.as_bytes else pixels.float() / 255, labels, torch.zeros_like(labels)]
+            batch = None if self.features is None else self.features(indices)
+            if batch is None:
+                batch = images.pixels[rows] if self.as_bytes else images.pixels[rows].float() / 255
+            labels = images.labels[rows]
+            yield [batch, labels, torch.zeros_like(labels)]
 
     def _indices(self) -> Iterator[Tensor]:
         if len(self.memory) == 0:
@@ -114,9 +127,13 @@ class Rehearsal(AttributeState, SupervisedPlugin[Any]):
 
     def before_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Replace the loader."""
-        view, as_bytes = self._view(strategy), isinstance(strategy, ResidentData)
-        batches = RehearsalBatches(view, self.indices, strategy.train_mb_size, self.order, as_bytes=as_bytes)
-        strategy.dataloader = batches
+        view, as_bytes, features = self._view(strategy), isinstance(strategy, ResidentData), None
+        if isinstance(strategy, ResidentData):
+            shown = ResidentView(_resident(strategy).images, torch.cat([self.indices, view.indices]))
+            features = strategy.served_features(shown)
+        strategy.dataloader = RehearsalBatches(
+            view, self.indices, strategy.train_mb_size, self.order, as_bytes=as_bytes, features=features
+        )
 
     def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Choose images of the session's classes."""
@@ -127,10 +144,17 @@ class Rehearsal(AttributeState, SupervisedPlugin[Any]):
             drawn = torch.randperm(len(of_class), generator=self.choice)[: self.per_class]
             self.chosen[label] = of_class[drawn]
 
-    def batches(self, strategy: Template) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the remembered images in [0, 1] and their class ids, not augmented."""
+    def batches(self, strategy: Template, *, model: object = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the remembered images in [0, 1] and their class ids, not augmented.
+
+        Args:
+            strategy: Template during a session.
+            model: Model that reads the batches, see :func:`~clsim.plugins.session_images.session_batches`.
+
+        """
         if self.chosen:
-            yield from view_batches(strategy, ResidentView(self._view(strategy).images, self.indices))
+            view = ResidentView(self._view(strategy).images, self.indices)
+            yield from view_batches(strategy, view, model=model)
 
     def _view(self, strategy: Template) -> ResidentView:
         view = _resident(strategy)

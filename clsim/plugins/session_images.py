@@ -8,22 +8,25 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from clsim.models.protocols import frozen_backbone
 from clsim.streams.session import ResidentView, resident_view
 from clsim.training.loaders import ResidentBatches
+from clsim.utils.device import precision_of
 from clsim.utils.template import Template
 
 
-def session_batches(strategy: Template, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
+def session_batches(strategy: Template, size: int = 500, *, model: object = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images in [0, 1] and class ids of the present session, on the strategy's device.
 
     Args:
         strategy: Template during a session.
         size: Images a batch.
+        model: Model that reads the batches: features stand in place of images if it accepts them; None: always images.
 
     """
     view = resident_view(strategy.experience)
     if view is not None:
-        yield from view_batches(strategy, view, size)
+        yield from view_batches(strategy, view, size, model=model)
         return
     for images, labels, *_ in DataLoader(strategy.experience.dataset, size):
         yield images.to(strategy.device), labels.to(strategy.device)
@@ -48,8 +51,16 @@ def outputs_of(network: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tens
     return outputs, labels
 
 
-def view_batches(strategy: Template, view: ResidentView, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images in [0, 1] and class ids of a resident view, on the strategy's device."""
+def view_batches(
+    strategy: Template, view: ResidentView, size: int = 500, *, model: object = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images or features and class ids of a resident view, see :func:`session_batches`."""
+    backbone = frozen_backbone(model)
+    if backbone is not None and len(view):
+        rows = backbone.features_of(view.images, view.indices, precision=precision_of(strategy)).to(strategy.device)
+        for part, labels in zip(rows.split(size), view.labels.to(strategy.device).split(size), strict=True):
+            yield backbone.owned(part), labels
+        return
     for pixels, labels, *_ in ResidentBatches(view, size):
         images = pixels.to(strategy.device)
         yield (images.float() / 255 if images.dtype == torch.uint8 else images), labels.to(strategy.device)

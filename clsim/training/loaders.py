@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from typing import Any, cast
 
 import torch
@@ -33,6 +33,8 @@ class ResidentBatches:
         view: Images, on the device where the batches are needed.
         batch_size: Images a batch; the last batch may be smaller.
         order: Generator that draws a new order for every pass; None keeps the order of the view.
+        features: Function from positions in the data set to features, which stand in place of pixels where it returns
+            any; None: always pixels.
 
     Example:
         >>> from clsim.data.core.images import Images
@@ -42,10 +44,18 @@ class ResidentBatches:
 
     """
 
-    def __init__(self, view: ResidentView, batch_size: int, order: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        view: ResidentView,
+        batch_size: int,
+        order: torch.Generator | None = None,
+        *,
+        features: Callable[[Tensor], Tensor | None] | None = None,
+    ) -> None:
         self.view = view
         self.batch_size = batch_size
         self.order = order
+        self.features = features
 
     @property
     def extent(self) -> Pass:
@@ -66,4 +76,5 @@ class ResidentBatches:
         # Cut all at once: making a view takes as long as a small addition.
         parts = (tensor.split(self.batch_size) for tensor in (indices, labels, torch.zeros_like(labels)))
         for chosen, answers, tasks in zip(*parts, strict=True):
-            yield [images.pixels[chosen], answers, tasks]
+            features = None if self.features is None else self.features(chosen)
+            yield [images.pixels[chosen] if features is None else features, answers, tasks]

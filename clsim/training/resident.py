@@ -13,11 +13,15 @@ from clsim.data.core.images import Images
 from clsim.data.core.transfer import moved
 from clsim.streams.session import ResidentView, Session, resident_view
 from clsim.training.loaders import ResidentBatches
+from clsim.training.served_features import ServedFeatures
 from clsim.utils.device import lies_on
 
 
 class ResidentData(SupervisedTemplate[Session, Any, Any]):
-    """Template whose loaders index resident images, unless a plugin supplies a loader or data set."""
+    """Template whose loaders index resident images, unless a plugin supplies a loader or data set.
+
+    A model that accepts features of its frozen backbone receives these in place of images, unless images are augmented.
+    """
 
     augment: Callable[[Tensor], Tensor] | None
     order: torch.Generator
@@ -31,6 +35,10 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
         if images.sha256 not in self._resident:
             self._resident[images.sha256] = moved(images, self.device)
         return ResidentView(self._resident[images.sha256], view.indices)
+
+    def served_features(self, view: ResidentView) -> ServedFeatures | None:
+        """Return the features that stand in place of a view's images in training; None if images are augmented."""
+        return None if self.augment is not None else ServedFeatures(self, view)
 
     def train_dataset_adaptation(self, **kwargs: Any) -> None:
         """Start from the session's own data set, so that a change by a plugin is detected."""
@@ -46,7 +54,8 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
         if view is None:
             super().make_train_dataloader(shuffle=shuffle, **kwargs)
         else:
-            self.dataloader = ResidentBatches(view, self.train_mb_size, self.order if shuffle else None)
+            order, features = self.order if shuffle else None, self.served_features(view)
+            self.dataloader = ResidentBatches(self.resident(view), self.train_mb_size, order, features=features)
 
     def make_eval_dataloader(self, **kwargs: Any) -> None:
         """Create resident batches in the order of the data, under the same conditions as in training."""
@@ -54,13 +63,14 @@ class ResidentData(SupervisedTemplate[Session, Any, Any]):
         if view is None:
             super().make_eval_dataloader(**kwargs)
         else:
-            self.dataloader = ResidentBatches(view, self.eval_mb_size)
+            features = ServedFeatures(self, view)
+            self.dataloader = ResidentBatches(self.resident(view), self.eval_mb_size, features=features)
 
     def _view(self) -> ResidentView | None:
         view = resident_view(self.experience)
         if view is None or self.adapted_dataset is not self.experience.dataset:
             return None
-        return self.resident(view)
+        return view
 
     def _unpack_minibatch(self) -> None:
         """Move the batch to the device, augment it while training, and scale bytes to [0, 1]."""

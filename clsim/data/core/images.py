@@ -20,6 +20,7 @@ from clsim.data.core.checks import (
     checked_text,
     unchecked_copy,
 )
+from clsim.data.core.digests import image_digests
 from clsim.data.io.cache import Array
 from clsim.utils.errors import ArgumentError
 
@@ -77,6 +78,11 @@ class Images:
         digest.update(self.pixels.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().contiguous().numpy().astype("<i8").tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """Digest of each image alone, see :func:`~clsim.data.core.digests.image_digests`."""
+        return image_digests(self.pixels)
 
     def subset(self, indices: Tensor | Sequence[int]) -> Images:
         """Return the images at these indices, in this order, with the same class ids."""

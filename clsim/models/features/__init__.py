@@ -1,0 +1,1 @@
+"""Features of frozen backbones, computed once and stored on disk for all runs."""
