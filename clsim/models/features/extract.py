@@ -78,7 +78,7 @@ class ExtractionProgress:
         self._line = ProgressLine(after=3.0)
 
     def advance(self, images: int, *, computed: int) -> None:
-        """Note that more images are done, some of which this process computed."""
+        """Note that more images are done; this process computed some of them."""
         self._done += images
         self._computed += computed
         speed = self._computed / max(self.seconds, 1e-9)

@@ -85,7 +85,7 @@ class Segment:
 
 
 def write_segment(folder: Path, digests: Sequence[bytes], rows: Tensor) -> Path:
-    """Write rows to a new file, whose name tells its images, and return its path.
+    """Write rows to a new file, whose name is a hash of its digests, and return its path.
 
     Two processes that write the same images write the same file.
 
