@@ -21,8 +21,8 @@ def image_digests(pixels: Tensor) -> tuple[bytes, ...]:
     Example:
         >>> import torch
         >>> black, white = image_digests(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4))
-        >>> black.hex(), black == white
-        ('fd89e84a4463955edbb8cae8e7e9d22f', False)
+        >>> len(black), black == white
+        (16, False)
 
     """
     start = hashlib.sha256(repr(tuple(pixels.shape[1:])).encode())
