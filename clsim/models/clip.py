@@ -23,8 +23,10 @@ from clsim.models.architecture import read_architecture
 from clsim.models.checkpoints import SUFFIXES, fill, read_weights, weights_sha256
 from clsim.models.clip_names import converted
 from clsim.models.clip_properties import ClipProperties, properties_of_file, published, usual_preparation
+from clsim.models.feature_tokens import build_clip
 from clsim.models.hub import cached_if_unreachable, package_missing
 from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
+from clsim.models.teacher import TEACHER_WEIGHTS, TeacherFacts
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.models.towers import read_text
 from clsim.utils.errors import UserError, WeightsMissing
@@ -154,9 +156,12 @@ def save_clip(
     mean: Sequence[float],
     std: Sequence[float],
     name: str,
+    teacher: TeacherFacts | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write clsim's format: one safetensors file with model, vocabulary and normalization.
+
+    A frozen backbone inside the model is named, not stored: its weights come from their package.
 
     Args:
         path: Path of the file, which is written whole or not at all.
@@ -166,6 +171,7 @@ def save_clip(
         mean: Mean per channel of the images.
         std: Standard deviation per channel of the images.
         name: Name of the model.
+        teacher: Backbone whose features the image tower reads; None: the tower reads pixels.
         dtype: Type of the stored weights, which load as float32.
 
     """
@@ -176,8 +182,11 @@ def save_clip(
         "words": json.dumps(tokenizer.words, ensure_ascii=False),
         "preprocessing": json.dumps({"mean": list(mean), "std": list(std)}),
     }
+    if teacher is not None:
+        metadata |= teacher.written()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path, {key: value.to(dtype) for key, value in model.state_dict().items()}, metadata)
+    own = {key: value for key, value in model.state_dict().items() if not key.startswith(TEACHER_WEIGHTS)}
+    save_tensors(path, {key: value.to(dtype) for key, value in own.items()}, metadata)
 
 
 def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
@@ -204,15 +213,19 @@ def _frozen(model: nn.Module, device: str) -> nn.Module:
 
 def _own(path: Path, state: dict[str, Tensor], metadata: dict[str, str], device: str) -> LoadedClip:
     try:
-        architecture = read_architecture(metadata, state, path)
+        teacher = TeacherFacts.read(metadata)
+        features = teacher.features if teacher else None
+        architecture = read_architecture(metadata, state, path, features)
         preprocessing = json.loads(metadata["preprocessing"])
-        model = CLIP(**architecture)
+        model = build_clip(architecture, features)
         tokenizer = CompactTokenizer(json.loads(metadata["words"]), architecture["text_cfg"]["context_length"])
         image_size = int(architecture["vision_cfg"]["image_size"])
         mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(f"the metadata of the checkpoint are damaged ({error})", where=str(path)) from error
     fill(model, state, path, metadata.get("name", path.stem))
+    if teacher:
+        teacher.attach(model, image_size)
     return LoadedClip(
         model=_frozen(model, device),
         tokenizer=tokenizer,

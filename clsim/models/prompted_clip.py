@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from clsim.losses import EXCLUDED
 from clsim.models.class_texts import check_class_texts
+from clsim.models.feature_tokens import FeatureTokens
+from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.preprocess import Interpolation, Preprocess, ResizeMode
 from clsim.models.towers import PromptMode, read_image, read_text, towers
 from clsim.utils.arguments import Count, checked
@@ -141,6 +143,12 @@ class PromptedCLIP(nn.Module):
         model.clip_facts = {**facts, "remarks": [*facts["remarks"], *model.remarks]}
         return model
 
+    @property
+    def frozen_backbone(self) -> FrozenBackbone | None:
+        """Backbone that the image tower sees through: its features may stand in place of images; None for pixels."""
+        first = towers(self.clip)[1].conv1
+        return first.backbone if isinstance(first, FeatureTokens) else None
+
     def train(self, mode: bool = True) -> PromptedCLIP:
         """Set the mode of the prompts; the frozen CLIP stays in evaluation mode."""
         super().train(mode)
@@ -163,11 +171,12 @@ class PromptedCLIP(nn.Module):
         return self.scored_classes, self._scored_texts
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Return unit features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1]."""
+        """Return unit features ``(B, E)`` of images ``(B, 3, H, W)`` in [0, 1], or of features of a frozen backbone."""
         visual = towers(self.clip)[1]
+        inputs = images if self.frozen_backbone is not None else self.preprocess(images)
         # All layers share the map, so it is applied once.
         prompts = self.prompt_projection(self.prompts) if self.vision_prompts else None
-        return F.normalize(read_image(visual, self.preprocess(images), prompts, self.vision_mode), dim=-1)
+        return F.normalize(read_image(visual, inputs, prompts, self.vision_mode), dim=-1)
 
     def encode_classes(self, classes: Tensor | None = None) -> Tensor:
         """Return unit text features ``(K, E)`` of some classes, of all by default."""

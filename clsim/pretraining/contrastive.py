@@ -69,7 +69,7 @@ def train(
         torch.manual_seed(recipe.seed)
         model = CLIP(**architecture).to(device)
     model.logit_scale.requires_grad_(False)
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model, recipe)
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
     steps, started, reported = recipe.epochs * corpus.steps(), time.monotonic(), 0.0
     done = unfinished.restore(model, optimizer) if unfinished else 0
@@ -108,7 +108,7 @@ def train(
     return model.eval(), tokenizer
 
 
-def _optimizer(model: nn.Module, recipe: ClipRecipe) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: ClipRecipe) -> torch.optim.Optimizer:
     """Return AdamW without decay of gains and biases."""
     decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
     rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]

@@ -110,7 +110,9 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
         sys.stderr.write(what)
     try:
         if isinstance(recipe, ClipRecipe):
-            found = _make_clip(name, recipe, path, device, progress, unfinished)
+            from clsim.pretraining.clip_file import make_clip_file
+
+            found = make_clip_file(name, recipe, path, device=device, progress=progress, unfinished=unfinished)
         else:
             found = _make_classifier(name, recipe, path, device, progress, unfinished)
         manifest = {
@@ -133,27 +135,6 @@ def make_model(name: str, recipe: Trainable, path: Path, *, device: str = "cpu")
         raise UserError(f"the model could not be written ({error.strerror or error})", where=str(path)) from error
     unfinished.discard()
     return path
-
-
-def _make_clip(
-    name: str, recipe: ClipRecipe, path: Path, device: str, progress: Progress, unfinished: Partial
-) -> dict[str, Any]:
-    from clsim.models.clip import load_clip, save_clip
-    from clsim.pretraining import contrastive
-    from clsim.pretraining.corpora import make_corpus
-
-    corpus = make_corpus(recipe)
-    model, tokenizer = contrastive.train(recipe, corpus, device=device, progress=progress, unfinished=unfinished)
-    save_clip(
-        path,
-        model,
-        tokenizer,
-        architecture=recipe.architecture(len(tokenizer)),
-        mean=contrastive.MEAN,
-        std=contrastive.STD,
-        name=name,
-    )
-    return {"weights_sha256": load_clip(name, path).sha256}
 
 
 def _make_classifier(

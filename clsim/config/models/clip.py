@@ -7,13 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from clsim.config.models.hashing import recipe_hash
+from clsim.config.models.teacher import TeacherBlock
 
 CaptionSource = Literal["shapes", "tiny_imagenet32", "flickr8k"]
 TRAINER = 1  # raised when a change of the code changes the weights of a recipe
 
 
 class ClipRecipe(BaseModel):
-    """Small open_clip model to train from scratch on pairs of images and captions.
+    """Small open_clip model to train on pairs of images and captions, from scratch or on top of a teacher.
 
     Recipes that differ in anything but ``shipped`` make different models.
     """
@@ -41,6 +42,9 @@ class ClipRecipe(BaseModel):
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
     shipped: str | None = Field(None, description="name of the weights in the package")
+    teacher: TeacherBlock | None = Field(
+        None, description="ImageNet classifier whose features the image tower reads; null: the tower reads pixels"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> ClipRecipe:
@@ -52,6 +56,8 @@ class ClipRecipe(BaseModel):
             raise ValueError(f"text_width {self.text_width} is no multiple of width / heads, {self.head_width}")
         if "shapes" in self.sources and len(self.sources) > 1:
             raise ValueError("shapes cannot be mixed with other data sets")
+        if self.teacher and set(self.sources) != {"tiny_imagenet32", "flickr8k"}:
+            raise ValueError("a teacher needs labeled and captioned images: dataset: [tiny_imagenet32, flickr8k]")
         return self
 
     @property
@@ -67,7 +73,7 @@ class ClipRecipe(BaseModel):
     @property
     def hash(self) -> str:
         """Hash that names the weights: 16 hexadecimal digits over everything but ``shipped``."""
-        fields = self.model_dump(mode="json", exclude={"shipped"})
+        fields = self.model_dump(mode="json", exclude={"shipped"} if self.teacher else {"shipped", "teacher"})
         fields["dataset"] = list(self.sources)
         return recipe_hash(TRAINER, fields)
 
