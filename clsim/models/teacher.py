@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from clsim.models.checkpoints import weights_sha256
 from clsim.models.frozen_backbone import FrozenBackbone
-from clsim.models.pretrained import backbone_of, load_classifier
+from clsim.models.pretrained import load_classifier
 from clsim.utils.errors import UserError
 
 TEACHER_WEIGHTS = "visual.conv1.backbone."
@@ -96,9 +96,7 @@ def load_teacher(model: str, image_size: int) -> Teacher:
         WeightsMissing: See there.
 
     """
-    classifier: Any = load_classifier(model)
-    last: nn.Linear = classifier.get_classifier()
-    backbone = backbone_of(classifier, image_size)
-    facts = TeacherFacts(model, backbone.num_features, weights_sha256(backbone))
-    assert last.bias is not None
-    return Teacher(facts, backbone, last.weight.detach(), last.bias.detach())
+    classifier = load_classifier(model, image_size)
+    backbone = FrozenBackbone(classifier.backbone)
+    facts = TeacherFacts(model, backbone.num_features, weights_sha256(backbone.module))
+    return Teacher(facts, backbone, classifier.head.weight, classifier.head.bias)

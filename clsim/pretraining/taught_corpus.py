@@ -83,7 +83,7 @@ class TaughtCorpus:
     ) -> None:
         assert recipe.teacher is not None
         self._recipe, self._block = recipe, recipe.teacher
-        self._teacher, self._classes = teacher, classes
+        self.teacher, self._classes = teacher, classes
         self.features, self._labels, self._captions = features, labels, captions
         self._labeled = torch.zeros(len(classes), dtype=torch.bool)
         self._labeled[labels] = True
@@ -123,7 +123,7 @@ class TaughtCorpus:
         place[classes] = torch.arange(len(classes))
         return TaughtStep(
             features,
-            self._teacher.logits(features)[:, classes],
+            self.teacher.logits(features)[:, classes],
             place[labels],
             self._labeled[classes],
             tuple(texts),

@@ -44,3 +44,21 @@ def test_what_does_not_fit_is_refused(tiny_recipe, change, message):
 def test_importing_recipes_imports_no_torch():
     code = "import sys, clsim.pretraining; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_recipes_without_a_teacher_keep_their_hashes():
+    small = {
+        "dataset": ["tiny_imagenet32", "flickr8k"], "image_size": 32, "patch_size": 8, "width": 128, "layers": 4,
+        "heads": 4, "text_width": 64, "text_layers": 4, "embed_dim": 128, "vocabulary": 4096, "context_length": 24,
+        "images": 86000, "epochs": 8, "batch_size": 128, "lr": 0.0015, "precision": "fp32", "seed": 0,
+    }  # fmt: skip
+    assert ClipRecipe(kind="clip", **small).hash == "95d70397878810fd"
+
+
+def test_a_teacher_needs_labeled_and_captioned_images_and_is_part_of_the_hash(tiny_recipe):
+    sources = ("tiny_imagenet32", "flickr8k")
+    without = ClipRecipe(**tiny_recipe.model_dump() | {"dataset": sources})
+    taught = [ClipRecipe(**without.model_dump() | {"teacher": {"names": names}}) for names in (5, 6)]
+    assert len({recipe.hash for recipe in (without, *taught)}) == 3
+    with pytest.raises(ValidationError, match="a teacher needs labeled and captioned images"):
+        ClipRecipe(**tiny_recipe.model_dump() | {"teacher": {}})
