@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from clsim.models.checkpoints import weights_sha256
 from clsim.models.frozen_backbone import FrozenBackbone
-from clsim.models.pretrained import load_classifier
+from clsim.models.pretrained import load_backbone, load_imagenet_classifier
 from clsim.utils.errors import UserError
 
 TEACHER_WEIGHTS = "visual.conv1.backbone."
@@ -69,19 +69,13 @@ class Teacher:
     Attributes:
         facts: Identity of the weights.
         backbone: Network from images in [0, 1] to features ``(B, D)``.
-        weight: Rows of the classifier ``(C, D)``.
-        bias: Its biases ``(C,)``.
+        classifier: Layer from features to logits ``(B, C)``.
 
     """
 
     facts: TeacherFacts
     backbone: FrozenBackbone
-    weight: Tensor
-    bias: Tensor
-
-    def logits(self, features: Tensor) -> Tensor:
-        """Return logits ``(B, C)`` of features ``(B, D)``."""
-        return features @ self.weight.T + self.bias
+    classifier: nn.Linear
 
 
 def load_teacher(model: str, image_size: int) -> Teacher:
@@ -92,11 +86,11 @@ def load_teacher(model: str, image_size: int) -> Teacher:
         image_size: Side that images are resized to, in pixels.
 
     Raises:
-        UserError: See :func:`~clsim.models.pretrained.load_classifier`.
+        UserError: See :func:`~clsim.models.pretrained.load_backbone`.
         WeightsMissing: See there.
 
     """
-    classifier = load_classifier(model, image_size)
-    backbone = FrozenBackbone(classifier.backbone)
+    backbone = FrozenBackbone(load_backbone(model, image_size=image_size))
+    classifier = load_imagenet_classifier(model)
     facts = TeacherFacts(model, backbone.num_features, weights_sha256(backbone.module))
-    return Teacher(facts, backbone, classifier.head.weight, classifier.head.bias)
+    return Teacher(facts, backbone, classifier)

