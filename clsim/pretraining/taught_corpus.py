@@ -60,7 +60,7 @@ def draw_classes(present: Tensor, total: int, count: int, generator: Generator) 
 
 
 class TaughtCorpus:
-    """Images as features of a teacher, in batches that are drawn anew in every epoch.
+    """Images as features of a teacher, in batches that every epoch draws again.
 
     Args:
         recipe: Recipe with a teacher: seed and sizes.
