@@ -1,9 +1,12 @@
 import torch
-from helpers.tiny_teacher import CAPTIONS
+from helpers.tiny import tiny_captions
+from helpers.tiny_teacher import CAPTIONS, tiny_teacher
 from torch import Generator
 
+from clsim.data import DataSet, Images
+from clsim.pretraining import taught_corpus as module
 from clsim.pretraining.named_classes import imagenet_classes
-from clsim.pretraining.taught_corpus import draw_classes
+from clsim.pretraining.taught_corpus import draw_classes, make_taught_corpus
 
 
 def test_drawn_classes_hold_the_present_ones_once_and_others_up_to_the_count():
@@ -52,3 +55,20 @@ def test_the_vocabulary_reads_names_definitions_and_captions(taught_corpus):
         "freshwater dace-like game fish of Europe and western Asia noted for ability to survive outside water",
     } <= texts
     assert set(sum(CAPTIONS, ())) <= texts
+
+
+def test_a_recipe_reads_labels_by_wordnet_id_and_features_of_both_data_sets(taught_recipe, monkeypatch):
+    teacher, captioned = tiny_teacher(monkeypatch), tiny_captions(train=5).train
+    pixels = torch.randint(0, 256, (34, 3, 8, 8), dtype=torch.uint8)
+    labeled = Images(pixels, torch.arange(34) % 2, ("cougar", "crane"), "tiny_imagenet32")
+    monkeypatch.setattr(module, "load_dataset", lambda name: DataSet(name, labeled, labeled))
+    monkeypatch.setattr(module.flickr8k, "load", lambda parts, root, size: captioned)
+    corpus = make_taught_corpus(taught_recipe, teacher)
+    expected = torch.cat([teacher.backbone(part / 255) for part in (pixels, captioned.pixels)])
+    assert torch.allclose(corpus.features, expected, atol=1e-5)
+    step = next(iter(corpus.epoch(0)))
+    classes = imagenet_classes()
+    spoken_of = {named.wordnet: spoken(named) for named in classes if named.wordnet in {"n02125311", "n03126707"}}
+    for row, place in zip(step.features[:8], step.places.tolist(), strict=True):
+        image = int((corpus.features - row).abs().sum(dim=1).argmin())
+        assert step.texts[place] in spoken_of[("n02125311", "n03126707")[image % 2]]
