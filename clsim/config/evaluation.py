@@ -11,9 +11,9 @@ from clsim.utils.block import Block, Fraction
 
 STREAM, HELD_OUT = "stream", "held_out"
 """Names of eval sets: images of the stream's classes, and of the other classes of its data set."""
-CRITERIA = ("nearest_class_mean", "cmc@1", "cmc@5", "map")
-"""Criteria of retrieval, with two examples of ``cmc@K``."""
-CRITERION = re.compile(r"nearest_class_mean|map|cmc@[1-9][0-9]{0,5}")
+CRITERIA = ("nearest_class_mean", "cmc@1", "cmc@5", "map", "ndcg@10", "r_precision")
+"""Criteria of retrieval, with examples of ``cmc@K`` and ``ndcg@K``."""
+CRITERION = re.compile(r"nearest_class_mean|map|r_precision|(cmc|ndcg)@[1-9][0-9]{0,5}")
 PAIR_CRITERION = re.compile(r"recall@([1-9][0-9]{0,5})")
 """Criterion of streams of images with captions, for any K."""
 OF_CLASSES = ("query", "gallery", "images_per_class", "truncate")
@@ -30,7 +30,7 @@ class CompatibilityEvaluation(Block):
     gallery: Part = Field(default="train", description="part of the data set with the gallery")
     criterion: str = Field(
         default="nearest_class_mean",
-        description="nearest_class_mean, cmc@K or map; recall@K where images have captions",
+        description="nearest_class_mean, cmc@K, map, ndcg@K or r_precision; recall@K where images have captions",
         json_schema_extra={"pattern": f"^({CRITERION.pattern}|{PAIR_CRITERION.pattern})$"},
     )
     also: list[str] = Field(default=[], description="further criteria, reported with the matrix")

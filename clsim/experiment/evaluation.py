@@ -15,6 +15,7 @@ from clsim.config.evaluation import DEFAULT_PAIRS, PAIR_CRITERION, Compatibility
 from clsim.config.user_code import load_metric
 from clsim.experiment.build import Experiment
 from clsim.metrics import forgetting, harmonic_mean
+from clsim.metrics.calibration import Calibration
 from clsim.metrics.class_accuracy import ClassAccuracy, ClassCounts
 from clsim.metrics.confusion_record import confusion_record
 from clsim.metrics.cross_test import CrossTests
@@ -56,6 +57,7 @@ class SessionEvaluator:
 
     Attributes:
         accuracy: Accuracy on the test images of the stream; ``None`` where nothing is classified.
+        calibration: Calibration of the served probabilities; ``None`` where nothing is classified.
         curve: Loss and accuracy of every epoch; ``None`` where nothing is classified.
         versions: Comparison of model versions; ``None`` if the scenario does not ask for it.
         asked: Custom metrics of the scenario.
@@ -63,6 +65,7 @@ class SessionEvaluator:
     """
 
     accuracy: ClassAccuracy | None
+    calibration: Calibration | None
     curve: TrainingCurve | None
     versions: VersionTests | None
     asked: tuple[PluginMetric[Any], ...] = ()
@@ -77,10 +80,10 @@ class SessionEvaluator:
         """
         stream, asked = prepared.stream, _asked(prepared)
         if stream.task == "image_text":
-            measured = cls(None, None, _pair_tests(prepared, stream, path), asked)
+            measured = cls(None, None, None, _pair_tests(prepared, stream, path), asked)
         else:
             accuracy = ClassAccuracy(len(stream.class_names))
-            measured = cls(accuracy, TrainingCurve(), _cross_tests(prepared, path), asked)
+            measured = cls(accuracy, Calibration(), TrainingCurve(), _cross_tests(prepared, path), asked)
         if measured.versions is not None and prepared.scenario is not None:
             measured.versions.similarities = prepared.scenario.evaluation.similarities
         return measured
@@ -96,7 +99,8 @@ class SessionEvaluator:
         present += [metric for metric in (*self._ours(), *self.asked) if metric not in present]
 
     def _ours(self) -> list[PluginMetric[Any]]:
-        return [metric for metric in (self.accuracy, self.curve, self.versions) if metric is not None]
+        ours = (self.accuracy, self.calibration, self.curve, self.versions)
+        return [metric for metric in ours if metric is not None]
 
     def custom_record(self, strategy: Strategy) -> dict[str, float | None]:
         """Return the figures of custom metrics, those of the scenario and of the strategy."""
@@ -108,6 +112,10 @@ class SessionEvaluator:
         if self.curve is None:
             return None
         return {name: list(known(dict(enumerate(curve))).values()) for name, curve in self.curve.result().items()}
+
+    def calibration_record(self) -> dict[str, float | None] | None:
+        """Return the calibration of the session's evaluation; ``None`` where nothing is classified."""
+        return None if self.calibration is None else self.calibration.result()
 
     def confusion_record(self, stream: Stream | TextStream, session: int) -> dict[str, Any] | None:
         """Return the content of ``confusion.json`` after a session; ``None`` where nothing is classified."""

@@ -94,6 +94,7 @@ def evaluate_session(run: OpenRun, session: int, train_seconds: float) -> Sessio
         diagnostics=known(strategy.model.diagnostics()) if isinstance(strategy.model, HasDiagnostics) else {},
         trainable_parameters=sum(p.numel() for p in strategy.model.parameters() if p.requires_grad),
         peak_memory_bytes=peak_memory(strategy.device),
+        calibration=evaluator.calibration_record(),
     )
     run.results.add(record, accuracy.test_images)
     return record

@@ -42,7 +42,8 @@ class CrossTests(VersionTests):
         query: Query images.
         gallery: Gallery images over the same classes. A query that is also in the gallery, pixel by pixel, does not
             find itself, and its copies enter no class mean.
-        criterion: Criterion of the matrix: ``nearest_class_mean`` (the published protocol), ``cmc@K`` or ``map``.
+        criterion: Criterion of the matrix: ``nearest_class_mean`` (the published protocol), ``cmc@K``, ``map``,
+            ``ndcg@K`` or ``r_precision``.
         also: Further criteria, whose rows are added to the record.
         truncate: Whether features of different widths are compared by the leading dimensions of the wider one.
         strict: Whether a cross-test must exceed the older self-test to count as compatible, or may equal it.
@@ -128,7 +129,10 @@ class CrossTests(VersionTests):
         - ``also``: Its row by each further criterion.
         - ``ac``, ``am``, ``against_first``, ``backward_compatibility``: Metrics of the matrix so far.
         - ``negative_flip_rate``, ``positive_flip_rate``: Queries that the previous version got right in its gallery and
-          this one gets wrong there, and the reverse; at rank 1 for ``cmc@K`` and ``map``.
+          this one gets wrong there, and the reverse; at rank 1 but for ``nearest_class_mean``.
+        - ``relative_negative_flip_rate``: The former over that of two models with independent errors.
+        - ``reindex_recall``: Recall of this version's 10 nearest items in the previous gallery; exact are those in its
+          own.
         - ``update_gain``: Gain over the previous version, as a fraction of the gain of a re-index.
         - ``constraints``: Fractions of ``same_class`` and ``different_class`` pairs that satisfy their constraint
           against the previous version.

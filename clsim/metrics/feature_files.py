@@ -194,7 +194,7 @@ def recompute_matrix(
 
     Args:
         folder: Folder of :class:`FeatureFiles`.
-        criterion: Criterion: ``nearest_class_mean``, ``cmc@K`` or ``map``.
+        criterion: Criterion, see :class:`~clsim.metrics.functional.criteria.Criterion`.
         truncate: Whether features of different widths are compared by the leading numbers of the wider one.
 
     Returns:

@@ -14,7 +14,6 @@ from clsim.data.core.captioned import CaptionedImages
 from clsim.metrics.extraction import check_stored, extract_features
 from clsim.metrics.feature_files import FeatureFiles
 from clsim.metrics.flip_tests import FIGURES, flip_record
-from clsim.metrics.functional.flips import flip_rates
 from clsim.metrics.functional.retrieval import NO_MATCH, match_ranks
 from clsim.metrics.functional.similarity import unit_rows
 from clsim.metrics.protocols import ModelOnDevice
@@ -157,8 +156,8 @@ class PairTests(VersionTests):
         last, self._ranks = self._ranks, ranks[-1]
         if last is None:
             return dict.fromkeys(FIGURES)
-        rates = [flip_rates(old <= self.k, new <= self.k) for old, new in zip(last, ranks[-2], strict=True)]
-        return flip_record(self.matrix, rates)
+        correct = [(old <= self.k, new <= self.k) for old, new in zip(last, ranks[-2], strict=True)]
+        return flip_record(self.matrix, correct)
 
     def _compatible(self, also: dict[str, list[float]]) -> dict[str, bool] | None:
         """Return for each row whether this version's queries beat the previous version in its own index."""

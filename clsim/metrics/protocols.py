@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 import torch
@@ -50,6 +51,22 @@ class EvaluatingStrategy(Protocol):
     @property
     def mb_output(self) -> Tensor:
         """Outputs of the model, ``(B, C)``."""
+
+
+class EvaluatedSession(Protocol):
+    """Session of an evaluated stream."""
+
+    @property
+    def classes_in_this_experience(self) -> Collection[int]:
+        """Class ids of the session."""
+
+
+class StreamEvaluatingStrategy(EvaluatingStrategy, Protocol):
+    """Part of a strategy that metrics read of the evaluated stream."""
+
+    @property
+    def current_eval_stream(self) -> Iterable[EvaluatedSession]:
+        """Sessions of the evaluation in progress."""
 
 
 class TrainingStrategy(Protocol):

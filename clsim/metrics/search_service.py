@@ -9,7 +9,8 @@ from torch import Tensor
 
 from clsim.metrics.functional.backfill import BackfillCriterion, backfill_curve, best_first_order, random_order
 from clsim.metrics.functional.checks import SelfItems
-from clsim.metrics.functional.retrieval import class_means, nearest_class_mean_accuracy, nearest_correct
+from clsim.metrics.functional.nearest_mean import class_means, nearest_class_mean_accuracy
+from clsim.metrics.functional.retrieval import nearest_correct
 from clsim.metrics.functional.sampling import sample_evenly, split_evenly
 from clsim.metrics.identical import gallery_only_items
 

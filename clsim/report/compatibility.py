@@ -30,6 +30,8 @@ def compatibility_figures(compatibility: Mapping[str, Any] | None) -> list[tuple
         ("update gain", percent(known.get("update_gain"))),
         ("negative flips", percent(known.get("negative_flip_rate"))),
         ("positive flips", percent(known.get("positive_flip_rate"))),
+        ("relative negative flips", percent(known.get("relative_negative_flip_rate"))),
+        ("recall of re-indexed results", percent(known.get("reindex_recall"))),
         ("own class nearer", percent(constraints.get("same_class"))),
         ("others farther", percent(constraints.get("different_class"))),
     ]

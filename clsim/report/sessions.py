@@ -12,19 +12,26 @@ from clsim.results.figures import figure, figures, figures_from_outside
 from clsim.results.run_figures import figures_of
 from clsim.utils.numbers import DASH, count, difference, duration, finite, percent
 
+OPTIONAL = "generalized_accuracy"
+"""Figure of the summary that many streams do not have."""
+
 
 def sessions_table(records: Sequence[Record], published: Sequence[float] | None = None) -> Table:
     """Return the figures of the sessions so far.
 
-    There are no columns of published figures without a published row, of compatibility if it was not measured, and of
-    classes if the stream has none.
+    There are no columns of published figures without a published row, of compatibility and calibration if they were not
+    measured, and of classes if the stream has none.
     """
     measured = any(record.get("compatibility") for record in records)
     classes = not records or any(record.get("seen_classes", True) for record in records)
     columns = [column("session", (str(record.get("session", DASH)) for record in records))]
     if classes:
         columns.append(column("classes", (count(record.get("seen_classes")) for record in records)))
-    groups = {"accuracy": classes, "compatibility": measured}
+    groups = {
+        "accuracy": classes,
+        "calibration": any(record.get("calibration") for record in records),
+        "compatibility": measured,
+    }
     for each in figures():
         if each.importance is None or not (each.key == "accuracy" or groups.get(each.group, True)):
             continue
@@ -59,6 +66,7 @@ def summary_table(results: Results, info: RunInfo) -> Table:
     published |= {key: whole.get(key) for key in ("ac", "am")}
     known = {**figures_of(results, info.upgrades_by), **summary}
     shown = [each for each in figures() if each.group == "accuracy" and each.run is not None]
+    shown = [each for each in shown if each.key != OPTIONAL or finite(summary.get(OPTIONAL)) is not None]
     shown += [figure(key) for key in ("ac", "am") if finite(summary.get(key)) is not None or published[key] is not None]
     further = [key for key in whole if key not in published and key in known]
     shown += [figure(key) for key in further]

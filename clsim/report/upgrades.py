@@ -20,7 +20,12 @@ from clsim.utils.text import clean
 REFERENCES = ("independent", "clip_independent")
 """Strategies whose new model is the upper bound of an update gain (BCT, arXiv 2003.11942)."""
 GAIN = "update\ngain"
-FLIPS = (("negative\nflips", "negative_flip_rate", 1), ("positive\nflips", "positive_flip_rate", 2))
+RELATIVE = "relative_negative_flip_rate"
+FLIPS = (
+    ("negative\nflips", "negative_flip_rate", 1),
+    ("positive\nflips", "positive_flip_rate", 2),
+    ("relative\nflips", RELATIVE, 4),
+)
 LEGEND = (
     "new/old: query by the new model, gallery by the old; compatible: above old/old",
     "update gain: (new/old - old/old) / (new/new of independent - old/old)",
@@ -84,8 +89,10 @@ def upgrades_table(rows: Sequence[Mapping[str, Any]], criterion: str, *, main: b
     if any(row["strategy"] in REFERENCES for row in rows):
         columns.append(Column(GAIN, tuple(_gains(rows, found))))
     for heading, key, rank in FLIPS if main else ():
-        rates = (_flips(row["seeds"], some, key) for row, some in zip(rows, found, strict=True))
-        columns.append(column(heading, rates, rank=rank))
+        rates = [_flips(row["seeds"], some, key) for row, some in zip(rows, found, strict=True)]
+        # Earlier versions of clsim wrote no relative rate.
+        if key != RELATIVE or any(rate != DASH for rate in rates):
+            columns.append(column(heading, rates, rank=rank))
     which = f"upgrade from version {versions - 2} to {versions - 1}" if versions > 2 else "upgrade"
     return Table(f"{which}, by {clean(criterion)}", tuple(columns))
 

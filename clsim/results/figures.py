@@ -18,7 +18,7 @@ from clsim.utils.numbers import count, duration, finite, flops, four_digits, meb
 Reader = Callable[[Mapping[str, Any]], object]
 Unit = Literal["percent", "points", "number", "seconds", "count", "bytes", "flops"]
 Better = Literal["higher", "lower"]
-Group = Literal["", "accuracy", "compatibility", "upgrade", "service", "cost"]
+Group = Literal["", "accuracy", "calibration", "compatibility", "upgrade", "service", "cost"]
 
 FORMATS: Mapping[Unit, Callable[[object], str]] = {
     "percent": percent,
@@ -164,6 +164,9 @@ BUILT_IN = (
     Figure("average_forgetting", "average forgetting", "forgetting", better="lower", group="accuracy",
            meaning="Mean of the forgetting after each session, from the best earlier accuracy.",
            run=at("summary", "average_forgetting")),
+    Figure("generalized_accuracy", "generalized accuracy (gAcc)", "gAcc", group="accuracy",
+           meaning="Mean accuracy over all weights of the base session against the later ones: the area under gAcc.",
+           run=at("summary", "generalized_accuracy")),
     Figure("base_accuracy", "base classes", "base", group="accuracy", importance=5, tracker="accuracy/base",
            meaning="Accuracy on the classes of the base session.", session=at("base_accuracy"), at_end=True),
     Figure("novel_accuracy", "novel classes", "novel", group="accuracy", importance=6, tracker="accuracy/novel",
@@ -177,6 +180,17 @@ BUILT_IN = (
     Figure("forgetting_from_first", "forgetting from first", "forgetting\nfrom first", better="lower",
            group="accuracy", importance=12, meaning="Mean loss on earlier sessions since they were learned.",
            session=at("forgetting", "from_first")),
+    Figure("ece", "calibration error (ECE)", "ECE", better="lower", group="calibration", importance=15,
+           tracker="calibration/ece",
+           meaning="Mean distance of the confidence of predictions and their accuracy, over 15 bins of confidence.",
+           session=at("calibration", "ece"), at_end=True),
+    Figure("nll", "negative log-likelihood (NLL)", "NLL", "number", "lower", group="calibration",
+           tracker="calibration/nll", meaning="Mean negative logarithm of the probability of the right class, in nats.",
+           session=at("calibration", "nll"), at_end=True),
+    Figure("brier", "Brier score", "Brier", "number", "lower", group="calibration",
+           tracker="calibration/brier",
+           meaning="Mean squared distance of the probabilities from the right answer, from 0 to 2.",
+           session=at("calibration", "brier"), at_end=True),
     Figure("self_test", "self-test", by_session=True, group="compatibility", importance=8,
            meaning="Retrieval with queries and gallery by the same version of the model.",
            session=at("compatibility", "self_test"), at_end=True),
@@ -192,6 +206,13 @@ BUILT_IN = (
     Figure("positive_flip_rate", "positive flips", "positive\nflips", group="compatibility", importance=13,
            meaning="Share of the queries that this version answers right and the one before did not.",
            session=at("compatibility", "positive_flip_rate"), at_end=True),
+    Figure("relative_negative_flip_rate", "relative negative flips", "relative\nflips", better="lower",
+           group="compatibility",
+           meaning="Negative flips as a share of those of two models with independent errors.",
+           session=at("compatibility", "relative_negative_flip_rate"), at_end=True),
+    Figure("reindex_recall", "recall of re-indexed results", "re-index\nrecall", group="compatibility",
+           meaning="Share of the 10 nearest items after a re-index that a search in the gallery before finds.",
+           session=at("compatibility", "reindex_recall"), at_end=True),
     Figure("update_gain", "update gain", group="upgrade",
            meaning="Share of the possible gain that an upgrade reaches without re-indexing the gallery.",
            session=at("compatibility", "update_gain"), at_end=True),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-NOT_BEFORE = ("train_flops", "eval_flops")
+NOT_BEFORE = ("train_flops", "eval_flops", "calibration")
 """Fields that earlier versions did not write; a record without a value does not name them."""
 Block = dict[str, Any]
 """Nested figures of a record, by their keys in ``results.json``."""
@@ -27,6 +27,7 @@ class SessionRecord:
         novel_accuracy: Accuracy on the classes of all later sessions.
         harmonic_mean: Harmonic mean of the two.
         accuracy_by_session: Accuracy on the classes of each session so far; ``None`` where there is no test image.
+        calibration: ``ece``, ``nll`` and ``brier`` of the served probabilities; ``None`` where nothing is classified.
         forgetting: Forgetting ``from_best`` and ``from_first``; ``None`` if it was not measured.
         compatibility: The version against those before it; ``None`` if versions were not compared.
         service: The search service; ``None`` if it was not simulated.
@@ -69,6 +70,7 @@ class SessionRecord:
     diagnostics: dict[str, float | None] = field(default_factory=dict)
     trainable_parameters: int = 0
     peak_memory_bytes: int | None = None
+    calibration: dict[str, float | None] | None = None
     others: Block = field(default_factory=dict)
 
     @classmethod
@@ -101,6 +103,7 @@ class Summary:
         final_accuracy: Accuracy after the last session.
         performance_drop: Accuracy after the base session minus accuracy after the last one.
         average_forgetting: Mean forgetting from the best earlier accuracy; ``None`` if it was not measured.
+        generalized_accuracy: Area under gAcc; ``None`` unless the base session has more classes than later ones.
         ac: Average compatibility; ``None`` if versions were not compared.
         am: Average multi-model accuracy; likewise.
         service: Sums of what the search service saved; ``None`` if it was not simulated.
@@ -112,6 +115,7 @@ class Summary:
     final_accuracy: float | None
     performance_drop: float | None
     average_forgetting: float | None
+    generalized_accuracy: float | None
     ac: float | None
     am: float | None
     service: dict[str, float] | None

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clsim.metrics import average_accuracy, average_accuracy_weighted, average_forgetting, performance_drop
+from clsim.metrics import (
+    average_accuracy,
+    average_accuracy_weighted,
+    average_forgetting,
+    generalized_accuracy_area,
+    performance_drop,
+)
 from clsim.results.record import Block, SessionRecord, Summary
 from clsim.utils.errors import UserError
 
@@ -139,10 +145,19 @@ class Results:
             final_accuracy=self.accuracies[-1],
             performance_drop=performance_drop(self.accuracies),
             average_forgetting=average_forgetting(self.accuracy_matrix) if self.measures_forgetting else None,
+            generalized_accuracy=self._generalized_accuracy(),
             ac=compatibility.get("ac"),
             am=compatibility.get("am"),
             service=saved if services else None,
         )
+
+    def _generalized_accuracy(self) -> float | None:
+        """Return the area under gAcc; ``None`` unless the base session has more classes than a later one on average."""
+        base, *later = (len(record.new_classes) for record in self.records)
+        ways = [count for count in later if count]
+        if not ways or base * len(ways) <= sum(ways):
+            return None
+        return generalized_accuracy_area(self.accuracy_matrix, base * len(ways) / sum(ways))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``results.json``."""

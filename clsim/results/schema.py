@@ -23,6 +23,14 @@ class ForgettingShape(Shape):
     from_first: float | None
 
 
+class CalibrationShape(Shape):
+    """Calibration of the served probabilities."""
+
+    ece: Share | None
+    nll: Annotated[float, Field(ge=0)] | None
+    brier: Annotated[float, Field(ge=0, le=2)] | None
+
+
 class CompatibilityShape(Shape):
     """Comparison of a version with those before it."""
 
@@ -36,6 +44,8 @@ class CompatibilityShape(Shape):
     negative_flip_rate: Share | None
     positive_flip_rate: Share | None
     update_gain: float | None
+    relative_negative_flip_rate: Annotated[float, Field(ge=0)] | None = None
+    reindex_recall: Share | None = None
 
 
 class ServiceShape(Shape):
@@ -60,6 +70,7 @@ class SessionShape(Shape):
     harmonic_mean: Share | None
     accuracy_by_session: list[Share | None]
     forgetting: ForgettingShape | None
+    calibration: CalibrationShape | None = None
     compatibility: CompatibilityShape | None
     service: ServiceShape | None
     metrics: dict[str, float | None] = {}

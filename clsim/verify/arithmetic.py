@@ -15,6 +15,8 @@ from clsim.verify.check import Check, agrees, compared, differs, not_checked
 WHO = ("scenario", "strategy", "seed", "stands_in_for", "validation")
 COMPUTED = ("accuracy_matrix", "compatibility_matrix", "matrices")
 WEIGHTED = "average_accuracy_weighted"
+LATER = ("generalized_accuracy",)
+"""Keys of the summary that earlier versions did not write."""
 WHOLE = 1e-6
 """Tolerance when a share of images is turned into an integer."""
 
@@ -185,6 +187,7 @@ def _sums(run: RunFiles, results: Content) -> Iterator[Check]:
         if results[key] is not None or computed[key] is not None:
             yield compared(f"{key} and the records", {key: results[key]}, {key: computed[key]})
     noted, summary = dict(results["summary"]), computed["summary"]
+    summary = {key: value for key, value in summary.items() if key in noted or key not in LATER}
     weighted = {WEIGHTED: noted.pop(WEIGHTED, None)}, {WEIGHTED: summary.pop(WEIGHTED, None)}
     yield compared("summary", {"summary": noted}, {"summary": summary})
     if images:

@@ -20,12 +20,14 @@ from clsim.results.reader import RunFiles
 from clsim.utils.errors import UserError
 from clsim.verify.arithmetic import is_of_texts
 from clsim.verify.check import Check, agrees, compared, differs, not_checked
-from clsim.verify.replay import FLIPS, replayed
+from clsim.verify.replay import replayed
 
 ELSEWHERE = 1e-3
 """Tolerance of a share computed on another machine, where rounding may order equal similarities differently."""
 HEADERS = {"query_sha256": "query images", "gallery_sha256": "gallery images", "pairs_sha256": "test images"}
 """Keys in the headers of feature files, with the key of the same hash in the manifest."""
+LATER = ("relative_negative_flip_rate", "reindex_recall")
+"""Keys that earlier versions did not write."""
 Rows = list[list[float]]
 
 
@@ -149,7 +151,9 @@ def _replayed(run: RunFiles, files: FeatureFiles, labels: PairLabels, close: flo
     sessions = max(versions, run.scenario.sessions or 0, len(run.manifest.get("test_images") or ()))
     for number, (record, service) in enumerate(replayed(run.scenario, files, labels, versions, sessions)):
         session = run.sessions[number]
-        found = {key: session["compatibility"].get(key) for key in FLIPS}
+        stored = session["compatibility"]
+        record = {key: value for key, value in record.items() if key in stored or key not in LATER}
+        found = {key: stored.get(key) for key in record}
         flips.append(
             compared(
                 "flips and constraints from features",

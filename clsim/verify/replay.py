@@ -9,13 +9,12 @@ from clsim.config import Scenario
 from clsim.config.evaluation import DEFAULT_PAIRS, PAIR_CRITERION, CompatibilityEvaluation
 from clsim.metrics.cross_test import CONSTRAINT_QUERIES
 from clsim.metrics.feature_files import FeatureFiles, PairLabels
-from clsim.metrics.flip_tests import FlipTests
+from clsim.metrics.flip_tests import RATES, FlipTests, mean_rates
 from clsim.metrics.functional.criteria import Criterion, StoredGallery
-from clsim.metrics.functional.flips import flip_rates
-from clsim.metrics.pair_tests import DIRECTIONS, pair_ranks
+from clsim.metrics.pair_tests import pair_ranks
 from clsim.metrics.search_service import SearchService
 
-FLIPS = ("negative_flip_rate", "positive_flip_rate", "constraints")
+FLIPS = (*RATES, "constraints")
 Replayed = tuple[dict[str, Any], dict[str, Any] | None]
 """Figures of a version against the one before, and of the search service without times."""
 
@@ -88,7 +87,7 @@ def _classes(
         _, right = rule.row(features.query, labels.query, kept, labels.self_items)
         # The matrix only matters for the update gain, which the records hold as well.
         record = before.record([[0.0], [0.0, 0.0]], features.query, features.gallery, right)
-        yield {key: record[key] for key in FLIPS}
+        yield {key: record[key] for key in (*FLIPS, "reindex_recall")}
 
 
 def _pairs(
@@ -104,8 +103,6 @@ def _pairs(
         record: dict[str, Any] = dict.fromkeys(FLIPS)
         if last is not None and right is not None:
             crossed = pair_ranks(now.gallery, now.query, last.gallery, last.query, labels.query)
-            flips = [flip_rates(old, new <= k) for old, new in zip(right, crossed, strict=True)]
-            negative, positive = (sum(rates) / len(DIRECTIONS) for rates in zip(*flips, strict=True))
-            record |= {"negative_flip_rate": negative, "positive_flip_rate": positive}
+            record |= mean_rates([(old, new <= k) for old, new in zip(right, crossed, strict=True)])
         yield record
         last, right = now, own

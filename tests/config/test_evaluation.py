@@ -63,11 +63,11 @@ def test_criteria(measured: Path, criterion: str) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("criterion=cmc@0", "expected nearest_class_mean, map or cmc@K, got the string 'cmc@0'"),
-        ("criterion=cmc", "expected nearest_class_mean, map or cmc@K"),
-        ("criterion=mapp", "expected nearest_class_mean, map or cmc@K"),
+        ("criterion=cmc@0", "expected nearest_class_mean, map, r_precision, cmc@K or ndcg@K, got the string 'cmc@0'"),
+        ("criterion=cmc", "expected nearest_class_mean, map, r_precision, cmc@K or ndcg@K"),
+        ("criterion=mapp", "expected nearest_class_mean, map, r_precision, cmc@K or ndcg@K"),
         ("criterion=1", "expected a string, got 1"),
-        ("also=[cmc@1,mapp]", "evaluation.compatibility.also.1: expected nearest_class_mean, map or cmc@K"),
+        ("also=[cmc@1,mapp]", "evaluation.compatibility.also.1: expected nearest_class_mean, map, r_precision, cmc@K"),
         ("also=map", "expected a list, got the string 'map'"),
         ("truncate=1", "expected true or false, got 1"),
         ("images=cifar1O", "evaluation.compatibility.images: there is no data set 'cifar1O'"),

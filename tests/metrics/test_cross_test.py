@@ -14,7 +14,7 @@ from torch import nn
 from clsim.data.core.images import Images
 from clsim.metrics.cross_test import CrossTests
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
-from clsim.metrics.functional.retrieval import nearest_class_mean_accuracy
+from clsim.metrics.functional.nearest_mean import nearest_class_mean_accuracy
 from clsim.metrics.search_service import SearchService
 from clsim.streams import fscil
 from clsim.training import Strategy
@@ -278,6 +278,8 @@ def test_record_of_two_versions_by_hand():
         "backward_compatibility": None,
         "negative_flip_rate": None,
         "positive_flip_rate": None,
+        "relative_negative_flip_rate": None,
+        "reindex_recall": None,
         "update_gain": None,
         "constraints": None,
     }
@@ -287,6 +289,9 @@ def test_record_of_two_versions_by_hand():
     record = metric.record()
     assert new == old  # a renumbering of its features changes nothing for a version by itself
     assert record["negative_flip_rate"] - record["positive_flip_rate"] == pytest.approx(old - cross)
+    wrong = 1 - cross
+    assert record["relative_negative_flip_rate"] == pytest.approx(record["negative_flip_rate"] / (old * wrong))
+    assert 0.0 <= record["reindex_recall"] < 1.0
     # Of ten classes, all 6 queries of each of the two swapped ones go astray; the others find what they found.
     assert 0.2 <= record["negative_flip_rate"] < 0.3
     assert record["against_first"] == record["backward_compatibility"] == cross - old

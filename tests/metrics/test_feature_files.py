@@ -4,7 +4,9 @@ from helpers.errors import refused
 from safetensors.torch import save_file
 
 from clsim.metrics.feature_files import FeatureFiles, recompute_matrix
-from clsim.metrics.functional.retrieval import cmc, mean_average_precision, nearest_class_mean_accuracy
+from clsim.metrics.functional.nearest_mean import nearest_class_mean_accuracy
+from clsim.metrics.functional.precision import mean_average_precision
+from clsim.metrics.functional.retrieval import cmc
 
 QUERY_LABELS, GALLERY_LABELS = torch.arange(30) % 4, torch.arange(20) % 4
 

@@ -120,6 +120,7 @@ def test_two_versions_by_hand():
         "backward_compatibility": first["backward_compatibility"],
         "negative_flip_rate": None,
         "positive_flip_rate": None,
+        "relative_negative_flip_rate": None,
         "update_gain": None,
         "constraints": None,
     }
@@ -129,6 +130,7 @@ def test_two_versions_by_hand():
     assert second["also"]["recall@1/image_to_text"] == [0.5, 1.0]
     assert second["also"]["recall@1/text_to_image"] == [0.5, 1.0]
     assert (second["negative_flip_rate"], second["positive_flip_rate"]) == (0.5, 0.0)
+    assert second["relative_negative_flip_rate"] == 1.0  # the old model makes no errors
     assert second["compatible"]["recall@1/image_to_text"] is False
     assert second["ac"] == 0.0
 

@@ -6,7 +6,7 @@ from helpers.errors import refused
 
 from clsim.metrics import search_service
 from clsim.metrics.functional.backfill import best_first_order
-from clsim.metrics.functional.retrieval import class_means, nearest_class_mean_accuracy
+from clsim.metrics.functional.nearest_mean import class_means, nearest_class_mean_accuracy
 from clsim.metrics.functional.sampling import sample_evenly, split_evenly
 from clsim.metrics.search_service import SearchService
 

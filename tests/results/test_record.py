@@ -23,3 +23,9 @@ def test_missing_keys_have_defaults_and_unknown_ones_are_stored():
     counted = SessionRecord(session=0, train_flops=0).to_dict()
     assert counted["train_flops"] == 0
     assert "eval_flops" not in counted
+
+
+def test_a_measured_calibration_is_written():
+    known = {"ece": 0.25, "nll": None, "brier": 0.5}
+    assert SessionRecord.from_dict({"session": 2, "calibration": known}).to_dict()["calibration"] == known
+    assert "calibration" not in SessionRecord.from_dict({"session": 2}).to_dict()

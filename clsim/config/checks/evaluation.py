@@ -22,6 +22,7 @@ from clsim.utils.errors import UserError
 from clsim.utils.issues import Finding, KeyPath, whole
 from clsim.utils.text import suggestion
 
+CHOICES = "nearest_class_mean, map, r_precision, cmc@K or ndcg@K"
 BLOCK: KeyPath = ("evaluation", "compatibility")
 
 
@@ -112,7 +113,7 @@ def _criterion(given: Mapping[str, Any]) -> Iterator[Finding]:
             what = f"{'.'.join(map(str, path))}: {name} is between images and captions, which this stream has not"
             yield Finding(path, what, "write cmc@K, or a stream of kind text_upgrade")
         elif isinstance(name, str) and not CRITERION.fullmatch(name):
-            what = f"{'.'.join(map(str, path))}: expected nearest_class_mean, map or cmc@K, got the string '{name}'"
+            what = f"{'.'.join(map(str, path))}: expected {CHOICES}, got the string '{name}'"
             yield Finding(path, what, suggestion(name, CRITERIA))
 
 

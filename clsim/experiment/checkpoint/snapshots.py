@@ -148,6 +148,9 @@ class Snapshots(SupervisedPlugin[Any]):
         if strategy.scaler is not None:
             strategy.scaler.load_state_dict(state["scaler"])
         _restore_parts(self._plugins, state["plugins"])
+        # Earlier versions measured less; a metric without state needs none.
+        known = {each["is"] for each in state["metrics"]}
+        metrics = [metric for metric in metrics if type(metric.thing).__name__ in known or metric.state()]
         _restore_parts(metrics, state["metrics"])
         # A planner decides these for every session; earlier versions stored the values of the session.
         planned = PLANNED if any(isinstance(plugin, SessionPlanner) for plugin in strategy.plugins) else ()

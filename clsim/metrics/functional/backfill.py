@@ -21,7 +21,7 @@ from clsim.metrics.functional.checks import (
     as_tensor,
     check_widths,
 )
-from clsim.metrics.functional.retrieval import nearest_class_mean_accuracy
+from clsim.metrics.functional.nearest_mean import nearest_class_mean_accuracy
 from clsim.metrics.functional.similarity import find_self_items, similarity_blocks, unit_rows
 
 if TYPE_CHECKING:

@@ -136,7 +136,7 @@ def forgetting_by_session(matrix: AccuracyMatrix, reference: Literal["best", "fi
     for index, row in enumerate(matrix):
         if len(row) <= index:
             raise ValueError(f"row {index} of the accuracy matrix: expected {index + 1} entries, got {len(row)}")
-    rows = [[_measured(value) for value in row[: index + 1]] for index, row in enumerate(matrix)]
+    rows = [[measured(value) for value in row[: index + 1]] for index, row in enumerate(matrix)]
     return [_lost([row[column] for row in rows[column:]], reference) for column in range(len(rows) - 1)]
 
 
@@ -192,14 +192,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _sessions(accuracies: Sequence[Accuracy]) -> list[Accuracy]:
     if not len(accuracies):
         raise ValueError("accuracies: expected at least one session, got none")
-    return [_measured(value) for value in accuracies]
+    return [measured(value) for value in accuracies]
 
 
-def _measured(value: Accuracy) -> Accuracy:
+def measured(value: Accuracy) -> Accuracy:
     """Return an accuracy, ``None`` for NaN.
 
     Raises:
         ValueError: The value is infinite or not a number.
+
+    Example:
+        >>> measured(0.5), measured(float("nan"))
+        (0.5, None)
+
     """
     if value is None:
         return None

@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from clsim.metrics.functional.checks import SelfItems
-from clsim.metrics.functional.retrieval import (
-    class_means,
-    cmc,
-    mean_average_precision,
-    nearest_class_mean_correct,
-    nearest_correct,
-)
+from clsim.metrics.functional.nearest_mean import class_means, nearest_class_mean_correct
+from clsim.metrics.functional.precision import mean_average_precision, ndcg_at_k, r_precision
+from clsim.metrics.functional.retrieval import cmc, nearest_correct
 from clsim.metrics.functional.similarity import cosines, row_blocks, unit_rows
 from clsim.metrics.identical import gallery_only_items
 
+Kind = Literal["nearest_class_mean", "cmc", "map", "ndcg", "r_precision"]
 StoredGallery = tuple[Tensor, Tensor]
 """Data of a gallery that later versions need: features and labels, or class means and classes."""
+_KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+_CUT_OFF = ("cmc", "ndcg")
+"""Criteria with a cut-off rank."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ class Criterion:
 
     Args:
         kind: Metric: ``nearest_class_mean`` (the published protocol: each query against one template per class),
-            ``cmc`` (fraction of queries with an item of their class among the ``k`` nearest) or ``map`` (mean average
-            precision).
-        k: Cut-off rank of ``cmc``.
+            ``cmc`` (fraction of queries with an item of their class among the ``k`` nearest), ``map`` (mean average
+            precision), ``ndcg`` (discounted hits among the ``k`` nearest) or ``r_precision`` (fraction of the query's
+            class among as many nearest items as the class has).
+        k: Cut-off rank of ``cmc`` and ``ndcg``.
         exclude_self: Whether query ``i`` is gallery item ``i`` and must not find itself.
         truncate: Whether features of different widths are compared by the leading numbers of the wider one, scaled to
             length 1 again (OCA, arXiv 2408.08793).
@@ -51,14 +52,14 @@ class Criterion:
 
     """
 
-    kind: Literal["nearest_class_mean", "cmc", "map"]
+    kind: Kind
     k: int = 1
     exclude_self: bool = False
     truncate: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise ValueError(f"cmc@K: expected K of at least 1, got {self.k}")
+            raise ValueError(f"{self.kind}@K: expected K of at least 1, got {self.k}")
         if self.kind == "nearest_class_mean" and self.exclude_self:
             raise ValueError(
                 "nearest_class_mean needs different query and gallery images: each query would be part of the mean it "
@@ -67,7 +68,7 @@ class Criterion:
 
     @classmethod
     def parse(cls, text: str, *, exclude_self: bool = False, truncate: bool = False) -> Criterion:
-        """Return the criterion with a name: ``nearest_class_mean``, ``cmc@K`` or ``map``.
+        """Return the criterion with a name: ``nearest_class_mean``, ``cmc@K``, ``map``, ``ndcg@K`` or ``r_precision``.
 
         Raises:
             ValueError: The name is unknown, or the criterion cannot exclude self-matches.
@@ -77,13 +78,12 @@ class Criterion:
             Criterion(kind='cmc', k=5, exclude_self=False, truncate=False)
 
         """
-        if text == "nearest_class_mean":
-            return cls("nearest_class_mean", exclude_self=exclude_self, truncate=truncate)
-        if text == "map":
-            return cls("map", exclude_self=exclude_self, truncate=truncate)
-        if match := re.fullmatch(r"cmc@(\d+)", text):
-            return cls("cmc", int(match[1]), exclude_self, truncate)
-        raise ValueError(f"criterion: expected 'nearest_class_mean', 'cmc@K' or 'map', got {text!r}")
+        name, _, cutoff = text.partition("@")
+        kind = _KINDS.get(name)
+        if kind is None or bool(cutoff) != (kind in _CUT_OFF) or not re.fullmatch(r"\w+(@\d+)?", text, re.ASCII):
+            expected = "'nearest_class_mean', 'cmc@K', 'map', 'ndcg@K' or 'r_precision'"
+            raise ValueError(f"criterion: expected {expected}, got {text!r}")
+        return cls(kind, int(cutoff or 1), exclude_self, truncate)
 
     @property
     def stores_means(self) -> bool:
@@ -151,6 +151,10 @@ class Criterion:
         excluded = self._excluded(self_items)
         if self.kind == "map":
             return mean_average_precision(query, labels, features, gallery[1], exclude_self=excluded)
+        if self.kind == "r_precision":
+            return r_precision(query, labels, features, gallery[1], exclude_self=excluded)
+        if self.kind == "ndcg":
+            return ndcg_at_k(query, labels, features, gallery[1], self.k, exclude_self=excluded)
         return cmc(query, labels, features, gallery[1], k=(self.k,), exclude_self=excluded)[self.k]
 
     def _comparable(self, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

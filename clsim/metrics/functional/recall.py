@@ -1,4 +1,4 @@
-"""Recall@K of retrieval between images and texts.
+"""Recall@K: of retrieval between images and texts, and of the exact answer of a search.
 
 Follows the rules of :mod:`clsim.metrics.functional.retrieval`. Imports torch only when it computes.
 """
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clsim.metrics.functional.checks import (
     Features,
+    SelfItems,
     Unmatched,
+    as_count,
     as_counts,
     as_features,
     as_tensor,
@@ -19,7 +21,8 @@ from clsim.metrics.functional.checks import (
     check_widths,
     mean_of_queries,
 )
-from clsim.metrics.functional.similarity import cosines, count_true, row_blocks, unit_rows
+from clsim.metrics.functional.search import nearest
+from clsim.metrics.functional.similarity import cosines, count_true, find_self_items, row_blocks, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,6 +89,71 @@ def recall_at_k(
         for count in found:
             found[count] += int(((ahead < count) & known).sum())
     return {count: mean_of_queries(total, matched, len(query), unmatched) for count, total in found.items()}
+
+
+def recall_of_exact(found: Tensor, exact: Tensor) -> float:
+    r"""Return the fraction of the exact results that a search found: recall@k of an index, without labels.
+
+    .. math:: \sum_i |F_i \cap E_i| \Big/ \sum_i |E_i|
+
+    Args:
+        found: Gallery positions that the search returned, ``(Q, m)``, negative for none.
+        exact: Gallery positions of the exact answer, ``(Q, k)``, negative for none; each position once in a row.
+
+    Raises:
+        ValueError: Shapes do not fit, or there is no exact result.
+
+    Example:
+        >>> import torch
+        >>> recall_of_exact(torch.tensor([[3, 1, 2]]), torch.tensor([[3, 7]]))
+        0.5
+
+    """
+    if found.ndim != 2 or exact.ndim != 2 or len(found) != len(exact):
+        raise ValueError(
+            f"results: expected positions (Q, m) and (Q, k), got {tuple(found.shape)} and {tuple(exact.shape)}"
+        )
+    wanted = exact >= 0
+    if not (total := int(wanted.sum())):
+        raise ValueError("exact: expected at least one exact result, got none")
+    hits = (exact[:, :, None] == found.to(exact.device)[:, None, :]).any(dim=2) & wanted
+    return int(hits.sum()) / total
+
+
+def nearest_others(query: Features, gallery: Features, k: int = 10, *, exclude_self: SelfItems = False) -> Tensor:
+    """Return the k nearest gallery items of each query, other than the query itself.
+
+    Args:
+        query: Query features, ``(Q, D)``.
+        gallery: Gallery features, ``(N, D)``.
+        k: Number of results, at least 1.
+        exclude_self: Gallery items that the queries are, as :func:`match_ranks` takes them.
+
+    Returns:
+        Gallery positions, the nearest first, negative where the gallery has no further item: ``(Q, k)``, or ``(Q, N)``
+        for a gallery of fewer items.
+
+    Raises:
+        ValueError: Shapes or types do not fit, ``k`` is below 1, an input is empty, or features are not finite.
+
+    Example:
+        >>> nearest_others([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.1], [0.1, 1.0]], k=1, exclude_self=True)
+        tensor([[1],
+                [0]])
+
+    """
+    query, gallery = as_features(query, "query"), as_features(gallery, "gallery")
+    k = as_count(k, "k")
+    # Any query may be any item, as if all were of one class.
+    labels, item_labels = (each.new_zeros(len(each)).long() for each in (query, gallery))
+    themselves = find_self_items(labels, item_labels, exclude_self)
+    spare = 0 if themselves is None else themselves.shape[1]
+    found = nearest(query, gallery, min(k + spare, len(gallery)))[1]
+    if themselves is None:
+        return found
+    own = (found[:, :, None] == themselves.to(found.device)[:, None, :]).any(dim=2)
+    order = own.long().sort(dim=1, stable=True).indices[:, :k]
+    return found.where(~own, -1).gather(1, order)
 
 
 def _as_mask(positives: Positives, queries: int, items: int) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Retrieval metrics on class labels: features and labels in, fractions out.
+"""Ranks of the first correct item: features and labels in, ranks and fractions out.
 
 Features are compared by cosine, and a similarity depends on its two vectors alone (see :mod:`.similarity`). Two rules
 keep every figure independent of gallery order and block size. An item of another class that ties with the best item
@@ -12,7 +12,6 @@ when it computes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
 from typing import TYPE_CHECKING
 
 from clsim.metrics.functional.checks import (
@@ -28,7 +27,7 @@ from clsim.metrics.functional.checks import (
     mean_of_queries,
 )
 from clsim.metrics.functional.search import LARGE, nearest
-from clsim.metrics.functional.similarity import count_true, find_self_items, row_blocks, similarity_blocks, unit_rows
+from clsim.metrics.functional.similarity import count_true, find_self_items, row_blocks, similarity_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +79,7 @@ def match_ranks(
     for similarity, same in similarity_blocks(
         query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk
     ):
-        own_class, matches = _matches(similarity, same)
+        own_class, matches = own_class_similarities(similarity, same)
         if not own_class.shape[1]:
             ranks.append(torch.full_like(matches, NO_MATCH))
             continue
@@ -158,131 +157,29 @@ def cmc(
     }
 
 
-def mean_average_precision(
-    query: Features,
-    query_labels: Labels,
-    gallery: Features,
-    gallery_labels: Labels,
-    exclude_self: SelfItems = False,
-    *,
-    unmatched: Unmatched = "wrong",
-    chunk: int | None = None,
-) -> float:
-    r"""Return mAP: precision at each item of the query's class, averaged over these items, then over the queries.
-
-    .. math:: AP_i = \frac{1}{|P_i|} \sum_{p \in P_i}
-        \frac{\#\{m \in P_i : s_{im} \ge s_{ip}\}}{\#\{n : s_{in} \ge s_{ip}\}}, \quad P_i = \{p : y_p = y_i\}
-
-    Ties share a rank, as in scikit-learn's ``average_precision_score``, with which this agrees. :math:`AP_i = 0` if
-    :math:`P_i` is empty. Takes the other arguments of :func:`match_ranks`.
+def own_class_similarities(similarity: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the similarities to each query's class, and their number.
 
     Args:
-        unmatched: Treatment of queries whose class is not in the gallery: count as 0 (``wrong``), or ``skip``.
-
-    Raises:
-        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
-
-    Example:
-        >>> mean_average_precision([[1.0, 0.1]], [1], [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], [0, 1, 2])
-        0.5
-
-    """
-    check_unmatched(unmatched)
-    precisions: list[float] = []
-    matched = 0
-    for similarity, same in similarity_blocks(
-        query, query_labels, gallery, gallery_labels, exclude_self=exclude_self, chunk=chunk
-    ):
-        precision, matches = _average_precision(similarity, same)
-        precisions += precision.tolist()
-        matched += int((matches > 0).sum())
-    return mean_of_queries(fsum(precisions), matched, len(precisions), unmatched)
-
-
-def class_means(features: Features, labels: Labels) -> tuple[Tensor, Tensor]:
-    r"""Return one template per class, :math:`t_c = \bar f_c / \lVert \bar f_c \rVert`, from unit features.
-
-    Args:
-        features: Features ``(N, D)``. Each is scaled to length 1 before averaging.
-        labels: Class ids, ``(N,)``.
+        similarity: Similarities of queries to the gallery, ``(q, N)``.
+        same: Mask of the items of each query's class, ``(q, N)``.
 
     Returns:
-        Classes in ascending order, ``(C,)``, and their templates, ``(C, D)`` float32.
-
-    Raises:
-        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
+        ``(q, most)`` padded with minus infinity, and ``(q,)``.
 
     Example:
-        >>> class_means([[3.0, 0.0], [0.0, 1.0], [0.0, 2.0]], [4, 2, 2])
-        (tensor([2, 4]), tensor([[0., 1.],
-                [1., 0.]]))
+        >>> import torch
+        >>> own_class_similarities(torch.tensor([[0.5, 0.25]]), torch.tensor([[False, True]]))
+        (tensor([[0.2500]]), tensor([1]))
 
     """
     import torch
 
-    features, labels = as_labeled(features, labels, "gallery")
-    classes, index = torch.unique(labels.to(features.device), return_inverse=True)
-    units = unit_rows(features, "gallery").double()  # float64 sums of unit rows are exact in any order
-    sums = units.new_zeros(len(classes), units.shape[1]).index_add_(0, index, units)
-    return classes, unit_rows(sums)
-
-
-def nearest_class_mean_correct(
-    query: Features, query_labels: Labels, gallery: Features, gallery_labels: Labels, *, chunk: int | None = None
-) -> Tensor:
-    """Return whether each query is nearest to the mean of its class, ``(Q,)`` bool.
-
-    With precomputed :func:`class_means`, ``nearest_correct(query, query_labels, means, classes)`` is equivalent.
-
-    Args:
-        query: Query features, ``(Q, D)``.
-        query_labels: Class ids of the queries, ``(Q,)``.
-        gallery: Gallery features, ``(N, D)``.
-        gallery_labels: Class ids of the gallery, ``(N,)``.
-        chunk: Queries per block.
-
-    Raises:
-        ValueError: Shapes or types do not fit, an input is empty, or features are not finite.
-
-    Example:
-        >>> nearest_class_mean_correct([[1.0, 0.2], [0.9, 0.5]], [0, 1], [[2.0, 0.0], [0.0, 1.0]], [0, 1])
-        tensor([ True, False])
-
-    """
-    classes, means = class_means(gallery, gallery_labels)
-    return nearest_correct(query, query_labels, means, classes, chunk=chunk)
-
-
-def nearest_class_mean_accuracy(
-    query: Features,
-    query_labels: Labels,
-    gallery: Features,
-    gallery_labels: Labels,
-    *,
-    unmatched: Unmatched = "wrong",
-    chunk: int | None = None,
-) -> float:
-    """Return the fraction of queries nearest to the mean of their class: the published 1:N identification protocol.
-
-    Gallery features are scaled to length 1, averaged over each class and scaled again. The largest inner product with
-    a query determines its class. Takes the other arguments of :func:`nearest_class_mean_correct`.
-
-    Args:
-        unmatched: Treatment of queries whose class is not in the gallery: count as ``wrong``, or ``skip``.
-
-    Source: IAM-CL2R (arXiv 2405.02581), ``performance_metrics.py:27-84`` of the authors' code.
-
-    Example:
-        >>> import torch
-        >>> gallery, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 1, 1])
-        >>> nearest_class_mean_accuracy(torch.tensor([[1.0, 0.2], [0.9, 0.5]]), torch.tensor([0, 1]), gallery, labels)
-        0.5
-
-    """
-    check_unmatched(unmatched)
-    classes, means = class_means(gallery, gallery_labels)
-    ranks = match_ranks(query, query_labels, means, classes, chunk=chunk)
-    return mean_of_queries(int((ranks == 1).sum()), int((ranks != NO_MATCH).sum()), len(ranks), unmatched)
+    matches = count_true(same)
+    most = int(matches.max())
+    own_class = similarity.new_full((len(similarity), most), -float("inf"))
+    own_class[torch.arange(most, device=own_class.device) < matches[:, None]] = similarity[same]
+    return own_class, matches
 
 
 def _ranks_of_all(
@@ -347,45 +244,3 @@ def _count_matched(query_labels: Tensor, gallery_labels: Tensor, self_items: Ten
     of_class = sizes[place].where(classes[place] == query_labels, 0)
     themselves = ((gallery_labels[self_items.clamp_min(0)] == query_labels[:, None]) & (self_items >= 0)).sum(dim=1)
     return int((of_class > themselves).sum())
-
-
-def _matches(similarity: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the similarities to each query's class, ``(q, most)`` padded with minus infinity, and their number."""
-    import torch
-
-    matches = count_true(same)
-    most = int(matches.max())
-    own_class = similarity.new_full((len(similarity), most), -float("inf"))
-    own_class[torch.arange(most, device=own_class.device) < matches[:, None]] = similarity[same]
-    return own_class, matches
-
-
-def _average_precision(similarity: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the average precision of each query, ``(q,)`` float64, and its matches. Overwrites ``similarity``.
-
-    A rank is the number of items at least as similar: a bisection of the sorted row.
-    """
-    import torch
-
-    own_class, matches = _matches(similarity, same)
-    own_class, items = _ascending(own_class), similarity.shape[1]
-    most = own_class.shape[1]
-    found = most - torch.searchsorted(own_class, own_class)
-    rank = items - torch.searchsorted(_ascending(similarity), own_class)
-    precision = (found.double() / rank).where(own_class > -float("inf"), 0.0)  # drops the padding
-    return _sums(precision) / matches.clamp_min(1), matches
-
-
-def _sums(fractions: Tensor) -> Tensor:
-    """Return the sum of each row of fractions, independent of their order and of zeros among them."""
-    coarse = (fractions * 2.0**26).round() / 2.0**26
-    fine = ((fractions - coarse) * 2.0**53).round() / 2.0**53
-    return coarse.sum(dim=1) + fine.sum(dim=1)
-
-
-def _ascending(rows: Tensor) -> Tensor:
-    """Return each row sorted. On the CPU numpy sorts in place, forty times as fast as torch."""
-    if rows.device.type != "cpu":
-        return rows.sort(dim=1).values
-    rows.numpy().sort(axis=1)
-    return rows

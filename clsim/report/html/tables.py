@@ -18,7 +18,11 @@ WORST = 12
 ANSWERS = 3
 """Wrong answers shown for each class."""
 LOW = "▽: not above the self-test of the gallery's version; the pair is not compatible"
-COSTS = (
+FURTHER = (
+    "nll",
+    "brier",
+    "relative_negative_flip_rate",
+    "reindex_recall",
     "service_accuracy",
     "iterations",
     "images_trained",
@@ -80,7 +84,7 @@ def compatibility_matrices(run: RunView) -> tuple[Table, ...]:
 def records(run: RunView) -> Table:
     """Return a row for each session."""
     outside = figures_from_outside()
-    shown = [each for each in figures() if each.importance is not None or each.key in COSTS or each in outside]
+    shown = [each for each in figures() if each.importance is not None or each.key in FURTHER or each in outside]
     shown = [each for each in shown if each.session is not None]
     rows = []
     for record in run.sessions:

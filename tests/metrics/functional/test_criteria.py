@@ -1,9 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 from helpers.errors import refused
 
 from clsim.metrics.functional.criteria import Criterion, fraction_true
-from clsim.metrics.functional.retrieval import cmc, mean_average_precision, nearest_class_mean_correct, nearest_correct
+from clsim.metrics.functional.nearest_mean import nearest_class_mean_correct
+from clsim.metrics.functional.precision import mean_average_precision, ndcg_at_k, r_precision
+from clsim.metrics.functional.retrieval import cmc, nearest_correct
 
 
 def features(rows, width=6, classes=4, seed=0):
@@ -58,13 +62,20 @@ def test_cmc_equals_the_function_on_each(k):
     assert torch.stack(right).equal(torch.stack([nearest_correct(QUERY, LABELS, *g) for g in GALLERIES[-2:]]))
 
 
+@pytest.mark.parametrize(("text", "function"), [("ndcg@3", partial(ndcg_at_k, k=3)), ("r_precision", r_precision)])
+def test_metrics_of_the_whole_list_equal_their_functions(text, function):
+    scores, right = row(text)
+    assert scores == [function(QUERY, LABELS, *gallery) for gallery in GALLERIES]
+    assert torch.stack(right).equal(torch.stack([nearest_correct(QUERY, LABELS, *g) for g in GALLERIES[-2:]]))
+
+
 def test_map_equals_the_function_on_each():
     scores, right = row("map")
     assert scores == pytest.approx([mean_average_precision(QUERY, LABELS, *gallery) for gallery in GALLERIES])
     assert len(right) == 2
 
 
-@pytest.mark.parametrize("text", ["cmc@1", "cmc@3", "map"])
+@pytest.mark.parametrize("text", ["cmc@1", "cmc@3", "map", "ndcg@3", "r_precision"])
 def test_self_matches_are_excluded(text):
     itself = [(QUERY, LABELS)]
     (with_self,), (found,) = row(text, itself)
@@ -74,7 +85,7 @@ def test_self_matches_are_excluded(text):
     assert without < with_self
 
 
-@pytest.mark.parametrize("text", ["nearest_class_mean", "cmc@1", "cmc@3", "map"])
+@pytest.mark.parametrize("text", ["nearest_class_mean", "cmc@1", "cmc@3", "map", "ndcg@3", "r_precision"])
 def test_other_widths_cannot_be_compared(text):
     wider = features(40, width=9, seed=4)
     scores, right = row(text, [GALLERIES[0], wider, GALLERIES[1]])
@@ -86,7 +97,7 @@ def test_other_widths_cannot_be_compared(text):
     assert row(text, [wider])[0] == [0.0]
 
 
-@pytest.mark.parametrize("text", ["nearest_class_mean", "cmc@1", "cmc@3", "map"])
+@pytest.mark.parametrize("text", ["nearest_class_mean", "cmc@1", "cmc@3", "map", "ndcg@3", "r_precision"])
 def test_truncated_widths_are_compared_by_their_first_numbers(text):
     rule = Criterion.parse(text, truncate=True)
     wide_query, wide = torch.cat([QUERY, torch.ones(60, 3).half()], 1), features(40, width=9, seed=4)
@@ -110,7 +121,9 @@ def test_class_means_are_all_that_is_kept_where_they_do():
     assert Criterion.parse("map").store(*GALLERIES[0])[0].equal(GALLERIES[0][0])
 
 
-@pytest.mark.parametrize("text", ["cmc", "cmc@x", "recall@1", "cmc@-1", ""])
+@pytest.mark.parametrize(
+    "text", ["cmc", "cmc@x", "recall@1", "cmc@-1", "", "ndcg", "map@3", "r_precision@5", "cmc@3@4", "cmc@ 3"]
+)
 def test_unknown_criteria_are_refused(text):
     with refused(ValueError, names=("criterion",)):
         Criterion.parse(text)
@@ -119,5 +132,7 @@ def test_unknown_criteria_are_refused(text):
 def test_criteria_that_make_no_sense_are_refused():
     with refused(ValueError, names=("cmc@K", "0")):
         Criterion.parse("cmc@0")
+    with refused(ValueError, names=("ndcg@K", "0")):
+        Criterion.parse("ndcg@0")
     with refused(ValueError, names=("nearest_class_mean", "cmc@1")):
         Criterion.parse("nearest_class_mean", exclude_self=True)

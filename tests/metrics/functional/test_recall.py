@@ -3,7 +3,7 @@ import torch
 from helpers.errors import refused
 from torch.nn import functional as F
 
-from clsim.metrics import cmc, recall_at_k
+from clsim.metrics import cmc, nearest_others, recall_at_k, recall_of_exact
 
 
 def sides(captions):
@@ -90,3 +90,36 @@ def test_wrong_input_is_refused(positives, k, names):
         recall_at_k(torch.eye(2), torch.ones(3, 2), positives, k)
     with refused(ValueError, names=("width", 3, 2)):
         recall_at_k(torch.eye(3), torch.ones(3, 2), [[0]] * 3)
+
+
+def test_recall_of_the_exact_answer_by_hand():
+    exact = torch.tensor([[1, 2], [3, -1]])
+    assert recall_of_exact(torch.tensor([[2, 5, 1], [4, 4, -1]]), exact) == 2 / 3
+    assert recall_of_exact(exact, exact) == 1.0
+    with refused(ValueError, names=("exact",)):
+        recall_of_exact(exact, torch.full((2, 1), -1))
+    with refused(ValueError, names=("(2, 2)", "(1, 2)")):
+        recall_of_exact(exact, exact[:1])
+
+
+@pytest.mark.parametrize("own", [False, True, "some"])
+def test_the_nearest_others_equal_sorted_lists(own):
+    random = torch.Generator().manual_seed(3)
+    gallery = torch.randn(30, 5, generator=random)
+    query = gallery + 0.3 * torch.randn(30, 5, generator=random)
+    themselves = {i: {i} if own is True else set() for i in range(30)}
+    given = own
+    if own == "some":
+        given = torch.full((30, 2), -1)
+        given[4], given[9, 0] = torch.tensor([4, 7]), 12
+        themselves |= {4: {4, 7}, 9: {12}}
+    found = nearest_others(query, gallery, 6, exclude_self=given)
+    similarity = F.normalize(query, dim=1) @ F.normalize(gallery, dim=1).T
+    for i, row in enumerate(similarity.tolist()):
+        expected = sorted((j for j in range(30) if j not in themselves[i]), key=lambda j, row=row: -row[j])
+        assert found[i].tolist() == expected[:6]
+
+
+def test_a_small_gallery_is_returned_as_a_whole():
+    assert nearest_others(torch.eye(2), torch.eye(2), 10).tolist() == [[0, 1], [1, 0]]
+    assert nearest_others(torch.eye(2), torch.eye(2), 10, exclude_self=True).tolist() == [[1, -1], [0, -1]]

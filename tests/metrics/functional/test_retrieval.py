@@ -15,7 +15,8 @@ from clsim.metrics import (
 )
 from clsim.metrics.functional import retrieval
 from clsim.metrics.functional import search as search_module
-from clsim.metrics.functional.retrieval import NO_MATCH, _sums
+from clsim.metrics.functional.precision import _sums
+from clsim.metrics.functional.retrieval import NO_MATCH
 
 LIMITS = (1, 2, 5, 60)
 
