@@ -229,6 +229,17 @@ def data(
 
 
 @app.command()
+def cache(action: Annotated[Literal["status", "clear"], typer.Argument()] = "status") -> None:
+    """Show or remove stored features of frozen backbones."""
+    from clsim.cli.feature_listing import clear_features, show_features
+
+    if action == "clear":
+        clear_features()
+    else:
+        show_features()
+
+
+@app.command()
 def pretrain(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.")],
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Device.")] = "auto",

@@ -14,7 +14,7 @@ from clsim.config.local_imports import import_hashes
 from clsim.experiment.build import Experiment
 from clsim.models.checkpoints import weights_sha256
 from clsim.models.frozen_backbone import FrozenBackbone
-from clsim.models.protocols import HasClipFacts, HasWeightsSha256
+from clsim.models.protocols import HasClipFacts, HasWeightsSha256, frozen_backbone
 from clsim.results.differences import IDENTITY, differences, scenario_differences
 from clsim.results.machine import determinism
 from clsim.results.manifest import NAME, manifest
@@ -75,6 +75,33 @@ def resume_manifest(directory: RunDirectory, experiment: Experiment, *, force: b
     noted = {**before, "resumed": [*before.get("resumed", []), resumed]}
     directory.write_json(NAME, noted)
     return noted
+
+
+def record_features(directory: RunDirectory, model: object) -> None:
+    """Add to the manifest how many stored features the run found and how many it computed.
+
+    These are no facts of the run: they differ between the first run and its repetition.
+
+    Args:
+        directory: Run directory with a manifest.
+        model: Model of the strategy at the end of the run.
+
+    """
+    backbone = frozen_backbone(model)
+    if backbone is None or not backbone.cache.usage:
+        return
+    records = [
+        {
+            "weights_sha256": key.weights_sha256,
+            "key": key.name,
+            "precision": key.precision,
+            "found": usage.found,
+            "computed": usage.computed,
+            "seconds": round(usage.seconds, 1),
+        }
+        for key, usage in backbone.cache.usage.items()
+    ]
+    directory.write_json(NAME, {**(directory.read_json(NAME) or {}), "features": records})
 
 
 def precision_begun(directory: RunDirectory, experiment: Experiment) -> Precision:

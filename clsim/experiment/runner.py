@@ -26,7 +26,7 @@ from clsim.experiment.events import (
     RunStarted,
     SessionEnded,
 )
-from clsim.experiment.run_manifest import precision_begun, resume_manifest, write_manifest
+from clsim.experiment.run_manifest import precision_begun, record_features, resume_manifest, write_manifest
 from clsim.experiment.session import OpenRun, evaluate_session, no_results
 from clsim.plugins import LossGuard, Progress
 from clsim.results.manifest import seal
@@ -147,6 +147,7 @@ def _loop(run: OpenRun, *, resumed: bool) -> None:
                 interruption.waits = False  # a draw under way is repeated
                 run_draws(run, checkpointer.checkpoints)
         if distributed.is_main():
+            record_features(directory, experiment.strategy.model)
             seal(directory.path)
     finally:
         run.listener.on_event(FilesWritten(directory.path))
