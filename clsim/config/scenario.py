@@ -203,6 +203,12 @@ class Scenario(Block):
         """Return the overrides that give another scenario these ``seeds``, as far as its stream draws by them."""
         return fitting_seeds(self.seeds, other.seeds, other.stream)
 
+    def repeats_for(self, other: Scenario) -> dict[str, Any]:
+        """Return the overrides of ``budget``, and of ``draws`` if another scenario has shots to draw."""
+        has_shots = other.stream.kind == "fscil"
+        keys = ("budget", "draws") if has_shots else ("budget",)
+        return {key: value for key, value in self.overrides.items() if key.partition(".")[0] in keys}
+
     def to_yaml(self) -> str:
         """Return the scenario with all defaults written out. Loading the text gives the same scenario."""
         content = self.model_dump(mode="json")

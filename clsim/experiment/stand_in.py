@@ -14,8 +14,8 @@ ANY_STREAM = ("forgetting", "batch_size", "memory", "metrics")
 def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
     """Return the stand-in of a scenario, with the same strategy and seeds and all overrides that suit it.
 
-    Settings of the strategy suit it, and so do seeds by which its stream draws. The stream is the stand-in's, and so
-    are the weights, unless they are in a file.
+    Settings of the strategy suit it, and so do a budget, draws of the shots, and seeds by which its stream draws. The
+    stream is the stand-in's, and so are the weights, unless they are in a file.
 
     Args:
         scenario: Scenario that names its stand-in under ``otherwise``.
@@ -44,7 +44,12 @@ def stand_in_for(scenario: Scenario) -> tuple[Scenario, list[str]]:
             kept[f"evaluation.{key}"] = value
         else:
             dropped.append(f"evaluation.{key}")
-    kept |= scenario.seeds_for(load_scenario(str(scenario.otherwise)))
+    usual_stand_in = load_scenario(str(scenario.otherwise))
+    kept |= scenario.seeds_for(usual_stand_in)
+    repeats = scenario.repeats_for(usual_stand_in)
+    kept |= repeats
+    if scenario.has_override("draws") and "draws" not in repeats:
+        dropped.append("draws")
     kept["validation"] = None if scenario.validation is None else scenario.validation.model_dump()
     stand_in = load_scenario(str(scenario.otherwise), kept, strategy=scenario.strategy, seed=scenario.seed)
     for key, seed in scenario.seeds.model_dump().items():

@@ -137,6 +137,7 @@ def reference_entries(scenario: Scenario, ran: Scenario, strategy: str, out: Pat
         }
         if stands_in:
             shared |= scenario.seeds_for(ran)
+            shared |= scenario.repeats_for(ran)
             if scenario.validation is not None:
                 shared["validation"] = scenario.validation.model_dump()
         folder = out / strategy_name(reference) if out else None

@@ -79,3 +79,20 @@ def test_a_stand_in_takes_over_what_is_measured_anywhere_and_names_the_rest():
     assert stand_in.evaluation.batch_size == 7
     assert stand_in.evaluation.compatibility is None
     assert sorted(dropped) == ["evaluation.compatibility", "models.small_clip"]
+
+
+def test_a_budget_and_draws_are_taken_over_where_there_are_shots(tmp_path, monkeypatch):
+    changes = {"draws": 3, "budget.steps": 5, "budget.base.images": 70}
+    stand_in, dropped = stand_in_for(load_scenario("cifar_fscil", changes))
+    assert (stand_in.draws, stand_in.budget.steps, stand_in.budget.base.images) == (3, 5, 70)
+    assert dropped == []
+    monkeypatch.chdir(tmp_path)
+    whole = yaml.safe_load(find_scenario("shapes_fscil").read_text())
+    stream = {"kind": "incremental", "dataset": "shapes", "base_classes": 60, "ways": 5}
+    Path("whole.yaml").write_text(
+        yaml.safe_dump({**whole, "stream": stream, "strategy": "fine_tune", "references": []})
+    )
+    loaded = load_scenario("cifar_fscil", {**changes, "otherwise": "./whole.yaml"}, strategy="fine_tune")
+    stand_in, dropped = stand_in_for(loaded)
+    assert stand_in.draws is None
+    assert "draws" in dropped
