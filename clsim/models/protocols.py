@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -177,7 +178,13 @@ def frozen_backbone(model: object) -> FrozenBackbone | None:
         True
 
     """
-    return model.frozen_backbone if isinstance(model, AcceptsFeatures) else None
+    return cast(AcceptsFeatures, model).frozen_backbone if _class_accepts_features(type(model)) else None
+
+
+@lru_cache(maxsize=64)
+def _class_accepts_features(kind: type) -> bool:
+    """Return whether models of a class are :class:`AcceptsFeatures`; cached, because every batch asks."""
+    return any("frozen_backbone" in vars(base) for base in kind.__mro__)
 
 
 def require(model: object, offer: type[Offer], user: object) -> Offer:
