@@ -178,7 +178,7 @@ def frozen_backbone(model: object) -> FrozenBackbone | None:
         True
 
     """
-    return cast(AcceptsFeatures, model).frozen_backbone if _class_accepts_features(type(model)) else None
+    return cast(AcceptsFeatures, model).frozen_backbone if _class_accepts_features(type(model)) else None  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=64)
