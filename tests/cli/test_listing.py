@@ -64,7 +64,7 @@ def test_models_say_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> 
     found = rows(capsys.readouterr().out)
     assert {name: found[name] for name in ("v1", "v2", "v3", "v4", "v5")} == {
         "v1": ["classifier on tiny_imagenet32, 50 classes, simplex or learnable head", "arriving"],
-        "v2": ["timm resnet18.a1_in1k", "arriving"],
+        "v2": ["timm resnet18.a1_in1k, hub", "arriving"],
         "v3": ["checkpoint v3.safetensors", "arriving"],
         "v4": ["open_clip ViT-B-32, openai", "arriving"],
         "v5": ["classifier on shapes, 9 classes, simplex head", "arriving"],
