@@ -104,14 +104,14 @@ def load_backbone(
         96
 
     """
+    if timm.is_model(name):
+        check_tag(name)
     _check_size(name, image_size)
     if weights == "none":
         return make_backbone(name, image_size=image_size, interpolation=interpolation or "bicubic").eval()
     if not timm.is_model(name):
         # Raises for an unknown name. The small networks of clsim have weights only in files.
         make_backbone(name, pretrained=weights in ("hub", "registry"))
-    else:
-        check_tag(name)
     kernel = interpolation or trained_kernel(name)
     if weights == "hub":
         return _from_hub(name, image_size, kernel, key)
