@@ -4,6 +4,7 @@ May import `utils`.
 """
 
 from clsim.losses.alignment import orthogonal_procrustes, slerp
+from clsim.losses.balanced import balanced_softmax_cross_entropy
 from clsim.losses.functional import (
     EXCLUDED,
     contrastive_loss,
@@ -17,10 +18,12 @@ from clsim.losses.functional import (
     prototype_cross_entropy,
     smoothed_cross_entropy,
 )
-from clsim.losses.prototypes import influence_rows, prototypes
+from clsim.losses.prototypes import calibrated_prototypes, influence_rows, prototypes, similarity_weights
 
 __all__ = [
     "EXCLUDED",
+    "balanced_softmax_cross_entropy",
+    "calibrated_prototypes",
     "contrastive_loss",
     "cosine_distillation",
     "current_class_cross_entropy",
@@ -33,6 +36,7 @@ __all__ = [
     "prototype_alignment",
     "prototype_cross_entropy",
     "prototypes",
+    "similarity_weights",
     "slerp",
     "smoothed_cross_entropy",
 ]

@@ -9,7 +9,7 @@ from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clsim.losses import prototypes
+from clsim.losses import prototypes, similarity_weights
 from clsim.plugins.session_images import outputs_of, session_batches
 from clsim.plugins.state import AttributeState
 from clsim.training.phases import Phase
@@ -45,7 +45,8 @@ def calibrated_means(few: Tensor, known: Tensor, *, own_weight: float, sharpness
     Returns:
         Means ``(N, D)``.
 
-    Source: TEEN (arXiv 2312.05229), with the mean of the base classes subtracted before the cosine.
+    Source: TEEN (arXiv 2312.05229), with the mean of the base classes subtracted before the cosine; TEEN itself is
+    :func:`~clsim.losses.calibrated_prototypes`.
 
     Example:
         >>> few, known = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0], [0.0, 4.0]])
@@ -54,8 +55,8 @@ def calibrated_means(few: Tensor, known: Tensor, *, own_weight: float, sharpness
 
     """
     center = known.mean(0)
-    similarity = F.normalize(few - center, dim=1) @ F.normalize(known - center, dim=1).T
-    return own_weight * few + (1 - own_weight) * (sharpness * similarity).softmax(1) @ known
+    unit_few, unit_known = F.normalize(few - center, dim=1), F.normalize(known - center, dim=1)
+    return own_weight * few + (1 - own_weight) * similarity_weights(unit_few, unit_known, sharpness) @ known
 
 
 class FeatureReplay(AttributeState, SupervisedPlugin[Any]):
