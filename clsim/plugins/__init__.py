@@ -9,6 +9,7 @@ from clsim.plugins.class_scope import ClassScope
 from clsim.plugins.clip_upgrade import ClipUpgrade
 from clsim.plugins.feature_replay import FeatureReplay
 from clsim.plugins.feature_teacher import FeatureTeacher
+from clsim.plugins.fit_head import FitHead
 from clsim.plugins.freeze_after_base import FreezeAfterBase
 from clsim.plugins.gradient_scale import NewClassGradientScale
 from clsim.plugins.loss_guard import LossGuard
@@ -31,6 +32,7 @@ __all__ = [
     "ClipUpgrade",
     "FeatureReplay",
     "FeatureTeacher",
+    "FitHead",
     "FreezeAfterBase",
     "LossGuard",
     "ModelReplacement",

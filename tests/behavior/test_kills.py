@@ -23,6 +23,8 @@ SCENARIOS = {
         "stream.base_classes=20",
         "stream.sessions=3",
     ),
+    "closed_form": ("shapes_fscil", "strategy=ranpac", "stream.base_classes=10", "stream.ways=2", "stream.sessions=4"),
+    "joint": ("shapes_fscil", "strategy=joint", "stream.base_classes=10", "stream.ways=2", "stream.sessions=4"),
     "replacement": (
         "shapes_replacement",
         "strategy.epochs=2",

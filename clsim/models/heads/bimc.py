@@ -153,5 +153,6 @@ class BiMC(ClosedFormHead):
         distances = shared_mahalanobis(unit, self.images[learned], self.covariance)
         near = (-distances / self.DISTANCE_SCALE).softmax(1)
         highest = unit.new_full((self.classes, len(unit)), -torch.inf)
-        highest.index_reduce_(0, self.described, self.descriptions @ unit.T, "amax")
+        similarity = self.descriptions @ unit.T
+        highest.scatter_reduce_(0, self.described.unsqueeze(1).expand_as(similarity), similarity, "amax")
         return near.where(self.base[learned], highest[learned].T.softmax(1))

@@ -112,7 +112,7 @@ class FeCAM(ClosedFormHead):
         classes: Count,
         *,
         rank: Count = 64,
-        shrinkage: NotNegative = 100.0,
+        shrinkage: NotNegative = 1.0,
         power: Fraction = 1.0,
         calibrate: bool = True,
         shift: Fraction = 0.25,

@@ -40,7 +40,9 @@ def ridge_solution(gram: Tensor, cross: Tensor, ridge: float | Tensor) -> Tensor
     return solved
 
 
-def chosen_ridge(features: Tensor, targets: Tensor, ridges: Sequence[float] = RIDGES, *, held_out: float = 0.2) -> float:
+def chosen_ridge(
+    features: Tensor, targets: Tensor, ridges: Sequence[float] = RIDGES, *, held_out: float = 0.2
+) -> float:
     r"""Return the strength of the ridge with the least squared error on rows held out.
 
     Args:
