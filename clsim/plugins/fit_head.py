@@ -65,13 +65,13 @@ class FitHead(AttributeState, SupervisedPlugin[Any]):
     def after_training_exp(self, strategy: Template, **kwargs: Any) -> None:
         """Hand the features to the head."""
         model = require(strategy.model.eval(), Embedder, self)
-        batches = session_batches(strategy)
+        batches = session_batches(strategy, model=strategy.model)
         if self.cumulative:
             view = resident_view(strategy.experience)
             if view is None:
                 raise ArgumentError("FitHead: cumulative needs the sessions of a clsim stream")
             self.indices = torch.cat([self.indices, view.indices]).unique()
-            batches = view_batches(strategy, ResidentView(view.images, self.indices))
+            batches = view_batches(strategy, ResidentView(view.images, self.indices), model=strategy.model)
         with autocast_of(strategy):
             features, labels = outputs_of(model.embed, batches)
         self.head.learn(features, labels, strategy.experience.current_experience)

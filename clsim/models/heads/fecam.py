@@ -54,7 +54,8 @@ def correlation_mahalanobis(differences: Tensor, factor: Tensor, ridge: Tensor) 
     Example:
         The covariance is [[3, 2], [2, 3]], the correlation 2 / 3.
 
-        >>> correlation_mahalanobis(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0], [2.0]]) / 2**0.5, torch.tensor(1.0))
+        >>> factor = torch.tensor([[2.0], [2.0]]) / 2**0.5
+        >>> correlation_mahalanobis(torch.tensor([[1.0, 0.0]]), factor, torch.tensor(1.0))
         tensor([1.8000])
 
     """
@@ -142,8 +143,8 @@ class FeCAM(ClosedFormHead):
             means = calibrated_prototypes(means, known, shift=self.shift, sharpness=self.sharpness)
         self.means[classes], self.factors[classes] = means, factors
         variances = factors.square().sum((1, 2)) / self.width
-        # One image has no variance of its own; an isotropic covariance leaves the Euclidean distance.
-        self.ridges[classes] = (self.shrinkage * variances).where(variances > 0, 1.0)
+        # The variance of one image is unknown; an isotropic covariance leaves the Euclidean distance.
+        self.ridges[classes] = (self.shrinkage * variances).where(variances > 0, 1.0).clamp_min(1e-8)
 
     def scores(self, features: Tensor) -> Tensor:
         """Return negative distances ``(B, C)``, 0 for classes that are not learned."""

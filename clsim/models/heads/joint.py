@@ -34,11 +34,10 @@ def joint_loss(
 
     """
     logits = F.linear(features, weight, bias)
+    penalty = decay / 2 * weight.square().sum()
     if counts is None:
-        loss = F.cross_entropy(logits, labels)
-    else:
-        loss = balanced_softmax_cross_entropy(logits, labels, counts)
-    return loss + decay / 2 * weight.square().sum()
+        return F.cross_entropy(logits, labels) + penalty
+    return balanced_softmax_cross_entropy(logits, labels, counts) + penalty
 
 
 def joint_solution(

@@ -18,7 +18,7 @@ RIDGES = tuple(10.0**power for power in range(1, 9))
 
 
 def ridge_solution(gram: Tensor, cross: Tensor, ridge: float | Tensor) -> Tensor:
-    r"""Return :math:`(G + \lambda I)^{-1} Q`, the rows of which map features to targets with least squares.
+    r"""Return :math:`(G + \lambda I)^{-1} Q`, the matrix that maps features to targets with least squares.
 
     Args:
         gram: Matrix :math:`G = H^\top H` over all images so far, ``(M, M)``.
