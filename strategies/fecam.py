@@ -10,7 +10,7 @@ from clsim.models.heads import FeCAM
 from clsim.plugins import ClassScope, FitHead
 from clsim.streams import Stream
 from clsim.training.options import Precision
-from clsim.utils.arguments import Count, Fraction, NotNegative
+from clsim.utils.arguments import Count, Fraction, NotNegative, Positive
 
 STREAMS = ("fscil", "incremental")
 
@@ -20,7 +20,7 @@ def build(
     *,
     backbone: FrozenBackbone | str = "tf_efficientnet_lite2",
     rank: Count = 64,
-    shrinkage: NotNegative = 1.0,
+    shrinkage: Positive = 1.0,
     power: Fraction = 1.0,
     calibrate: bool = True,
     shift: Fraction = 0.25,

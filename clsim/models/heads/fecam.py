@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from clsim.losses import calibrated_prototypes, prototypes, similarity_weights
 from clsim.models.heads.covariance import class_factors, mixed_factor
 from clsim.models.heads.head import ClosedFormHead
-from clsim.utils.arguments import Count, Fraction, NotNegative, checked
+from clsim.utils.arguments import Count, Fraction, NotNegative, Positive, checked
 from clsim.utils.errors import ArgumentError
 
 
@@ -113,7 +113,7 @@ class FeCAM(ClosedFormHead):
         classes: Count,
         *,
         rank: Count = 64,
-        shrinkage: NotNegative = 1.0,
+        shrinkage: Positive = 1.0,
         power: Fraction = 1.0,
         calibrate: bool = True,
         shift: Fraction = 0.25,
