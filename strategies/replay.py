@@ -11,7 +11,7 @@ from typing import Literal
 
 from clsim import Strategy
 from clsim.losses import cosine_distillation
-from clsim.models import LinearClassifier
+from clsim.models import FrozenBackbone, LinearClassifier, freeze
 from clsim.models.options import IMAGE_LAYOUT, BackboneOptions
 from clsim.plugins import ClassScope, FeatureTeacher, ModelReplacement, Rehearsal, WarmupCosine
 from clsim.streams import Stream
@@ -23,6 +23,7 @@ REQUIRES = ("replacement",)
 def build(
     stream: Stream,
     *,
+    frozen: FrozenBackbone | str | None = None,
     network: BackboneOptions = BackboneOptions(),
     head: Literal["learnable", "simplex"] = "learnable",
     training: RehearsalTraining = RehearsalTraining(),
@@ -32,13 +33,15 @@ def build(
 
     Args:
         stream: Stream of sessions, with or without replacements.
+        frozen: Name of a pre-trained model whose weights stay unchanged, as those of its replacements do: only the
+            classifier is trained, and `backbone` is not used. Null: the whole network is trained.
         network: Options of the model in service until the first replacement.
         head: Classifier that replacement models were pre-trained with: learnable, or fixed on a simplex.
         training: Options of training.
         device: Device of the model.
 
     """
-    model = LinearClassifier(network.make(), len(stream.class_names), bias=False)
+    model = LinearClassifier(network.make() if frozen is None else freeze(frozen), len(stream.class_names), bias=False)
     rehearsal = Rehearsal(training.memory)
     teacher = FeatureTeacher(cosine_distillation, weight=training.distillation_weight, old_classes_only=True)
     return training.compose(

@@ -26,7 +26,7 @@ from torch.nn import CrossEntropyLoss
 from clsim import Strategy
 from clsim.data.augment import Compose, HorizontalFlip, RandomCrop
 from clsim.losses import cosine_distillation, higher_order_compatibility
-from clsim.models import StationaryClassifier
+from clsim.models import FrozenBackbone, StationaryClassifier, freeze
 from clsim.models.options import IMAGE_LAYOUT, BackboneOptions
 from clsim.plugins import (
     BaseSession,
@@ -105,6 +105,7 @@ class FewShotTraining:
 def build(
     stream: Stream,
     *,
+    frozen: FrozenBackbone | str | None = None,
     network: BackboneOptions = BackboneOptions(backbone="resnet14x4"),
     vertices: Annotated[int, Ge(2)] = 1024,
     head: Literal["simplex", "learnable"] = "simplex",
@@ -117,6 +118,8 @@ def build(
 
     Args:
         stream: Stream of sessions, few-shot or with all images.
+        frozen: Name of a pre-trained model whose weights stay unchanged, as those of its replacements do: only the
+            projection into the simplex is trained, and `backbone` is not used. Null: the whole network is trained.
         network: Options of the model in service until the first replacement.
         vertices: Number of vertices of the simplex; at least the number of all classes that will be learned, in the
             stream or elsewhere.
@@ -127,7 +130,7 @@ def build(
         device: Device of the model.
 
     Raises:
-        UserError: There are more classes than vertices.
+        UserError: There are more classes than vertices, or the stream is few-shot and the backbone frozen.
 
     """
     if vertices < len(stream.class_names):
@@ -135,7 +138,10 @@ def build(
             f"a simplex of {vertices} vertices has no room for {len(stream.class_names)} classes",
             fix="set `vertices` to the number of classes that will ever be learned, or more",
         )
-    model = StationaryClassifier(network.make(), vertices).to(memory_format=IMAGE_LAYOUT)
+    if frozen is not None and stream.few_shot:
+        raise UserError("on a few-shot stream the base session trains the backbone", fix="leave `frozen` out")
+    backbone = network.make() if frozen is None else freeze(frozen)
+    model = StationaryClassifier(backbone, vertices).to(memory_format=IMAGE_LAYOUT)
     if stream.few_shot:
         return _on_few_shots(model, training, few_shot, device)
     rehearsal = Rehearsal(training.memory)

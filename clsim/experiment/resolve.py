@@ -102,6 +102,8 @@ def resolve(scenario: Scenario, device: str = "cpu") -> Resolved:
             settings["quick_gelu"] = recipe.quick_gelu
     seed = scenario.effective_seeds.initialisation
     for key in read_signature(chosen.path).models:
+        if settings[key] is None:
+            continue
         settings[key] = load_frozen(settings[key], scenario.models, head=head, seed=seed, device=device)
     models = load_replacements(due, scenario.models, head=head, seed=seed, device=device)
     return Resolved(scenario, build, settings, stream, eval_sets, tuple(models))
