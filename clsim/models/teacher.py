@@ -90,7 +90,7 @@ def load_teacher(model: str, image_size: int) -> Teacher:
         WeightsMissing: See there.
 
     """
-    backbone = FrozenBackbone(load_backbone(model, image_size=image_size))
+    backbone = FrozenBackbone(load_backbone(model, image_size=image_size), name=model)
     classifier = load_imagenet_classifier(model)
     facts = TeacherFacts(model, backbone.num_features, weights_sha256(backbone.module))
     return Teacher(facts, backbone, classifier)

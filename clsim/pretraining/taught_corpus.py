@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 from clsim.config.models.recipe import ClipRecipe
 from clsim.data import data_root, load_dataset
 from clsim.data.datasets import flickr8k
-from clsim.models.frozen_backbone import FrozenBackbone
 from clsim.models.teacher import Teacher
 from clsim.pretraining.named_classes import NamedClass, class_positions, imagenet_classes
 
@@ -131,18 +130,6 @@ class TaughtCorpus:
         )
 
 
-def features_of(backbone: FrozenBackbone, pixels: Tensor, size: int = 32) -> Tensor:
-    """Return features ``(N, D)`` of N images, in small batches: their results fit in a CPU's cache.
-
-    Args:
-        backbone: Network from images in [0, 1] to features ``(B, D)``.
-        pixels: Images, uint8 ``(N, 3, H, W)``.
-        size: Images in a batch.
-
-    """
-    return torch.cat([backbone(part.float() / 255) for part in pixels.split(size)])
-
-
 def make_taught_corpus(recipe: ClipRecipe, teacher: Teacher) -> TaughtCorpus:
     """Return Tiny-ImageNet's training images and Flickr8k's training and dev photographs, as a teacher sees them.
 
@@ -153,6 +140,6 @@ def make_taught_corpus(recipe: ClipRecipe, teacher: Teacher) -> TaughtCorpus:
     classes = imagenet_classes()
     labeled = load_dataset("tiny_imagenet32").train
     captioned = flickr8k.load(("train", "dev"), data_root(), recipe.image_size)
-    features = torch.cat([features_of(teacher.backbone, images.pixels) for images in (labeled, captioned)])
+    features = torch.cat([teacher.backbone.features_of(images) for images in (labeled, captioned)])
     positions = torch.tensor(class_positions(labeled.class_names, classes))
     return TaughtCorpus(recipe, teacher, classes, features, positions[labeled.labels], captioned.captions)
