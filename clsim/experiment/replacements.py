@@ -145,7 +145,7 @@ def load_frozen(name: str, recipes: Mapping[str, ModelRecipe], *, head: Head, se
             return load_replacement(name, recipes[name], head=head, device=device).backbone
         return load_backbone(name, "registry" if name in PACKAGED else "hub", key=f"models.{name}")
 
-    return freeze(_each_once([name], load, seed)[name])
+    return freeze(_each_once([name], load, seed)[name], name)
 
 
 def load_clips(

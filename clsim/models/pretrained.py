@@ -165,11 +165,12 @@ def trained_kernel(name: str) -> Interpolation:
     return "bilinear" if _config(name) is not None and _config(name).interpolation == "bilinear" else "bicubic"
 
 
-def freeze(backbone: FrozenBackbone | nn.Module | str) -> FrozenBackbone:
+def freeze(backbone: FrozenBackbone | nn.Module | str, name: str | None = None) -> FrozenBackbone:
     """Return a backbone that nothing trains.
 
     Args:
         backbone: Backbone, or the name of a packaged model.
+        name: Name for progress and ``clsim cache status``; None: that of the packaged model, else its class.
 
     Raises:
         UserError: See :func:`load_backbone`.
@@ -180,9 +181,11 @@ def freeze(backbone: FrozenBackbone | nn.Module | str) -> FrozenBackbone:
         96
 
     """
+    if isinstance(backbone, FrozenBackbone):
+        return backbone
     if isinstance(backbone, str):
-        backbone = load_backbone(backbone)
-    return backbone if isinstance(backbone, FrozenBackbone) else FrozenBackbone(backbone)
+        return FrozenBackbone(load_backbone(backbone), name=name or backbone)
+    return FrozenBackbone(backbone, name=name)
 
 
 _COUNTER = "num_batches_tracked"
