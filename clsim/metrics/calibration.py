@@ -107,4 +107,4 @@ class Calibration(PluginMetric[Figures]):
         seen = [label for label in self._classes if label < self._width]
         if len(seen) == self._width:
             return None
-        return excluded_columns(self._width, torch.tensor(seen, device=logits.device))
+        return excluded_columns(self._width, torch.tensor(seen).to(logits.device, non_blocking=True))

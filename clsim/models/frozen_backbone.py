@@ -155,7 +155,7 @@ class FrozenBackbone(nn.Module):
 
         device = self.device
         rows = self.cache.features(self, self.key(precision), load, digests, name=self.name, device=device)
-        return rows.to(device)
+        return rows.to(device, non_blocking=True)
 
     def owned(self, rows: Tensor) -> BackboneFeatures:
         """Return a batch of this backbone's features that names its origin; another backbone refuses it."""

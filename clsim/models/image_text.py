@@ -57,7 +57,7 @@ class ImageTextModel(nn.Module):
         # Low-rank changes alter the modules of the CLIP, which other models may share.
         self.clip = (deepcopy(clip.model) if rank else clip.model).requires_grad_(False).eval()
         self.tokenizer = clip.tokenizer
-        self.preprocess = clip.preprocess()
+        self.preprocess = clip.preprocess().to(next(self.clip.parameters()).device)
         self.projection = nn.Identity() if projection is None else projection
         self.weights_sha256 = clip.sha256
         self.clip_facts = clip.facts()

@@ -45,6 +45,6 @@ class ServedFeatures:
             # An image that is not in the view has a row that does not exist.
             self._row_of = torch.full((len(self.view.images),), len(self.view))
             self._row_of[self.view.indices] = torch.arange(len(self.view))
-            self._row_of = self._row_of.to(self._rows.device)
+            self._row_of = self._row_of.to(self._rows.device, non_blocking=True)
             self._backbone = backbone
-        return backbone.owned(self._rows[self._row_of[indices.to(self._rows.device)]])
+        return backbone.owned(self._rows[self._row_of[indices.to(self._rows.device, non_blocking=True)]])

@@ -42,10 +42,22 @@ REPLACED = {
     "session_images.view_batches: copy to the device": "session",
     "simplex.fit_projection: solver": "session",
 }
+STORED = {"extract.compute_features: copy to the host": "session"}
+"""Features of a frozen backbone are stored on the disk before a session uses them."""
 ALLOWED: dict[str, dict[str, str]] = {
     "lwf": {"lwf._distillation_loss: copy to the device": "session"},
     "stationary replaced": REPLACED,
     "replay": REPLACED,
+    **dict.fromkeys(("ncm", "teen", "ranpac", "joint"), STORED),
+    # Which classes are learned, only the device knows.
+    "tip_adapter": {**STORED, "tip_adapter._cache_logits: size read": "session"},
+    "bimc": {**STORED, "bimc.scores: size read": "session", "prototypes.prototypes: size read": "session"},
+    "fecam": {
+        **STORED,
+        "fecam.scores: size read": "session",  # distances are computed class by class
+        "fecam.scores: number read": "session",
+        "fecam.correlation_mahalanobis: solver": "session",
+    },
     "oca": {"embedding.classify: solver": "step"},  # the exponential that keeps a matrix orthogonal
 }
 """By case, the places at which the host may wait within an epoch or an evaluation, and how often at most."""

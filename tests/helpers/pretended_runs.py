@@ -44,12 +44,23 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "xbt": ("text", "xbt", STEERED),
     "clip_procrustes": ("text", "clip_procrustes", {"paired": True, "share": 0.5}),
     "clip_independent": ("text", "clip_independent", {}),
+    "ncm": ("heads", "ncm", {"backbone": "frozen"}),
+    "teen": ("heads", "teen", {"backbone": "frozen"}),
+    "fecam": ("heads", "fecam", {"backbone": "frozen", "rank": 4}),
+    "ranpac": ("heads", "ranpac", {"backbone": "frozen", "dimensions": 32}),
+    "joint": ("heads", "joint", {"backbone": "frozen", "iterations": 3}),
+    "tip_adapter": ("few", "tip_adapter", {"pretrained": PROMPTED["pretrained"]}),
+    "bimc": ("few", "bimc", {"pretrained": PROMPTED["pretrained"]}),
 }
 """By name: kind of scenario, strategy, and its settings."""
 FEW = {**SCENARIOS["fscil"]["stream"], "splits": {"draw": 1}}
 OWN: dict[str, dict[str, Any]] = {
     "fscil": {**SCENARIOS["fscil"], "stream": FEW},
     "few": {"stream": FEW},
+    "heads": {
+        "stream": FEW,
+        "models": {"frozen": {"kind": "timm", "name": "test_resnet", "weights": "none", "image_size": 16}},
+    },
     "upgrade": {
         "stream": {"kind": "upgrade", "dataset": "cifar10", "classes": [5, 10], "images_per_class": 8},
         "evaluation": {"compatibility": COMPARED},
@@ -102,11 +113,12 @@ class Runs:
         """Run a case into a folder; return the batches that it was trained on, augmented."""
         from clsim.experiment.build import prepare
         from clsim.experiment.runner import simulate
-        from clsim.utils.distributed import join
+        from clsim.utils import distributed
 
         with tiny_data():
+            place = distributed.init(device)
             prepared = prepare(
-                self.folder / f"{case}.yaml", None, {"strategy.precision": precision}, None, join(device), strict=True
+                self.folder / f"{case}.yaml", None, {"strategy.precision": precision}, None, place, strict=True
             )
         batches: list[Batch] = []
         strategy, forward = prepared.strategy, prepared.strategy.forward

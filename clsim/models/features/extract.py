@@ -43,9 +43,9 @@ def compute_features(
     for part in pixels.split(BATCH):
         filled = torch.cat([part, part[-1:].expand(BATCH - len(part), -1, -1, -1)])
         with autocast(device, precision):
-            features = network(filled.to(device).to(torch.float32).div_(255))
-        found.append(features[: len(part)].float().cpu())
-    return torch.cat(found)
+            features = network(filled.to(device, non_blocking=True).to(torch.float32).div_(255))
+        found.append(features[: len(part)].float())
+    return torch.cat(found).cpu()
 
 
 def in_parts(positions: Sequence[int]) -> list[Sequence[int]]:
