@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from clsim.utils.flops import CountFlops
 
-MEASURED = 2
-"""Steps of each size of batch in which operations are counted; what a model caches, it computes in the first."""
-
 
 class FlopTally:
-    """Sum of the operations of many steps; they are counted in two steps of each size of batch.
+    """Sum of the operations of many steps, of which one of each size of batch is counted.
 
-    Every further step counts as the second one of its size. Counting costs a step some milliseconds and changes no
-    result. A compiled or recorded step, or a step of several processes, cannot be counted.
-
-    Attributes:
-        total: Number of operations so far; None if a step could not be counted.
+    A step counts as any other one of its size. The first step of a process also fills what the model caches, so its
+    count gives way to that of a later step. So a resumed session has the sum of an uninterrupted one. Counting costs a
+    step some milliseconds and changes no result. A compiled or recorded step, or a step of several processes, cannot be
+    counted.
 
     Example:
         >>> import torch
@@ -30,17 +27,28 @@ class FlopTally:
     """
 
     def __init__(self) -> None:
-        self.total: int | None = 0
-        self._counted: dict[int, list[int]] = {}
+        self._warm = False
+        self.begin()
 
     def begin(self) -> None:
         """Begin a session."""
-        self.total = 0
-        self.forget()
+        self._countable = True
+        self._before = 0
+        self._steps: dict[int, int] = {}
+        self._flops: dict[int, tuple[int, bool]] = {}
+
+    @property
+    def total(self) -> int | None:
+        """Number of operations so far; None if a step could not be counted."""
+        if not self._countable:
+            return None
+        return self._before + sum(steps * self._flops[size][0] for size, steps in self._steps.items())
 
     def forget(self) -> None:
         """Count the next steps again, since the model is another one."""
-        self._counted = {}
+        if self._countable:
+            self._before = self.total or 0
+        self._steps, self._flops, self._warm = {}, {}, False
 
     def run(self, size: int, step: Callable[[], object], *, countable: bool) -> None:
         """Run a step and add its operations.
@@ -51,15 +59,27 @@ class FlopTally:
             countable: Whether the model runs operation by operation in this process.
 
         """
-        if self.total is None or not countable:
-            self.total = None
-            step()
-            return
-        counted = self._counted.setdefault(size, [])
-        if len(counted) < MEASURED:
+        self._countable &= countable
+        if self._countable and not self._flops.get(size, (0, False))[1]:
             with CountFlops() as now:
                 step()
-            counted.append(now.flops)
+            self._flops[size] = now.flops, self._warm
         else:
             step()
-        self.total += counted[-1]
+        self._steps[size] = self._steps.get(size, 0) + 1
+        self._warm = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts of the present session."""
+        sizes = [[size, steps, *self._flops.get(size, (0, False))] for size, steps in self._steps.items()]
+        return {"countable": self._countable, "before": self._before, "sizes": sizes}
+
+    def load_state_dict(self, state: Mapping[str, Any] | int | None) -> None:
+        """Restore the counts of a session; earlier versions stored none, or the sum alone."""
+        self.begin()
+        if not isinstance(state, Mapping):
+            self._countable, self._before = state is not None, state or 0
+            return
+        self._countable, self._before = state["countable"], state["before"]
+        self._steps = {size: steps for size, steps, _, _ in state["sizes"]}
+        self._flops = {size: (flops, bool(warm)) for size, _, flops, warm in state["sizes"]}

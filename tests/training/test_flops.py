@@ -67,7 +67,7 @@ def test_threads_count_for_the_thread_that_waits_for_them():
     assert parts.flops == whole.flops
 
 
-def test_what_is_cached_in_the_first_step_counts_once():
+def test_what_is_cached_in_the_first_step_does_not_count():
     tally, done = FlopTally(), []
 
     def first_is_longer():
@@ -77,7 +77,29 @@ def test_what_is_cached_in_the_first_step_counts_once():
 
     for _ in range(5):
         tally.run(3, first_is_longer, countable=True)
-    assert tally.total == 4 * 10 + 4 * 4
+    assert tally.total == 5 * 4
+
+
+def test_a_resumed_session_has_the_sum_of_an_uninterrupted_one():
+    def run(tally, steps, cached):
+        for size in steps:
+            products = 1 if cached else 10  # each process fills its caches in its first step
+            tally.run(size, lambda n=products: [torch.ones(1, 2) @ torch.ones(2, 1) for _ in range(n)], countable=True)
+            cached = True
+
+    whole, stopped, resumed = FlopTally(), FlopTally(), FlopTally()
+    run(whole, [3, 3, 2, 3, 3, 2], cached=False)
+    run(stopped, [3, 3, 2], cached=False)
+    resumed.load_state_dict(stopped.state_dict())
+    run(resumed, [3, 3, 2], cached=False)
+    assert resumed.total == whole.total == 6 * 4
+
+
+def test_a_session_of_a_checkpoint_without_counts_has_no_sum():
+    tally = FlopTally()
+    tally.load_state_dict(None)
+    tally.run(3, lambda: None, countable=True)
+    assert tally.total is None
 
 
 def test_a_step_that_cannot_be_counted_leaves_the_sum_unknown():

@@ -134,7 +134,7 @@ class Snapshots(SupervisedPlugin[Any]):
             "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
             "plugins": [_named(plugin) for plugin in self._plugins],
             "numbers": {name: getattr(strategy, name) for name in NUMBERS},
-            "train_flops": strategy.train_flops.total,
+            "train_flops": strategy.train_flops.state_dict(),
             "order": strategy.order.get_state(),
             "random": random_state(strategy.device),
             "threads": torch.get_num_threads(),
@@ -157,7 +157,7 @@ class Snapshots(SupervisedPlugin[Any]):
         for name in NUMBERS:
             if name not in planned:
                 setattr(strategy, name, state["numbers"][name])
-        strategy.train_flops.total = state.get("train_flops")  # earlier versions did not count
+        strategy.train_flops.load_state_dict(state.get("train_flops"))
         strategy.order.set_state(state["order"])
         torch.set_num_threads(state["threads"])  # the rounding of sums depends on the number of threads
         set_random_state(state["random"], strategy.device)
