@@ -9,7 +9,7 @@ from clsim.utils.flops import CountFlops
 
 
 class FlopTally:
-    """Sum of the operations of many steps, of which one of each size of batch is counted.
+    """Sum of the operations of many steps, of which one of each size of batch is counted in every epoch.
 
     A step counts as any other one of its size. The first step of a process also fills what the model caches, so its
     count gives way to that of a later step. So a resumed session has the sum of an uninterrupted one. Counting costs a
@@ -44,11 +44,15 @@ class FlopTally:
             return None
         return self._before + sum(steps * self._flops[size][0] for size, steps in self._steps.items())
 
+    def begin_epoch(self) -> None:
+        """Count again: a plugin may change the size of the images from epoch to epoch."""
+        self._before = self.total or 0
+        self._steps, self._flops = {}, {}
+
     def forget(self) -> None:
-        """Count the next steps again, since the model is another one."""
-        if self._countable:
-            self._before = self.total or 0
-        self._steps, self._flops, self._warm = {}, {}, False
+        """Count again, since the model is another one, whose caches are empty."""
+        self.begin_epoch()
+        self._warm = False
 
     def run(self, size: int, step: Callable[[], object], *, countable: bool) -> None:
         """Run a step and add its operations.

@@ -139,6 +139,7 @@ class TrainingLoop(AsksPlanners, ResidentData):
         self.passes.start(self.model, self.device, self.session_steps or 0)
         callbacks = TrainingCallbacks.of(self.plugins)
         self._start_epoch()
+        self.train_flops.begin_epoch()
         for self.mbatch in self._batches():
             if self._stop_training:
                 break

@@ -123,3 +123,12 @@ def test_a_session_counts_all_its_steps_and_an_evaluation_all_its_batches():
     assert strategy.train_flops.total == 3 * 120 * 2 * product
     strategy.eval(stream.test_stream[:2])
     assert strategy.eval_flops.total == 80 * product
+
+
+def test_images_of_another_size_count_from_the_next_epoch_on():
+    tally = FlopTally()
+    for width in (2, 3):
+        tally.begin_epoch()
+        for _ in range(4):
+            tally.run(1, lambda n=width: torch.ones(1, n) @ torch.ones(n, 1), countable=True)
+    assert tally.total == 4 * (2 * 2) + 4 * (2 * 3)
