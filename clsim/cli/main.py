@@ -60,7 +60,7 @@ def main() -> None:
     except BaseException as error:
         code = leave(error)
     if "WORLD_SIZE" in os.environ and "clsim.utils.distributed" in sys.modules:
-        sys.modules["clsim.utils.distributed"].leave()
+        sys.modules["clsim.utils.distributed"].shutdown()
     sys.exit(_flushed(code))
 
 

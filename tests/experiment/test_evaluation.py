@@ -45,7 +45,7 @@ def test_loss_and_accuracy_of_every_epoch_are_recorded(tmp_path):
 def test_a_loss_that_is_none_leaves_a_record_of_the_rest():
     curve = TrainingCurve()
     curve._loss, curve._accuracy = [2.5, float("nan"), float("inf")], [0.25, 0.5, 0.5]
-    record = SessionEvaluator(None, curve, None).training_record()
+    record = SessionEvaluator(None, None, curve, None).training_record()
     assert record == {"loss": [2.5, None, None], "accuracy": [0.25, 0.5, 0.5]}
 
 

@@ -15,12 +15,14 @@ from clsim.training import Phase, Strategy
 from clsim.training.phases import check_order, phase_of, place_for
 from clsim.utils.errors import ArgumentError
 
+HEADS = ("ncm", "teen", "fecam", "ranpac", "joint", "tip_adapter", "bimc")
 ORDERS = {
     ("shapes_fscil", "cpe_clip"): "BaseSession ClassScope WarmupCosine NewClassGradientScale",
     ("shapes_fscil", "zero_shot"): "ClassScope",
     ("shapes_fscil", "fine_tune"): "BaseSession ClassScope",
     ("shapes_fscil", "lwf"): "BaseSession ClassScope SteadyLwF",
     ("shapes_fscil", "feature_distillation"): "BaseSession ClassScope SteadyFeatures",
+    **{("shapes_fscil", head): "ClassScope FitHead" for head in HEADS},
     ("shapes_fscil", "stationary"): ("BaseSession ClassScope OneCycle ProgressiveResize FreezeAfterBase FeatureReplay"),
     ("shapes_replacement", "stationary"): "Rehearsal ModelReplacement ClassScope WarmupCosine FeatureTeacher",
     ("shapes_replacement", "replay"): "Rehearsal ModelReplacement ClassScope WarmupCosine",

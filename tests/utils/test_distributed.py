@@ -90,7 +90,8 @@ def test_two_processes_give_the_figures_of_one(name, tmp_path):
     one, two = (
         figures(without_times(json.loads((tmp_path / run / "results.json").read_text()))) for run in ("one", "two")
     )
-    assert one.keys() == two.keys()
+    one, two = ({place: value for place, value in each.items() if "_flops" not in place} for each in (one, two))
+    assert one.keys() == two.keys()  # operations are counted in runs of one process alone
     numbers = {place for place, value in one.items() if isinstance(value, float)}
     assert len(numbers) > 20
     assert {place: two[place] for place in numbers} == pytest.approx({place: one[place] for place in numbers}, abs=1e-4)
