@@ -69,6 +69,13 @@ def runs(tmp_path_factory):
     return Runs(tmp_path_factory.mktemp("runs"))
 
 
+def without_operations(content):
+    """Leave out the counts of operations, which a recorded pass on a GPU does not have."""
+    if isinstance(content, dict):
+        return {key: without_operations(value) for key, value in content.items() if not key.endswith("_flops")}
+    return [without_operations(item) for item in content] if isinstance(content, list) else content
+
+
 def test_there_is_a_case_of_every_strategy():
     assert {strategy for _, strategy, _ in CASES.values()} == set(list_strategies())
 
@@ -99,10 +106,10 @@ def test_where_nothing_is_drawn_on_the_gpu_each_number_is_that_of_a_cpu(runs, ca
         runs.run(case, f"{case}-gpu")
     gpu, cpu = (runs.folder / f"{case}-{place}" for place in ("gpu", "cpu"))
     if CASES[case][2].get("epochs"):
-        assert left(gpu) == left(cpu)
+        assert without_operations(left(gpu)) == without_operations(left(cpu))
     else:  # nothing is trained: there are no weights
         results = [without_times(json.loads((run / "results.json").read_text())) for run in (gpu, cpu)]
-        assert results[0] == results[1]
+        assert without_operations(results[0]) == without_operations(results[1])
 
 
 @pytest.mark.slow
