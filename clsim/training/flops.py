@@ -9,7 +9,7 @@ from clsim.utils.flops import CountFlops
 
 
 class FlopTally:
-    """Sum of the operations of many steps, of which one of each size of batch is counted in every epoch.
+    """Sum of the operations of many steps, by a count of one step of each size of batch in every epoch.
 
     A step counts as any other one of its size. The first step of a process also fills what the model caches, so its
     count gives way to that of a later step. So a resumed session has the sum of an uninterrupted one. Counting costs a
