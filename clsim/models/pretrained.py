@@ -117,7 +117,7 @@ def load_backbone(
         return _from_hub(name, image_size, kernel, key)
     packaged = _packaged(name) if weights == "registry" else None
     path = from_home(weights, key) if packaged is None else packaged.path(name)
-    backbone = make_backbone(name, image_size=image_size or _trained_size(name), interpolation=kernel)
+    backbone = make_backbone(name, image_size=image_size or trained_size(name), interpolation=kernel)
     state = read_weights(path, key)[0] if packaged is None else _renamed(backbone.body, packaged_tensors(name))
     fill(backbone.body, state, path, name, key, without=CLASSIFIER_KEYS)
     return backbone.eval()
@@ -165,6 +165,11 @@ def trained_kernel(name: str) -> Interpolation:
     return "bilinear" if _config(name) is not None and _config(name).interpolation == "bilinear" else "bicubic"
 
 
+def trained_size(name: str) -> int | None:
+    """Return the side in pixels that a timm model was trained with; None for other networks."""
+    return None if _config(name) is None else int(_config(name).input_size[-1])
+
+
 def freeze(backbone: FrozenBackbone | nn.Module | str, name: str | None = None) -> FrozenBackbone:
     """Return a backbone that nothing trains.
 
@@ -196,13 +201,9 @@ def _config(name: str) -> Any:
     return timm.get_pretrained_cfg(name) if timm.is_model(name) else None
 
 
-def _trained_size(name: str) -> int | None:
-    return None if _config(name) is None else int(_config(name).input_size[-1])
-
-
 def _check_size(name: str, image_size: int | None) -> None:
     """Refuse a size that the architecture cannot take."""
-    side = _trained_size(name)
+    side = trained_size(name)
     if image_size not in (None, side) and _config(name) is not None and _config(name).fixed_input_size:
         raise UserError(f"{name} takes images of {side} pixels only, not {image_size}", fix="leave image_size out")
 

@@ -17,7 +17,7 @@ from clsim.models.checkpoints import CLASSIFIER_KEYS, check_finite, fill, read_w
 from clsim.models.clip import FORMAT as CLIP_FORMAT
 from clsim.models.clip import Keys, LoadedClip, load_clip
 from clsim.models.clip_tower import ClipImageTower
-from clsim.models.pretrained import load_backbone, trained_kernel
+from clsim.models.pretrained import load_backbone, trained_kernel, trained_size
 from clsim.utils.errors import UserError
 from clsim.utils.files import save_tensors
 
@@ -136,8 +136,7 @@ def _of_tag(name: str) -> dict[str, Any]:
     if "." not in name or not timm.is_model(name):
         return {}
     check_tag(name)
-    config = timm.get_pretrained_cfg(name)
-    return {"image_size": None if config is None else config.input_size[-1], "interpolation": trained_kernel(name)}
+    return {"image_size": trained_size(name), "interpolation": trained_kernel(name)}
 
 
 def _warn_of_other_means(name: str, backbone: str, path: Path) -> None:
