@@ -448,5 +448,10 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
     run(stream(), rehearsed(5), out=tmp_path / "whole")
     resumed, whole = left(tmp_path / "run"), left(tmp_path / "whole")
     weights = [load(each.pop("checkpoints/last.safetensors")) for each in (resumed, whole)]
+    # The recorded sessions lack what clsim has measured only since; the session after them has it all.
+    for figures in (*whole["sessions"][:2], *whole["results"]["sessions"][:2]):
+        before = resumed["sessions"][figures["session"]]
+        for added in {"calibration", "train_flops", "eval_flops"} - before.keys():
+            del figures[added]
     assert resumed == nearly(whole)
     torch.testing.assert_close(*weights)
