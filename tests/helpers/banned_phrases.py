@@ -17,7 +17,7 @@ SKIPPED = ("CHANGELOG.md",)
 
 BANNED = {
     "told": r"told",
-    "tell, tells": r"tells?(?! (\w+ )?apart)",
+    "tell, tells": r"(?<!cannot[ _])tells?(?! (\w+ )?apart)",
     "one's own": r"one's own",
     "anew": r"anew",
     "whatever": r"whatever",

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from clsim.metrics import Estimate, bootstrap_mean, queries_to_decide
+from clsim.metrics.functional.bootstrap import Resamples
 
 
 def test_the_interval_is_scipys():
@@ -29,8 +30,8 @@ def test_means_of_clusters_of_unequal_size_are_those_of_a_loop():
     values, clusters = random.normal(size=40), random.integers(0, 6, size=40)
     found = bootstrap_mean(values, clusters, resamples=50, seed=3)
     groups = [values[clusters == cluster] for cluster in range(6)]
-    weights = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=50)
-    means = [np.concatenate([part for part, w in zip(groups, row, strict=True) for _ in range(w)]) for row in weights]
+    drawn = np.random.default_rng(3).integers(0, 6, (50, 6))
+    means = [np.concatenate([groups[cluster] for cluster in row]) for row in drawn]
     expected = np.quantile([part.mean() for part in means], [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx(tuple(expected))
 
@@ -57,6 +58,26 @@ def test_many_queries_are_drawn_in_blocks(monkeypatch):
     whole = bootstrap_mean(values, resamples=100)
     monkeypatch.setattr("clsim.metrics.functional.bootstrap.BLOCK", 130)
     assert bootstrap_mean(values, resamples=100) == pytest.approx(whole, abs=1e-12)
+
+
+def test_figures_of_the_same_queries_share_their_draws():
+    random = np.random.default_rng(0)
+    first, clusters = random.normal(1.0, size=300), random.integers(0, 40, size=300)
+    second = first / 2
+    drawn = Resamples(clusters, seed=4)
+    assert drawn.mean(first) == pytest.approx(bootstrap_mean(first, clusters, seed=4))
+    assert drawn.ratio(second, first) == pytest.approx((0.5, 0.5, 0.5))
+    loop = [
+        np.concatenate([first[clusters == c] for c in row])
+        for row in np.random.default_rng(4).integers(0, 40, (2000, 40))
+    ]
+    assert drawn.mean(first)[1:] == pytest.approx(tuple(np.quantile([part.mean() for part in loop], [0.025, 0.975])))
+
+
+def test_a_ratio_without_a_denominator_is_refused():
+    with pytest.raises(ValueError, match="denominator"):
+        Resamples([0, 1]).ratio([1.0, 1.0], [0.0, 0.0])
+    assert Resamples([0, 1]).ratio([1.0, 2.0], [2.0, float("nan")]).value == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+"""Audit of an upgrade: what the stored vectors of an old model are worth when a new model replaces it.
+
+May import data, models, metrics and utils, and no scenario.
+"""
+
+from clsim.audit.audit import audit_vectors
+from clsim.audit.record import Arrangement, Audit, BridgeScore, Cost, Curve, Verdict
+from clsim.audit.settings import AuditSettings, Prices
+
+__all__ = [
+    "Arrangement",
+    "Audit",
+    "AuditSettings",
+    "BridgeScore",
+    "Cost",
+    "Curve",
+    "Prices",
+    "Verdict",
+    "audit_vectors",
+]
