@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clsim.audit.record import Arrangement, Choice, Verdict
-from clsim.audit.settings import AuditSettings
+from clsim.auditing.record import Arrangement, Choice, Verdict
+from clsim.auditing.settings import AuditSettings
 from clsim.metrics.functional.bootstrap import Estimate, queries_to_decide
 
 CHOICES: Mapping[str, Choice] = {

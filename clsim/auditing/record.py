@@ -142,7 +142,7 @@ class Audit:
         arrangements: Arrangements in the order of their cost.
         bridges: Fitted bridges.
         bound: Bound on what any rotation can achieve: ``delta``, ``error``, ``cosine`` and ``informative``.
-        indexes: Rows on approximate indexes and shortened vectors, see :mod:`clsim.audit.indexes`.
+        indexes: Rows on approximate indexes and shortened vectors, see :mod:`clsim.auditing.indexes`.
         inputs: Number of items and queries, widths, types, what counts as right, and names of the files.
         settings: Settings.
         notes: What was handled, in sentences.

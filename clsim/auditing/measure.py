@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clsim.audit.lists import Served
-from clsim.audit.material import Part
-from clsim.audit.record import Curve
-from clsim.audit.settings import AuditSettings
-from clsim.audit.truth import Figures, ListTruth, Truth, query_figures
+from clsim.auditing.lists import Served
+from clsim.auditing.material import Part
+from clsim.auditing.record import Curve
+from clsim.auditing.settings import AuditSettings
+from clsim.auditing.truth import Figures, ListTruth, Truth, query_figures
 from clsim.metrics.functional.backfill import BackfillCurve
 from clsim.metrics.functional.bootstrap import Estimate, Resamples
 from clsim.metrics.functional.neighbor_lists import Neighbors, keep_items, merge_by_score

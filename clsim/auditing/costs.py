@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clsim.audit.lists import Served
-from clsim.audit.material import Inputs, Material
-from clsim.audit.record import Cost
-from clsim.audit.search import rows_at
-from clsim.audit.settings import AuditSettings, Prices
+from clsim.auditing.lists import Served
+from clsim.auditing.material import Inputs, Material
+from clsim.auditing.record import Cost
+from clsim.auditing.search import rows_at
+from clsim.auditing.settings import AuditSettings, Prices
 
 SAMPLE = 1 << 14
 """Items of the gallery that time a query; an exact search takes time in proportion to the items."""
@@ -65,7 +65,7 @@ class Costs:
     """Cost of each arrangement for the whole collection.
 
     Exact search is timed on a sample of the gallery and scaled to all items. The time of an approximate index does
-    not follow from it, see :mod:`clsim.audit.indexes`.
+    not follow from it, see :mod:`clsim.auditing.indexes`.
 
     Args:
         inputs: Vectors.

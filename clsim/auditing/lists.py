@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clsim.audit.fitting import Fitted, calibration
-from clsim.audit.material import Material
-from clsim.audit.search import rows_at, search
-from clsim.audit.settings import AuditSettings
+from clsim.auditing.fitting import Fitted, calibration
+from clsim.auditing.material import Material
+from clsim.auditing.search import rows_at, search
+from clsim.auditing.settings import AuditSettings
 from clsim.metrics.functional.arrangements import popularity
 from clsim.metrics.functional.neighbor_lists import (
     EMPTY,

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
-from clsim.audit.costs import Costs
-from clsim.audit.fitting import Fitted, fit_candidates
-from clsim.audit.lists import Searches, Served, cascaded, half_migrated, is_fresh, orders_of, search_all
-from clsim.audit.material import Inputs, Material, split_inputs
-from clsim.audit.measure import Measure
-from clsim.audit.record import Arrangement, Audit, Curve
-from clsim.audit.settings import AuditSettings, Prices
-from clsim.audit.verdict import decide
+from clsim.auditing.costs import Costs
+from clsim.auditing.fitting import Fitted, fit_candidates
+from clsim.auditing.lists import Searches, Served, cascaded, half_migrated, is_fresh, orders_of, search_all
+from clsim.auditing.material import Inputs, Material, split_inputs
+from clsim.auditing.measure import Measure
+from clsim.auditing.record import Arrangement, Audit, Curve
+from clsim.auditing.settings import AuditSettings, Prices
+from clsim.auditing.verdict import decide
 from clsim.metrics.functional.neighbor_lists import Neighbors, keep_items, merge_by_score
 from clsim.models.bridges import procrustes_bound
 
@@ -47,7 +47,7 @@ def audit_vectors(
     """Audit an upgrade on checked vectors of the same items by both models.
 
     Bridges are fitted to one part of the items, chosen on a second and measured on a third, see
-    :func:`~clsim.audit.material.split_inputs`. Every figure has a bootstrap interval over the queries.
+    :func:`~clsim.auditing.material.split_inputs`. Every figure has a bootstrap interval over the queries.
 
     Args:
         inputs: Vectors, and what is known of them.

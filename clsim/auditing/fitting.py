@@ -9,11 +9,11 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from clsim.audit.material import Material, Part
-from clsim.audit.record import BridgeScore
-from clsim.audit.search import rows_at, search
-from clsim.audit.settings import AuditSettings
-from clsim.audit.truth import query_figures
+from clsim.auditing.material import Material, Part
+from clsim.auditing.record import BridgeScore
+from clsim.auditing.search import rows_at, search
+from clsim.auditing.settings import AuditSettings
+from clsim.auditing.truth import query_figures
 from clsim.data.vectors import VectorSet
 from clsim.metrics.functional.arrangements import score_line
 from clsim.models.bridges import Bridge, FitsMoments, make_bridge, mean_cosine, moments_of

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clsim.audit.search import rows_at, search
-from clsim.audit.settings import AuditSettings
-from clsim.audit.truth import LabelTruth, ListTruth, Truth, relevant_in
+from clsim.auditing.search import rows_at, search
+from clsim.auditing.settings import AuditSettings
+from clsim.auditing.truth import LabelTruth, ListTruth, Truth, relevant_in
 from clsim.data.vectors import Relevant, VectorSet
 from clsim.utils.errors import UserError
 

@@ -3,9 +3,9 @@
 May import data, models, metrics and utils, and no scenario.
 """
 
-from clsim.audit.audit import audit_vectors
-from clsim.audit.record import Arrangement, Audit, BridgeScore, Cost, Curve, Verdict
-from clsim.audit.settings import AuditSettings, Prices
+from clsim.auditing.audit import audit_vectors
+from clsim.auditing.record import Arrangement, Audit, BridgeScore, Cost, Curve, Verdict
+from clsim.auditing.settings import AuditSettings, Prices
 
 __all__ = [
     "Arrangement",
