@@ -11,7 +11,8 @@ from clsim.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from clsim import data, losses, metrics, models, plugins, streams, training
-    from clsim.api import run
+    from clsim.api import audit, run
+    from clsim.auditing import Audit, AuditSettings, Prices
     from clsim.config import Scenario, load_scenario
     from clsim.report.compare import Comparison, compare
     from clsim.results.results import Results
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Audit",
+    "AuditSettings",
     "Comparison",
+    "Prices",
     "Results",
     "Scenario",
     "Strategy",
     "__version__",
+    "audit",
     "compare",
     "data",
     "load_scenario",
@@ -40,10 +45,14 @@ __all__ = [
 _load, _ = lazy_exports(
     __name__,
     {
+        "Audit": "clsim.auditing",
+        "AuditSettings": "clsim.auditing",
         "Comparison": "clsim.report.compare",
+        "Prices": "clsim.auditing",
         "Results": "clsim.results.results",
         "Scenario": "clsim.config",
         "Strategy": "clsim.training",
+        "audit": "clsim.api",
         "compare": "clsim.report.compare",
         "load_scenario": "clsim.config",
         "run": "clsim.api",

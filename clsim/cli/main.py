@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from clsim.cli.audit import audit
 from clsim.cli.benchmarks import Benchmark
 from clsim.utils.errors import DataWarning, RenamedWarning, UserError
 from clsim.utils.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, leave, lines_of
@@ -39,7 +40,7 @@ Changes = Annotated[list[str], typer.Option("--set", metavar="KEY.SUB=VALUE", he
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong input, 3 a requirement is missed, 130 interrupted."""
     _open_streams()
     # Waiting threads sleep, since spinning makes a run ten times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -326,6 +327,9 @@ def compare(
 
     compared = compare_runs(runs, confidence=confidence, against=against, incomplete=incomplete, latest=latest)
     print_comparison(compared, "json" if json else format_)
+
+
+app.command()(audit)
 
 
 @app.command()

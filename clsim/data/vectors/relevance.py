@@ -47,12 +47,50 @@ class Relevant:
         return np.flatnonzero(np.diff(self.starts) == 0)
 
 
-def read_labels(location: str | Path, count: int) -> NDArray[np.int64]:
-    r"""Read a label for each vector, as numbers from 0.
+def read_label_values(location: str | Path, count: int) -> NDArray[Any]:
+    """Read a label for each vector, as the file has it.
 
     Args:
         location: ``PATH`` or ``PATH::MEMBER`` of whole numbers or texts, ``(N,)``. A ``.txt`` or ``.csv`` file has one
             label per line, without a header.
+        count: Number of vectors.
+
+    Raises:
+        UserError: The file is missing or damaged, or it does not hold one label for each vector.
+
+    """
+    return check_labels(read_array(location, 1, "labels"), count, str(location))
+
+
+def check_labels(values: NDArray[Any], count: int, where: str = "labels") -> NDArray[Any]:
+    """Return labels if there is one for each vector.
+
+    Args:
+        values: Labels, ``(N,)`` whole numbers or texts.
+        count: Number of vectors.
+        where: Place for the message.
+
+    Raises:
+        UserError: They are of another type, shape or number.
+
+    Example:
+        >>> check_labels(np.array(["cat", "dog"]), 2).tolist()
+        ['cat', 'dog']
+
+    """
+    if values.ndim != 1 or values.dtype.kind not in "iuU":
+        what = f"labels: expected whole numbers or texts (N,), got {values.dtype} of shape {values.shape}"
+        raise UserError(what, where=where)
+    if len(values) != count:
+        raise UserError(f"labels: expected one for each of {count:,} vectors, got {len(values):,}", where=where)
+    return values
+
+
+def read_labels(location: str | Path, count: int) -> NDArray[np.int64]:
+    r"""Read a label for each vector, as numbers from 0, see :func:`read_label_values`.
+
+    Args:
+        location: ``PATH`` or ``PATH::MEMBER``.
         count: Number of vectors.
 
     Raises:
@@ -66,12 +104,23 @@ def read_labels(location: str | Path, count: int) -> NDArray[np.int64]:
         array([0, 1, 0])
 
     """
-    values = read_array(location, 1, "labels")
-    if values.dtype.kind not in "iuU":
-        raise UserError(f"labels: expected whole numbers or texts, got {values.dtype}", where=str(location))
-    if len(values) != count:
-        raise UserError(f"labels: expected one for each of {count:,} vectors, got {len(values):,}", where=str(location))
-    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return encode_labels(read_label_values(location, count))[0]
+
+
+def encode_labels(*values: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """Return labels as numbers from 0, the same number for the same label in every array.
+
+    Args:
+        values: Labels of several sets.
+
+    Example:
+        >>> encode_labels(np.array(["dog", "cat"]), np.array(["cat"]))
+        [array([1, 0]), array([0])]
+
+    """
+    ends = np.cumsum([len(each) for each in values])[:-1]
+    codes = np.unique(np.concatenate(values), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return np.split(codes, ends)
 
 
 def read_relevant(

@@ -1,4 +1,4 @@
-"""The Python interface: wires the engine to console, HTML report and trackers."""
+"""Runs: the engine, wired to console, HTML report and trackers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import torch
 
-from clsim.config import Scenario, load_scenario
+from clsim.config import Scenario
 from clsim.config.trackers import TrackerBlock, chosen_trackers
 from clsim.experiment.build import prepare, prepare_given
 from clsim.experiment.device import resolve_device
 from clsim.experiment.events import Broadcast, Listener, Note, NotesOnStderr
 from clsim.experiment.runner import simulate
-from clsim.report.compare import Comparison, compare
 from clsim.report.reporters.page import PageWriter
 from clsim.report.reporters.safe import SafeListener
 from clsim.report.trackers.make import tracking
@@ -25,8 +24,6 @@ from clsim.utils import distributed
 from clsim.utils.arguments import Seed, checked
 from clsim.utils.errors import ArgumentError
 from clsim.utils.files import from_home
-
-__all__ = ["Comparison", "Results", "Scenario", "compare", "load_scenario", "run"]
 
 
 @checked

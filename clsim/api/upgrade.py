@@ -1,0 +1,71 @@
+"""Audits of an upgrade from files, arrays and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from clsim.auditing import Audit, AuditSettings, Prices, audit_vectors
+from clsim.auditing.files import check_out
+from clsim.auditing.inputs import RelevantItems, Sources, Values, Vectors, load_inputs
+from clsim.utils.files import from_home
+
+
+def audit(
+    old: Vectors,
+    new: Vectors,
+    *,
+    queries: tuple[Vectors, Vectors] | None = None,
+    labels: Values | None = None,
+    query_labels: Values | None = None,
+    relevant: RelevantItems | None = None,
+    ids: str | Path | tuple[str | Path, str | Path] | None = None,
+    query_ids: str | Path | tuple[str | Path, str | Path] | None = None,
+    drop_unusable: bool = False,
+    settings: AuditSettings | None = None,
+    prices: Prices | None = None,
+    out: Path | str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Audit:
+    """Audit an upgrade: must the items that an old model embedded be embedded again?
+
+    Without labels and relevant items, the right answers are the exact neighbors by the new model.
+
+    Args:
+        old: Vectors of the items by the old model, ``(N, d)``: array, tensor, or location of a file, see
+            :func:`clsim.data.open_vectors`.
+        new: Vectors of the same items by the new model, ``(N, D)``.
+        queries: Vectors of the queries by the old model and by the new one; None: some items are queries.
+        labels: Label of each item: values or location.
+        query_labels: Label of each query.
+        relevant: Relevant items of each query: positions, or location of a table with ``query`` and ``item``.
+        ids: Ids of the items, a member of the files or a location; for both models or one for each.
+        query_ids: Ids of the queries, likewise.
+        drop_unusable: Whether pairs with a NaN, infinite or zero row are left out; otherwise they are refused.
+        settings: Settings; None: the defaults.
+        prices: Prices of the operator; None: not known.
+        out: Directory of ``audit.json`` and ``audit.html``; None: nothing is written.
+        say: Receives a line of progress.
+
+    Returns:
+        Verdict, arrangements with intervals and costs, and bridges.
+
+    Raises:
+        UserError: The input is wrong; nothing was written.
+
+    Example:
+        >>> import numpy as np
+        >>> items = np.random.default_rng(0).normal(size=(400, 8))
+        >>> found = audit(items, items @ np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0])
+        >>> found.verdict.choice, round(found.arrangement("bridge_query").figures["recall@10"].value, 2)
+        ('do_nothing', 1.0)
+
+    """
+    directory = None if out is None else check_out(from_home(out, "--out"))
+    sources = Sources(old, new, queries, labels, query_labels, relevant, ids, query_ids, drop_unusable)
+    inputs, notes = load_inputs(sources)
+    found = audit_vectors(inputs, settings, prices, notes=notes, say=say)
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        found.save(directory)
+    return found
