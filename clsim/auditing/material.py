@@ -19,11 +19,11 @@ from clsim.utils.errors import UserError
 Positions = NDArray[np.int64]
 LEAST = 100
 """Fewest items of an audit."""
-FIT, VALIDATION, QUERIES = 0.4, 0.1, 0.2
+FIT, VALIDATION, QUERIES = 0.4, 0.2, 0.2
 """Largest shares: pairs to fit among all, pairs to choose among all, and queries among the rest."""
-PROBES = 0.2
-"""Largest share of validation pairs, or of given queries, that serve as queries of the validation."""
-MOST_PROBES = 1000
+ITEM_PROBES, QUERY_PROBES = 0.4, 0.2
+"""Largest shares of validation items, and of given queries, that serve as queries of the validation."""
+MOST_PROBES = 2000
 """Most queries of the validation."""
 
 
@@ -119,7 +119,7 @@ def split_inputs(inputs: Inputs, settings: AuditSettings) -> Material:
         >>> items = VectorSet(np.random.default_rng(0).normal(size=(200, 4)))
         >>> material = split_inputs(Inputs(items, items), AuditSettings())
         >>> len(material.fit[0]), len(material.validation.old), len(material.test.old), len(material.test.query_new)
-        (80, 16, 80, 20)
+        (80, 24, 64, 16)
 
     """
     count = len(inputs.old)
@@ -131,15 +131,15 @@ def split_inputs(inputs: Inputs, settings: AuditSettings) -> Material:
     validation_count = min(settings.validation, int(count * VALIDATION))
     fit, validation, rest = np.split(order, [fit_count, fit_count + validation_count])
     if inputs.query_old is None:
-        probe_count = min(MOST_PROBES, int(len(validation) * PROBES))
+        probe_count = min(MOST_PROBES, int(len(validation) * ITEM_PROBES))
         probes, validation = np.split(validation, [probe_count])
         queries, rest = np.split(rest, [min(settings.queries, int(len(rest) * QUERIES))])
     else:
         order = random.permutation(len(inputs.query_old))
-        probes, queries = np.split(order, [min(MOST_PROBES, int(len(order) * PROBES))])
+        probes, queries = np.split(order, [min(MOST_PROBES, int(len(order) * QUERY_PROBES))])
         queries = queries[: settings.queries]
         if not len(probes):
-            what = f"expected at least {int(1 / PROBES)} queries, got {len(order)}"
+            what = f"expected at least {int(1 / QUERY_PROBES)} queries, got {len(order)}"
             raise UserError(what, where=inputs.query_old.name)
     parts = [_part(inputs, np.sort(items), np.sort(asked)) for items, asked in ((validation, probes), (rest, queries))]
     truth = parts[1].truth

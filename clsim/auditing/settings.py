@@ -69,7 +69,7 @@ class AuditSettings:
     k: Count = 10
     bridges: Sequence[str] = DEFAULT_BRIDGES
     fit: Count = 20_000
-    validation: Count = 5_000
+    validation: Count = 10_000
     queries: Count = 10_000
     sample: Count = 2_000
     candidates: Count = 200
