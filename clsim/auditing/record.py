@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from clsim.auditing.summary import summary, summary_html
 from clsim.metrics.functional.bootstrap import Estimate
 from clsim.utils.errors import ArgumentError
 from clsim.utils.files import atomic
@@ -180,6 +181,14 @@ class Audit:
     def chosen(self) -> Arrangement:
         """Arrangement of the verdict; with ``cannot_tell``, the safe one."""
         return self.arrangement(self.verdict.arrangement, self.verdict.bridge)
+
+    def __str__(self) -> str:
+        """Return the verdict, its reason and the arrangements in about ten lines."""
+        return summary(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook."""
+        return summary_html(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``audit.json``."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,11 +13,10 @@ from clsim.config.load import read_resolved
 from clsim.results.manifest import NAME
 from clsim.results.schema import ConfusionShape, ManifestShape, ResultsShape, SessionShape, Shape
 from clsim.utils.errors import UserError, UserErrors
+from clsim.utils.json_files import parse_json, read_json, read_text
 from clsim.utils.schema_errors import findings
 
 CONFUSION = "confusion.json"
-MAX_DEPTH = 16
-"""Of JSON; what a run writes is half as deep."""
 SHOWN = 3
 """Most mistakes of a file that one error shows."""
 Content = dict[str, Any]
@@ -93,59 +90,8 @@ def read_run(path: Path) -> RunFiles:
     return RunFiles(path, _shaped(path / NAME, ManifestShape), results, lines, scenario, problem, confusion)
 
 
-def parse_json(text: str, where: str, *, first_line: int = 1) -> Any:
-    """Parse JSON; ``where`` names its file in messages.
-
-    Raises:
-        UserError: It is not JSON, holds NaN or infinity, or is nested too deep.
-
-    """
-    try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        place = f"{where}:{first_line + error.lineno - 1}"
-        raise UserError(f"not valid JSON: {error.msg}", where=place) from error
-    except ValueError as error:  # NaN, infinity, or a number of thousands of digits
-        raise UserError(f"not valid JSON: {error}", where=f"{where}:{first_line}") from error
-    except RecursionError as error:
-        raise UserError("not what a run writes: nested too deep", where=f"{where}:{first_line}") from error
-    level, depth = [value], 0
-    while level := [part for whole in level for part in _parts(whole)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise UserError(f"not what a run writes: nested deeper than {MAX_DEPTH} levels", where=where)
-    return value
-
-
-def _parts(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no figure")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no figure")
-    return value
-
-
-def _text(path: Path) -> str:
-    """Read a file; refuse a pipe or a device, which would block."""
-    if not path.is_file():
-        raise UserError("this is no file", where=str(path))
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text (byte {error.start})", where=str(path)) from error
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
 def _shaped(path: Path, shape: type[S]) -> Content:
-    return _checked(parse_json(_text(path), str(path)), shape, str(path))
+    return _checked(read_json(path), shape, str(path))
 
 
 def _checked(value: Any, shape: type[S], where: str) -> Content:
@@ -163,7 +109,7 @@ def _lines(path: Path, *, whole: bool) -> list[Content] | None:
     file = path / "sessions.jsonl"
     if not file.exists():
         return None
-    records, lines = list[Content](), _text(file).split("\n")
+    records, lines = list[Content](), read_text(file).split("\n")
     for number, line in enumerate(lines, start=1):
         if not line and number == len(lines):  # after the last newline
             break

@@ -5,7 +5,6 @@ import random
 import pytest
 from verify.tampering import edit
 
-from clsim.results.reader import parse_json
 from clsim.utils.errors import UserError
 from clsim.verify import read_run, verify
 
@@ -70,13 +69,6 @@ def test_what_is_no_run_directory(tmp_path, command):
         code, out, err = command("verify", tmp_path / place)
         assert (code, out) == (2, "")
         assert said in err and str(tmp_path) in err
-
-
-def test_the_line_of_a_mistake_is_told():
-    with pytest.raises(UserError, match=r"results.json:3: not valid JSON: Expecting"):
-        parse_json('{"a": 1,\n"b": [\n}', "results.json")
-    with pytest.raises(UserError, match=r"sessions.jsonl:12: .*NaN"):
-        parse_json('{"a": NaN}', "sessions.jsonl", first_line=12)
 
 
 def test_strings_that_no_console_can_print(run, command):
