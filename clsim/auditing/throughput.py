@@ -13,7 +13,7 @@ BATCH = 32
 
 
 def seconds_per_1000(model: str, least_seconds: float = LEAST_SECONDS) -> float:
-    """Return the seconds that a packaged image model takes for 1,000 images on this machine.
+    """Return the seconds in which a packaged image model embeds 1,000 images on this machine.
 
     Args:
         model: Name of a packaged model, such as ``tf_efficientnet_lite2``.
