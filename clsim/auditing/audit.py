@@ -10,6 +10,7 @@ from typing import Any
 
 from clsim.auditing.costs import Costs
 from clsim.auditing.fitting import Fitted, fit_candidates
+from clsim.auditing.indexes import index_rows
 from clsim.auditing.lists import Searches, Served, cascaded, half_migrated, is_fresh, orders_of, search_all
 from clsim.auditing.material import Inputs, Material, split_inputs
 from clsim.auditing.measure import Measure
@@ -81,16 +82,18 @@ def audit_vectors(
     with clock("measure"):
         say("measuring the arrangements")
         arrangements = _measured(material, fitted, searches, settings, Costs(inputs, material, settings, prices))
+    with clock("indexes"):
+        indexed = index_rows(material.test, fitted, settings, say)
     return Audit(
         verdict=decide(arrangements, settings),
         primary=f"recall@{settings.k}",
         arrangements=tuple(arrangements),
         bridges=tuple(each.score for each in fitted.candidates),
         bound={**asdict(bound), "informative": bound.informative},
-        indexes=(),
+        indexes=indexed.rows,
         inputs=_facts(inputs, material),
         settings={**asdict(settings), "prices": asdict(prices)},
-        notes=notes,
+        notes=(*notes, *indexed.notes),
         seconds=clock.seconds,
         seed=settings.seed,
     )
