@@ -17,12 +17,14 @@ LABELS = {
     "two_indexes_rank_merge": "two indexes, rank merge",
     "mixed_index_calibrated": "mixed index, calibrated",
     "mixed_index_rrf": "mixed index, rank fusion",
-    "partial_reindex_random": "re-index in part, random",
-    "partial_reindex_uncertain_first": "re-index in part, uncertain first",
-    "partial_reindex_popular_first": "re-index in part, popular first",
+    "partial_reindex_random": "partial, random",
+    "partial_reindex_uncertain_first": "partial, uncertain first",
+    "partial_reindex_popular_first": "partial, popular first",
     "full_reindex": "re-index everything",
 }
 """Arrangements in words."""
+MOST_QUERIES = 1_000_000
+"""Queries above which their number is no advice: the figure is at its threshold."""
 PARTIAL = "partial_reindex_"
 STEPS = ("two_indexes_rank_merge", "mixed_index_calibrated", "mixed_index_rrf")
 """Arrangements of a migration under way, which no verdict chooses."""
@@ -55,7 +57,7 @@ def headline(content: Content) -> str:
     undecided, needed = verdict.get("undecided"), verdict.get("queries_needed")
     of_name = (each for each in content["arrangements"] if each["name"] == undecided)
     maybe = f"perhaps {advice(undecided, next(of_name)['bridge'])}; to be safe, {safe}" if undecided else safe
-    more = f" (about {needed:,} queries would decide)" if needed else ""
+    more = f" (about {needed:,} queries would decide)" if needed and needed <= MOST_QUERIES else ""
     return f"Cannot tell: {maybe}{more}"
 
 
@@ -71,7 +73,7 @@ def advice(name: str, bridge: str | None, fraction: float | None = None) -> str:
         >>> advice("partial_reindex_uncertain_first", "ridge", 0.4)
         're-index 40% of the items, uncertain first, and bridge to the others with ridge'
         >>> advice("cascade", None)
-        'search the old index and rank its results again by the new model'
+        'search the old index, then rank again by the new model'
 
     """
     with_bridge = f" with {bridge}" if bridge else ""
@@ -84,7 +86,7 @@ def advice(name: str, bridge: str | None, fraction: float | None = None) -> str:
     if name == "naive_swap":
         return "swap the model and keep the stored vectors"
     if name == "cascade":
-        return "search the old index and rank its results again by the new model"
+        return "search the old index, then rank again by the new model"
     return f"{label(name)}{with_bridge}"
 
 

@@ -27,6 +27,10 @@ from clsim.auditing.summary import bound_sentence, compared, headline
             " (about 2,500 queries would decide)",
         ),
         (
+            Verdict("cannot_tell", "", "full_reindex", None, None, "do_nothing", 50_000_000),
+            "Cannot tell: perhaps do nothing; to be safe, re-index everything",
+        ),
+        (
             Verdict("cannot_tell", "", "full_reindex", None, None, "do_nothing"),
             "Cannot tell: perhaps do nothing; to be safe, re-index everything",
         ),

@@ -62,7 +62,7 @@ def made_audit(verdict: Verdict | None = None, **changes: Any) -> Audit:
         arrangement("full_reindex", 0.9, embedded_items=1000, query_ms_p50=1.5),
     )
     verdict = verdict or Verdict("bridge", "It keeps enough.", "bridge_query", "ridge")
-    return replace(real_audit(), verdict=verdict, arrangements=rows, **changes)
+    return replace(real_audit(), **{"verdict": verdict, "arrangements": rows, **changes})
 
 
 def unkind_audit() -> Audit:

@@ -1,25 +1,19 @@
-"""The report as one HTML file with styles, scripts and the plotting library inside."""
+"""The report of runs as one HTML file, and its charts in the plotting library's format."""
 
 from __future__ import annotations
 
-import base64
-import gzip
 import html
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from clsim.report.html.content import Chart, Line
 from clsim.report.html.run_view import RunView, heading
 from clsim.report.html.sections import headlines, sections, side_by_side
 from clsim.report.html.tables import facts
-from clsim.report.table import Table, exact
+from clsim.report.html.template import render
+from clsim.report.table import exact
 from clsim.results.figures import Unit
 from clsim.utils.files import atomic
 from clsim.utils.text import clean
@@ -49,8 +43,7 @@ def page(runs: Sequence[RunView]) -> str:
         }
         for number, run in enumerate(runs, start=1)
     ]
-    template = _environment(count(1)).get_template("page.html.j2")
-    return template.render(views=views, compared=side_by_side(runs), heading=heading(runs), library=library())
+    return render("page.html.j2", {Chart: plotted}, views=views, compared=side_by_side(runs), heading=heading(runs))
 
 
 def write_page(runs: Sequence[RunView], path: Path) -> None:
@@ -129,44 +122,3 @@ def _bounds(line: Line, unit: Unit, color: str) -> dict[str, Any]:
     sign = "%" if unit == "percent" else ""
     texts = [f", {exact(p[1], unit).text}{sign} to {exact(p[2], unit).text}{sign}" if p else "" for p in known]
     return {"error_y": {**look, **bars}, "customdata": texts}
-
-
-def shade(table: Table) -> tuple[float, float]:
-    """Return the least figure of a heat map and the span above it."""
-    values = [cell.value for row in table.rows for cell in row if cell.value is not None]
-    return (min(values), max(values) - min(values)) if values else (0.0, 0.0)
-
-
-@lru_cache(maxsize=1)
-def library() -> Markup:
-    """Return the plotting library, compressed to a third of its size."""
-    script = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    return Markup(base64.b64encode(gzip.compress(script, mtime=0)).decode())  # noqa: S704  (base64 needs no escape)
-
-
-def _environment(numbers: Iterator[int]) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("clsim.report.html", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_readable,
-    )
-    environment.globals |= {
-        "number": lambda: next(numbers),
-        "plotted": plotted,
-        "shade": shade,
-        "is_chart": lambda part: isinstance(part, Chart),
-        "asset": _asset,
-    }
-    return environment
-
-
-def _readable(value: Any) -> Any:
-    """Return a text without characters that turn the direction of writing or do not print."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _asset(name: str) -> Markup:
-    """Return a file of this package."""
-    return Markup(files("clsim.report.html").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704  (our own)

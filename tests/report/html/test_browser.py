@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.browser import BROWSER, CONTRASTS, watched
 
 from clsim.report.html.page import write_page
 from clsim.report.html.run_view import view_runs
 
 sync_api = pytest.importorskip("playwright.sync_api")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-browser_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(browser_path is None, reason="there is no Chromium here")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
 Opened = Callable[..., Any]
-
-CONTRASTS = """elements => {
-  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const parts = (colour) => {
-    paint.fillStyle = colour;
-    paint.fillRect(0, 0, 1, 1);
-    return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => part / 255);
-  };
-  const light = (colour) => parts(colour)
-    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
-  const clear = (element) => getComputedStyle(element).backgroundColor === "rgba(0, 0, 0, 0)";
-  return elements.map((element) => {
-    let behind = element;
-    while (clear(behind)) behind = behind.parentElement;
-    const { color, fill } = getComputedStyle(element);
-    const [more, less] = [light(element.namespaceURI.endsWith("svg") ? fill : color),
-                          light(getComputedStyle(behind).backgroundColor)].sort((a, b) => b - a);
-    return (more + 0.05) / (less + 0.05);
-  });
-}"""
-"""Contrast of a text with what lies behind it, as WCAG 2 counts it."""
 
 TEXTS = "h1, h3, td, th, dt, dd, p, summary, .headlines li, .headlines b, [role=tab], .plot text"
 
@@ -47,7 +24,7 @@ TEXTS = "h1, h3, td, th, dt, dd, p, summary, .headlines li, .headlines b, [role=
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield opened
         opened.close()
 
@@ -55,32 +32,15 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def show(browser: Any, tmp_path: Path) -> Iterator[Opened]:
     """`show(runs, ...)` opens their page; at the end nothing may have been wrong, and nothing asked for."""
-    wrong: list[str] = []
-    contexts = []
+    with ExitStack() as open_pages:
 
-    def refuse(route: Any) -> None:
-        if not route.request.url.startswith(("file:", "data:", "blob:")):
-            wrong.append(f"asked for {route.request.url}")
-        route.continue_()
+        def opened(*runs: Path, width: int = 1280, **settings: Any) -> Any:
+            path = tmp_path / "report.html"
+            write_page(view_runs(runs), path)
+            context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+            return open_pages.enter_context(watched(context, path))
 
-    def opened(*runs: Path, width: int = 1280, **settings: Any) -> Any:
-        path = tmp_path / "report.html"
-        write_page(view_runs(runs), path)
-        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.route("**/*", refuse)
-        page.on("console", lambda said: wrong.append(f"{said.type}: {said.text}"))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
+        yield opened
 
 
 def drawn(page: Any, panel: str, chart: str) -> list[dict[str, Any]]:
