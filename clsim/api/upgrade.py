@@ -44,7 +44,8 @@ def audit(
         drop_unusable: Whether pairs with a NaN, infinite or zero row are left out; otherwise they are refused.
         settings: Settings; None: the defaults.
         prices: Prices of the operator; None: not known.
-        out: Directory of ``audit.json`` and ``audit.html``; None: nothing is written.
+        out: Directory of ``audit.json``, ``audit.html`` and tables as CSV, Markdown and LaTeX; None: nothing is
+            written.
         say: Receives a line of progress.
 
     Returns:
@@ -66,6 +67,7 @@ def audit(
     inputs, notes = load_inputs(sources)
     found = audit_vectors(inputs, settings, prices, notes=notes, say=say)
     if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        found.save(directory)
+        from clsim.report.audit import write_audit  # imports rich
+
+        write_audit(found, directory)
     return found

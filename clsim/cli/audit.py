@@ -59,7 +59,9 @@ def audit(
         list[str],
         typer.Option(metavar="'recall@10>=0.95'", help="End with code 3 if the choice misses it; repeatable."),
     ] = [],  # noqa: B006
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="Directory for audit.json and audit.html.")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Directory for audit.json, audit.html and tables.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print audit.json only.")] = False,
 ) -> None:
     """Audit an upgrade: must everything be embedded again?
@@ -102,7 +104,9 @@ def audit(
 
         typer.echo(dumps(found.to_dict()))
     else:
-        typer.echo(f"{found.verdict.choice}: {found.verdict.because}")
+        from clsim.report.audit import print_audit
+
+        print_audit(found)
     missed = [demand for demand in demands if not demand.met(found)]
     for demand in missed:
         typer.echo(f"not met: {demand} ({demand.found(found):.4f})", err=True)
