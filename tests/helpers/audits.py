@@ -27,7 +27,7 @@ def real_audit() -> Audit:
     turn = np.linalg.qr(random.normal(size=(16, 16)))[0]
     old = new @ turn + 0.7 * random.normal(size=new.shape)
     inputs = Inputs(as_vectors(old.astype(np.float32)), as_vectors(new.astype(np.float32)), labels=labels)
-    settings = AuditSettings(bridges=("procrustes", "ridge"), candidates=50)
+    settings = AuditSettings(bridges=("procrustes", "ridge"), candidates=50, index_items=0)
     prices = Prices(new_seconds=20.0, new_money=0.5, items=1_000_000)
     return audit_vectors(inputs, settings, prices, notes=("2 duplicate rows were kept.",))
 

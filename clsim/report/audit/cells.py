@@ -133,7 +133,7 @@ def _form(key: str, value: object) -> Callable[[object], str]:
         return mebibytes
     if key.endswith("seconds"):
         return duration
-    if "_ms" in key:
+    if "ms" in key.split("_"):
         return milliseconds
     if key.startswith(FRACTIONS) and isinstance(value, float):
         return lambda fraction: exact(fraction).text

@@ -21,6 +21,7 @@ from clsim.report.audit.cells import COSTS, by_key, interval, milliseconds, mone
         ("build_seconds", 3723.0, "1:02:03"),
         ("stored_bytes", 3 << 20, "3.0 MiB"),
         ("query_ms_p50", 0.0312, "0.0312"),
+        ("ms_p99", 1234.5, "1,234"),
         ("cosine", 0.87654, "0.8765"),
         ("exact", True, "yes"),
         ("exact", False, "no"),
