@@ -79,7 +79,7 @@ class AuditSettings:
     least_gain: Fraction = 0.01
     confidence: Annotated[float, Gt(0), Le(0.9999)] = 0.95
     resamples: Annotated[int, Ge(100)] = 2000
-    index_items: Annotated[int, Ge(0)] = 15_000
+    index_items: Annotated[int, Ge(0)] = 10_000
     seed: Seed = 0
 
     def __post_init__(self) -> None:

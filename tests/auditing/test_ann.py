@@ -74,6 +74,17 @@ def test_pq_equals_a_quantizer_trained_on_the_old_vectors():
     assert (built.search(query, K) != FAISS_INDEXES["pq"](rows, 8).search(query, K)).any()
 
 
+def test_pq_trained_on_repeated_vectors_is_as_good():
+    rows, query = drawn(2100), drawn(200, seed=1)
+    direct = faiss.IndexPQ(24, 3, 8, faiss.METRIC_INNER_PRODUCT)
+    direct.pq.cp.niter, direct.pq.cp.min_points_per_centroid = 10, 1
+    direct.train(np.pad(rows, ((0, 0), (0, 4))))
+    direct.add(np.pad(rows, ((0, 0), (0, 4))))
+    space = Space.of("", rows, query, K)
+    expected = space.recall(direct.search(np.pad(query, ((0, 0), (0, 4))), K)[1]).mean()
+    assert space.recall(FAISS_INDEXES["pq"](rows, 0).search(query, K)).mean() == pytest.approx(expected, abs=0.05)
+
+
 def test_ivf_equals_lists_of_the_old_centroids():
     rows, other, query = drawn(), drawn(seed=2), drawn(30, seed=1)
     quantizer = faiss.IndexFlatIP(WIDTH)
