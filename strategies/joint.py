@@ -11,7 +11,7 @@ from clsim.models.heads import JointLinear
 from clsim.plugins import ClassScope, FitHead
 from clsim.streams import Stream
 from clsim.training.options import Precision
-from clsim.utils.arguments import Count, NotNegative
+from clsim.utils.arguments import Count, Positive
 
 STREAMS = ("fscil", "incremental")
 
@@ -21,7 +21,7 @@ def build(
     *,
     backbone: FrozenBackbone | str = "tf_efficientnet_lite2",
     balanced: bool = False,
-    decay: NotNegative = 1e-4,
+    decay: Positive = 1e-2,
     iterations: Count = 200,
     precision: Precision = "fp32",
     device: str = "cpu",

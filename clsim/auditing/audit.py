@@ -117,9 +117,10 @@ def _measured(
         lists = merge_by_score([keep_items(stored, ~fresh), keep_items(searches.new, fresh)], settings.k)
         curve = measure.curve(_first(stored, settings.sample), _first(searches.new, settings.sample), order)
         found.append(_arrangement(Served(name, searches.bridge, lists), measure, costs, curve))
-    # A stable sort: of bridges with one name, the one that validation chose is last, so it goes first here.
-    best = {None if each is None else each.name for each in (searches.bridge, fitted.best("gallery"))}
-    return sorted(found, key=lambda each: (ORDER.index(each.name), each.bridge not in best))
+    # Of several bridges, the one that validation chose comes first.
+    best = {"bridge_query": searches.bridge, "map_gallery": fitted.best("gallery")}
+    chosen = {(name, None if bridge is None else bridge.name) for name, bridge in best.items()}
+    return sorted(found, key=lambda each: (ORDER.index(each.name), (each.name, each.bridge) not in chosen))
 
 
 def _first(lists: Neighbors, queries: int) -> Neighbors:

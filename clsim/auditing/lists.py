@@ -74,7 +74,7 @@ def search_all(
     """Search the galleries by every set of queries, each gallery in one pass.
 
     Bridges that validation did not choose, the naive swap and the mapped galleries are measured on a sample of the
-    queries.
+    queries; in a large gallery, bridges that validation did not choose are left out.
 
     Args:
         material: Parts of the pairs.
@@ -90,7 +90,8 @@ def search_all(
     queries = {"old": test.query_old, "naive": fitted.naive.transform(sample)}
     if best is not None:
         queries["best"] = best.transform(test.query_new)
-    others = fitted.others("query")
+    compared = len(test.old) <= settings.all_bridges
+    others = fitted.others("query") if compared else []
     queries |= {f"other {place}": bridge.transform(sample) for place, bridge in enumerate(others)}
     say(f"searching the old gallery of {len(test.old):,} items")
     in_old = search(queries, test.old, k)
@@ -99,7 +100,8 @@ def search_all(
     single = [Served("naive_swap", None, in_old["naive"])]
     single += [Served("bridge_query", bridge, in_old[f"other {place}"]) for place, bridge in enumerate(others)]
     for candidate in fitted.candidates:
-        if candidate.score.side == "gallery":
+        chosen = candidate.bridge is fitted.best("gallery")
+        if candidate.score.side == "gallery" and (compared or chosen):
             say(f"searching the gallery mapped by {candidate.bridge.name}")
             found = search({"": sample}, test.old, k, candidate.bridge.transform)[""]
             single.append(Served("map_gallery", candidate.bridge, found))

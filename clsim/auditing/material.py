@@ -141,7 +141,8 @@ def split_inputs(inputs: Inputs, settings: AuditSettings) -> Material:
         if not len(probes):
             what = f"expected at least {int(1 / QUERY_PROBES)} queries, got {len(order)}"
             raise UserError(what, where=inputs.query_old.name)
-    parts = [_part(inputs, np.sort(items), np.sort(asked)) for items, asked in ((validation, probes), (rest, queries))]
+    # Items are read in the order of their file. Queries stay in random order, so that the first of them are a sample.
+    parts = [_part(inputs, np.sort(items), asked) for items, asked in ((validation, probes), (rest, queries))]
     truth = parts[1].truth
     if truth is not None and not bool(truth.counts.any()):
         raise UserError(f"no query has one of the {inputs.right} among the {len(rest):,} items that measure")

@@ -58,7 +58,6 @@ def search(
         found = (_by_faiss if by_faiss else _by_torch)(units, rows, min(k, len(rows)))
         found = Neighbors(found.scores, found.items + start)
         best = found if best is None else _merged(best, found, k)
-        release(gallery.array)
     assert best is not None
     parts = zip(best.scores.split(sizes), best.items.split(sizes), strict=True)
     return {name: Neighbors(*part) for name, part in zip(queries, parts, strict=True)}
@@ -73,21 +72,7 @@ def rows_at(vectors: VectorSet, positions: Any = None, limit: int | None = None)
 
     """
     wanted = np.arange(len(vectors)) if positions is None else np.asarray(positions)
-    rows = as_rows(vectors[wanted[:limit]]).float()
-    release(vectors.array)
-    return rows
-
-
-def release(array: Any) -> None:
-    """Let the system take back the pages of a memory map that were read; they are read again when needed."""
-    base = array
-    while base is not None and not hasattr(base, "madvise"):
-        base = getattr(base, "_mmap", None) if isinstance(base, np.memmap) else getattr(base, "base", None)
-    if base is not None:
-        import mmap
-
-        if hasattr(mmap, "MADV_DONTNEED"):
-            base.madvise(mmap.MADV_DONTNEED)
+    return as_rows(vectors[wanted[:limit]]).float()
 
 
 def _by_torch(query: Tensor, rows: Tensor, k: int) -> Neighbors:

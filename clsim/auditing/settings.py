@@ -50,6 +50,7 @@ class AuditSettings:
         validation: Most pairs that choose a bridge and calibrate scores.
         queries: Most queries that measure.
         sample: Most queries that measure a bridge which validation did not choose.
+        all_bridges: Largest gallery in which bridges that validation did not choose are measured too.
         candidates: Items that the old index proposes to the new model in a cascade.
         migrated: Fraction of the items that are re-indexed in the figures of a partial or mixed index.
         steps: Points of a curve of re-indexing after the first.
@@ -69,9 +70,10 @@ class AuditSettings:
     k: Count = 10
     bridges: Sequence[str] = DEFAULT_BRIDGES
     fit: Count = 20_000
-    validation: Count = 10_000
+    validation: Count = 50_000
     queries: Count = 10_000
-    sample: Count = 2_000
+    sample: Count = 1_000
+    all_bridges: Annotated[int, Ge(0)] = 200_000
     candidates: Count = 200
     migrated: Fraction = 0.5
     steps: Count = 10

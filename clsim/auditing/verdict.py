@@ -21,6 +21,8 @@ CHOICES: Mapping[str, Choice] = {
 }
 """Choice that each arrangement serves, in the order of preference: the cheaper first. Others are steps on the way."""
 REINDEX = "full_reindex"
+MANY = 1_000_000
+"""Queries that nobody collects to decide: the figure is at its threshold."""
 
 
 def decide(arrangements: Sequence[Arrangement], settings: AuditSettings) -> Verdict:
@@ -115,13 +117,13 @@ def _reason(found: Arrangement, fraction: float | None, settings: AuditSettings)
 
 
 def _doubt(undecided: Arrangement, needed: int | None, settings: AuditSettings) -> str:
-    more = "" if needed is None else f"; about {needed:,} queries would decide"
+    more = "" if needed is None or needed > MANY else f"; about {needed:,} queries would decide"
     if undecided.name == "do_nothing":
         what = f"The gain of re-indexing may be above or below {settings.least_gain * 100:g} points"
     else:
         interval = f"{undecided.kept.low:.1%} to {undecided.kept.high:.1%}"
         what = f"{undecided.name} may be enough: it keeps {interval}, and {settings.keep:.0%} are asked for"
-    return f"{what}{more}. What is safe:"
+    return f"{what}{more}."
 
 
 def _minus(estimate: Estimate, threshold: float) -> Estimate:

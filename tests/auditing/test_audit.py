@@ -29,6 +29,14 @@ def test_every_arrangement_is_measured_and_the_record_is_plain(tmp_path):
     assert written["inputs"]["right"] == "labels" and written["seed"] == 0
 
 
+def test_the_bridge_that_validation_chose_comes_first_on_its_side():
+    audit = audit_vectors(inputs(labeled=True, noise=1.0), replace(FAST, bridges=("procrustes", "ridge", "mean_drift")))
+    for name, side in (("bridge_query", "query"), ("map_gallery", "gallery")):
+        scores = {each.name: each.validation for each in audit.bridges if each.side == side}
+        listed = [each.bridge for each in audit.arrangements if each.name == name]
+        assert len(listed) == 3 and listed[0] == max(scores, key=scores.__getitem__)
+
+
 def test_two_audits_with_one_seed_are_equal():
     first, second = (audit_vectors(inputs(labeled=True), FAST).to_dict() for _ in range(2))
     for each in (first, second):

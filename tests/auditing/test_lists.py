@@ -113,6 +113,15 @@ def test_without_bridges_the_halves_keep_their_own_queries():
     assert [each.name for each in made] == ["two_indexes_rank_merge"]
 
 
+def test_in_a_large_gallery_only_the_chosen_bridges_are_measured():
+    settings = replace(FAST, all_bridges=10)
+    material = split_inputs(inputs(), settings)
+    fitted = fit_candidates(material, settings, silent)
+    found = search_all(material, fitted, settings, silent)
+    assert [each.name for each in found.single] == ["naive_swap", "map_gallery"]
+    assert found.single[1].bridge is fitted.best("gallery") and found.bridge is fitted.best("query")
+
+
 def test_a_fraction_of_an_order_is_fresh():
     assert is_fresh(torch.tensor([3, 1, 0, 2]), 0.25).tolist() == [False, False, False, True]
     assert not is_fresh(torch.arange(4), 0.0).any() and is_fresh(torch.arange(4), 1.0).all()

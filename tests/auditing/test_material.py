@@ -107,3 +107,11 @@ def test_labels_that_no_item_has_are_refused():
     asked = replace(given, query_old=given.old, query_new=given.new, query_labels=given.labels + 1000)
     with pytest.raises(UserError, match="no query has one of the labels"):
         split_inputs(asked, FAST)
+
+
+def test_the_first_queries_are_a_sample_also_where_items_are_sorted_by_class():
+    old = VectorSet(np.arange(1, 2001, dtype=np.float32)[:, None].repeat(2, 1))
+    labels = np.repeat(np.arange(20), 100)
+    part = split_inputs(Inputs(old, old, labels=labels), AuditSettings()).test
+    assert len(set(part.clusters[:40].tolist())) > 12
+    assert (np.diff(part.old.positions) > 0).all()

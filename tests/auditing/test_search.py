@@ -1,14 +1,11 @@
 """Search in vectors that need not fit in memory."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from clsim.auditing import search as module
-from clsim.auditing.search import release, rows_at, search
+from clsim.auditing.search import search
 from clsim.data.vectors import VectorSet
 from clsim.models.bridges import make_bridge
 
@@ -53,22 +50,3 @@ def test_equal_scores_keep_the_order_of_the_gallery_across_blocks(monkeypatch):
 
 def test_nothing_to_search_for():
     assert search({}, VectorSet(np.eye(2)), 1) == {}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs madvise")
-def test_pages_of_a_memory_map_are_given_up_and_read_again(tmp_path):
-    path = tmp_path / "rows.npy"
-    np.save(path, np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32))
-    mapped = np.load(path, mmap_mode="r")
-    before = rows_at(VectorSet(mapped))
-
-    def resident():
-        text = Path("/proc/self/smaps").read_text()
-        part = text[text.index(str(path)) :]
-        return int(part[part.index("Rss:") :].split()[1])
-
-    float(np.asarray(mapped).sum())
-    held = resident()
-    release(mapped)
-    assert held > 4000 > 500 > resident()
-    assert rows_at(VectorSet(mapped)).equal(before)

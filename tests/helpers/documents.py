@@ -26,6 +26,7 @@ ELSEWHERE = {
     "pip install -e '.[dev]' && pytest": ".ci/run",
     "ruff check . && ruff format --check . && mypy": ".ci/run",
     "torchrun --nproc-per-node 4 -m clsim run cifar_fscil --device cuda --out RUN": "tests/utils/test_distributed.py",
+    "clsim audit old.npy new.npy --out audit": "tests/cli/test_audit.py",
     "clsim sweep shapes --jobs 2": "tests/sweep/test_local.py",
     "clsim sweep shapes --engine ray --address auto": "tests/sweep/test_cluster.py",
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clsim.data.vectors.formats import MEMBER, list_arrays, read_array, split_location
+from clsim.data.vectors.pages import release
 from clsim.utils.errors import UserError
 
 CHUNK = 1 << 14
@@ -63,7 +64,9 @@ class VectorSet:
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
         """Return the rows at a slice or at an array of positions."""
         content = self.array[rows if self.positions is None else self.positions[rows]]
-        return np.array(content, dtype=np.float64 if content.dtype.itemsize == 8 else np.float32)
+        copy = np.array(content, dtype=np.float64 if content.dtype.itemsize == 8 else np.float32)
+        release(self.array)
+        return copy
 
     @property
     def shape(self) -> tuple[int, int]:

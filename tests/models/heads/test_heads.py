@@ -18,7 +18,7 @@ from clsim.models.heads import BiMC, ClosedFormHead, FeCAM, JointLinear, Nearest
 from clsim.models.heads.bimc import shared_mahalanobis
 from clsim.models.heads.covariance import class_factors, covariance_factor, mixed_factor
 from clsim.models.heads.fecam import correlation_mahalanobis, tukey
-from clsim.models.heads.joint import joint_solution
+from clsim.models.heads.joint import joint_loss, joint_solution
 from clsim.models.heads.ranpac import chosen_ridge, drawn_features, ridge_solution
 from clsim.models.heads.tip_adapter import cache_logits
 from clsim.utils.errors import ArgumentError
@@ -174,10 +174,26 @@ def test_drawn_features_have_the_wanted_mean_and_covariance():
 def test_the_joint_solution_is_scikit_learns_logistic_regression():
     features, labels = drawn(count=90)
     start = (torch.zeros(3, WIDTH), torch.zeros(3))
-    weight, bias = joint_solution(features, labels, start, decay=0.01, tolerance=1e-7)
+    weight, bias = joint_solution(features, labels, start, decay=0.01, gap=1e-8)
     reference = LogisticRegression(C=1 / (0.01 * 90), tol=1e-8, max_iter=5000).fit(features.numpy(), labels.numpy())
     found = torch.nn.functional.linear(features, weight, bias).softmax(1)
     np.testing.assert_allclose(found, reference.predict_proba(features.numpy()), atol=2e-3)
+
+
+def test_the_joint_solution_is_as_close_to_the_minimum_as_it_says():
+    features, labels = drawn(count=90)
+    features = features * torch.logspace(0, 1, WIDTH)  # badly scaled
+    start = torch.zeros(3, WIDTH), torch.zeros(3)
+    counts = labels.bincount()
+
+    def loss(found):
+        return float(joint_loss(*found, features, labels, decay=0.01, counts=counts))
+
+    least = loss(joint_solution(features, labels, start, decay=0.01, counts=counts, gap=1e-10, iterations=5000))
+    for gap in (1e-1, 1e-3, 1e-5):
+        assert loss(joint_solution(features, labels, start, decay=0.01, counts=counts, gap=gap)) <= least + gap + 1e-6
+    other = torch.randn(3, WIDTH), torch.randn(3)
+    assert loss(joint_solution(features, labels, other, decay=0.01, counts=counts, iterations=2000)) <= least + 2e-5
 
 
 def test_balanced_softmax_is_a_loop_and_equal_counts_change_nothing():
