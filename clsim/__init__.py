@@ -11,7 +11,7 @@ from clsim.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from clsim import data, losses, metrics, models, plugins, streams, training
-    from clsim.api import audit, run
+    from clsim.api import audit, audit_chain, run
     from clsim.auditing import Audit, AuditSettings, Prices
     from clsim.config import Scenario, load_scenario
     from clsim.report.compare import Comparison, compare
@@ -30,6 +30,7 @@ __all__ = [
     "Strategy",
     "__version__",
     "audit",
+    "audit_chain",
     "compare",
     "data",
     "load_scenario",
@@ -53,6 +54,7 @@ _load, _ = lazy_exports(
         "Scenario": "clsim.config",
         "Strategy": "clsim.training",
         "audit": "clsim.api",
+        "audit_chain": "clsim.api",
         "compare": "clsim.report.compare",
         "load_scenario": "clsim.config",
         "run": "clsim.api",

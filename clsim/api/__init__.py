@@ -11,11 +11,11 @@ from clsim.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from clsim.api.simulation import run
-    from clsim.api.upgrade import audit
+    from clsim.api.upgrade import audit, audit_chain
 
-__all__ = ["audit", "run"]
+__all__ = ["audit", "audit_chain", "run"]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
-    {"audit": "clsim.api.upgrade", "run": "clsim.api.simulation"},
+    {"audit": "clsim.api.upgrade", "audit_chain": "clsim.api.upgrade", "run": "clsim.api.simulation"},
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clsim.auditing import Audit, AuditSettings, Prices, audit_vectors
+from clsim.auditing.chain import audit_chain as audit_versions
+from clsim.auditing.chain_record import ChainAudit
 from clsim.auditing.files import check_out
-from clsim.auditing.inputs import RelevantItems, Sources, Values, Vectors, load_inputs
+from clsim.auditing.inputs import RelevantItems, Sources, Values, Vectors, load_inputs, load_versions
 from clsim.utils.files import from_home
 
 
@@ -70,4 +72,47 @@ def audit(
         from clsim.report.audit import write_audit  # imports rich
 
         write_audit(found, directory)
+    return found
+
+
+def audit_chain(
+    versions: Sequence[Vectors],
+    *,
+    labels: Values | None = None,
+    relevant: RelevantItems | None = None,
+    ids: str | Path | None = None,
+    drop_unusable: bool = False,
+    settings: AuditSettings | None = None,
+    prices: Prices | None = None,
+    out: Path | str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> ChainAudit:
+    """Audit a chain of upgrades: can the queries of each version search the galleries of all before it?
+
+    Takes the arguments of :func:`audit`, with the vectors of all versions, oldest first. Some items are queries.
+
+    Returns:
+        Matrices of all pairs of versions without a bridge, with direct bridges and with composed ones; the distance of
+        each step; and the audit of the last upgrade.
+
+    Raises:
+        UserError: The input is wrong; nothing was written.
+
+    Example:
+        >>> import numpy as np
+        >>> items = np.random.default_rng(0).normal(size=(400, 8))
+        >>> found = audit_chain([items, items[:, ::-1], items])
+        >>> found.matrix("direct")[2]
+        [1.0, 1.0, 1.0]
+
+    """
+    directory = None if out is None else check_out(from_home(out, "--out"))
+    given = load_versions(versions, ids, labels, relevant, drop_unusable=drop_unusable)
+    sets, coded, items, notes = given
+    found = audit_versions(sets, labels=coded, relevant=items, settings=settings, prices=prices, notes=notes, say=say)
+    if directory is not None:
+        from clsim.report.audit import write_audit  # imports rich
+
+        write_audit(found.last, directory)
+        found.save(directory)
     return found

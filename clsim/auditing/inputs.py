@@ -125,6 +125,50 @@ def load_inputs(sources: Sources) -> tuple[Inputs, tuple[str, ...]]:
     return inputs, notes
 
 
+def load_versions(
+    versions: Sequence[Vectors],
+    ids: str | Path | None = None,
+    labels: Values | None = None,
+    relevant: RelevantItems | None = None,
+    *,
+    drop_unusable: bool = False,
+) -> tuple[list[VectorSet], NDArray[np.int64] | None, Relevant | None, tuple[str, ...]]:
+    """Open, match and check the vectors of several versions of a model.
+
+    Args:
+        versions: Vectors of the same items by each version, oldest first.
+        ids: Ids of the items: a member of every file.
+        labels: Label of each item of the first version.
+        relevant: Relevant items of each item of the first version.
+        drop_unusable: Whether items with an unusable row in any version are left out.
+
+    Returns:
+        The versions with the same items in the same order, labels, relevant items, and notes.
+
+    Raises:
+        UserError: A file is missing or damaged, or its content does not fit the others.
+
+    Example:
+        >>> versions, labels, _, _ = load_versions([np.eye(3), np.eye(3)], labels=["a", "b", "a"])
+        >>> [len(each) for each in versions], labels.tolist()
+        ([3, 3], [0, 1, 0])
+
+    """
+    sets = [opened(each, f"version {place}", ids) for place, each in enumerate(versions, 1)]
+    first, notes = sets[0], list[str]()
+    for each in sets[1:]:
+        pairs = pair_vectors(first, each, drop_unusable=drop_unusable)
+        first = pairs.old
+        notes += [note for note in pairs.notes if note not in notes]
+    # Matched again with the items that all versions have.
+    matched = [first, *(pair_vectors(first, each, drop_unusable=drop_unusable).new for each in sets[1:])]
+    known = _labels(labels, sets[0], "labels")
+    if known is not None and relevant is not None:
+        raise UserError("labels and relevant items exclude each other")
+    coded = None if known is None else encode_labels(known)[0][_kept(first)]
+    return matched, coded, _relevant(relevant, sets[0], first, None, None), tuple(notes)
+
+
 def opened(source: Vectors, name: str, ids: str | Path | None = None) -> VectorSet:
     """Return the vectors at a location or in an array.
 

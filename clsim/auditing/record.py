@@ -192,7 +192,7 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``audit.json``."""
-        return {"format": FORMAT, **_plain(asdict(self))}
+        return {"format": FORMAT, **plain_value(asdict(self))}
 
     def save(self, directory: Path) -> Path:
         """Write ``audit.json`` into a directory and return its path."""
@@ -202,12 +202,18 @@ class Audit:
         return path
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: intervals as objects, tuples as lists."""
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON has it: intervals as objects, tuples as lists.
+
+    Example:
+        >>> plain_value({"recall": Estimate(0.5, 0.25, 0.75), "names": ("a",)})
+        {'recall': {'value': 0.5, 'low': 0.25, 'high': 0.75}, 'names': ['a']}
+
+    """
     if isinstance(value, Estimate):
         return {"value": value.value, "low": value.low, "high": value.high}
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain_value(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value]
+        return [plain_value(each) for each in value]
     return value

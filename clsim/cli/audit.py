@@ -84,28 +84,28 @@ def audit(
     import clsim
     from clsim.auditing.throughput import seconds_per_1000
 
-    found = clsim.audit(
-        versions[0],
-        versions[1],
-        queries=queries,
-        labels=labels,
-        query_labels=query_labels,
-        relevant=relevant,
-        ids=ids if new_ids is None or ids is None else (ids, new_ids),
-        query_ids=query_ids,
-        drop_unusable=drop_unusable,
-        settings=settings,
-        prices=clsim.Prices(new_seconds=seconds_per_1000(model) if model else seconds, new_money=price, items=items),
-        out=directory,
-        say=say,
-    )
+    prices = clsim.Prices(new_seconds=seconds_per_1000(model) if model else seconds, new_money=price, items=items)
+    shared: Any = {"labels": labels, "relevant": relevant, "drop_unusable": drop_unusable}
+    shared |= {"settings": settings, "prices": prices, "out": directory, "say": say}
+    if len(versions) > 2:
+        if queries is not None or query_labels is not None or query_ids is not None or new_ids is not None:
+            raise UserError("a chain of versions takes no queries, and ids only as a member of every file")
+        chain = clsim.audit_chain(versions, ids=ids, **shared)
+        found, record, text = chain.last, chain.to_dict(), str(chain)
+    else:
+        both = ids if new_ids is None or ids is None else (ids, new_ids)
+        asked: Any = {"queries": queries, "query_labels": query_labels, "query_ids": query_ids}
+        found = clsim.audit(versions[0], versions[1], ids=both, **asked, **shared)
+        record, text = found.to_dict(), ""
     if json:
         from json import dumps
 
-        typer.echo(dumps(found.to_dict()))
+        typer.echo(dumps(record))
     else:
         from clsim.report.audit import print_audit
 
+        if text:
+            typer.echo(f"{text}\n\nThe last upgrade:")
         print_audit(found)
     missed = [demand for demand in demands if not demand.met(found)]
     for demand in missed:

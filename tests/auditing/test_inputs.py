@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clsim.auditing.inputs import Sources, load_inputs
+from clsim.auditing.inputs import Sources, load_inputs, load_versions
 from clsim.data.vectors import Relevant, VectorSet
 from clsim.utils.errors import UserError
 
@@ -97,3 +97,21 @@ def test_queries_of_another_width_are_refused(items):
     with pytest.raises(UserError, match="width 4 as in new, got 3") as caught:
         load_inputs(Sources(old, new, (old[:2], old[:2])))
     assert caught.value.where == "new queries"
+
+
+def test_versions_keep_the_items_that_all_of_them_have():
+    random = np.random.default_rng(0)
+    rows = [random.normal(size=(count, 3)).astype(np.float32) for count in (6, 5, 5)]
+    rows[2][1] = np.nan  # the item 4
+    ids = [np.array(each) for each in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [3, 4, 5, 0, 1])]
+    given = [VectorSet(*each, f"v{place}") for place, each in enumerate(zip(rows, ids, strict=True))]
+    versions, labels, relevant, notes = load_versions(given, labels=list("abcdef"), relevant=None, drop_unusable=True)
+    assert [each.row_ids.tolist() for each in versions] == [[1, 3, 5]] * 3
+    assert labels.tolist() == [1, 3, 5] and relevant is None and len(notes) >= 3
+    assert (versions[2][np.arange(3)] == rows[2][[4, 0, 2]]).all()
+    _, _, relevant, _ = load_versions(given, relevant=[[place] for place in range(6)], drop_unusable=True)
+    assert relevant.items.tolist() == [0, 1, 2]
+    with pytest.raises(UserError, match="NaN"):
+        load_versions(given)
+    with pytest.raises(UserError, match="exclude"):
+        load_versions(given, labels=list("abcdef"), relevant=[[0]] * 6, drop_unusable=True)

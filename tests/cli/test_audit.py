@@ -76,3 +76,18 @@ def test_wrong_input_ends_with_2_and_writes_nothing(command, files, given, messa
 def test_one_version_is_no_upgrade(command, files):
     code, _, err = command("audit", str(files / "old.npy"))
     assert code == 2 and "two models" in err
+
+
+def test_three_versions_are_a_chain(command, files):
+    more = np.load(files / "new.npy")[:, ::-1] + np.float32(0.01)
+    np.save(files / "third.npy", more)
+    given = [str(files / f"{name}.npy") for name in ("old", "new", "third")]
+    fast = ["--bridges", "procrustes", "--set", "resamples=100", "--set", "index_items=0"]
+    code, out, _ = command("audit", *given, *fast, "--labels", str(files / "labels.npy"), "--out", str(files / "chain"))
+    assert code == 0 and "3 to 1, query side" in out and "The last upgrade" in out
+    record = json.loads((files / "chain" / "chain.json").read_text())
+    assert len(record["cells"]) == 6 and (files / "chain" / "audit.html").is_file()
+    code, out, _ = command("audit", *given, *fast, "--json")
+    assert code == 0 and json.loads(out)["am"]["direct"] > json.loads(out)["am"]["plain"]
+    code, _, err = command("audit", *given, "--query-labels", str(files / "labels.npy"))
+    assert code == 2 and "takes no queries" in err
