@@ -17,15 +17,24 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Run ``clsim`` after removing the parent's process id from the command line."""
-    parent = int(sys.argv.pop(1))
+    end_with_parent(int(sys.argv.pop(1)))
     sys.argv[0] = "clsim"
+    from clsim.cli.main import main as clsim
+
+    clsim()
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask the kernel to terminate this process when its parent ends; exit if that has happened already.
+
+    Args:
+        parent: Process id of the parent.
+
+    """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # the parent ended before the call
             sys.exit(INTERRUPTED)
-    from clsim.cli.main import main as clsim
-
-    clsim()
 
 
 if __name__ == "__main__":

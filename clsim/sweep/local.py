@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clsim.report.figures import several
+from clsim.sweep.fork_server import ForkedChild, Launcher
 from clsim.sweep.job import State, is_complete
 from clsim.sweep.process import PATIENCE, Child, is_held, why, worth_another
 from clsim.sweep.slots import Place
@@ -24,8 +25,8 @@ NEWS = 1.0
 
 class _Underway(NamedTuple):
     state: State
-    place: Place
-    child: Child
+    slot: Launcher
+    child: Child | ForkedChild
 
 
 class LocalEngine:
@@ -39,7 +40,8 @@ class LocalEngine:
     """
 
     def __init__(self, places: Sequence[Place], device: str, retries: int) -> None:
-        self._free, self._device, self._retries = list(places), device, retries
+        self._slots = [Launcher(place.environment) for place in places]
+        self._free, self._device, self._retries = [*self._slots], device, retries
         self._underway: list[_Underway] = []
         gpus = len({gpu for place in places for gpu in place.gpus})
         shared = f", on {several(gpus, 'GPU')}" if gpus else ""
@@ -72,9 +74,9 @@ class LocalEngine:
                 for each in [each for each in self._underway if each.child.poll() is not None]:
                     self._underway.remove(each)
                     if self._ended(each, board, stopped=stopped):
-                        self._start(each.state, each.place, board)
+                        self._start(each.state, each.slot, board)
                     else:
-                        self._free.append(each.place)
+                        self._free.append(each.slot)
                 if time.monotonic() - looked >= NEWS:
                     board.look([each.state for each in self._underway])
                     looked = time.monotonic()
@@ -85,17 +87,18 @@ class LocalEngine:
             while self._underway:
                 each = self._underway.pop()
                 each.child.end()
-                self._free.append(each.place)
+                self._free.append(each.slot)
                 board.end(each.state, "interrupted")
 
     def close(self) -> None:
-        """Do nothing, since no resource is held."""
+        """End the processes that runs were forked from."""
+        for slot in self._slots:
+            slot.close()
 
-    def _start(self, state: State, place: Place, board: Board) -> None:
+    def _start(self, state: State, slot: Launcher, board: Board) -> None:
         board.begin(state)
         words = state.job.command(board.out, self._device)
-        child = Child(words, board.log(state.job), place.environment, Path.cwd())
-        self._underway.append(_Underway(state, place, child))
+        self._underway.append(_Underway(state, slot, slot.start(words, board.log(state.job), Path.cwd())))
 
     def _ended(self, each: _Underway, board: Board, *, stopped: bool) -> bool:
         """Return whether to restart a run that has ended; record its end otherwise."""

@@ -8,7 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clsim.utils.exit_codes import DONE, WRONG_INPUT
@@ -35,10 +36,8 @@ class Child:
     """
 
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        note_start(words, log)
         with log.open("a", encoding="utf-8") as output:
-            output.write(f"{STARTED}{shlex.join(words)}\n")
-            output.flush()
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "clsim.cli.sweep_child", str(os.getpid()), *words],
                 stdin=subprocess.DEVNULL,
@@ -61,11 +60,32 @@ class Child:
     def end(self, patience: float = 10.0) -> None:
         """Stop the process, and kill it if it still runs after ``patience`` seconds."""
         self.stop()
-        try:
-            self._process.wait(patience)
-        except subprocess.TimeoutExpired:
+        if not ended_within(self.poll, patience):
             self._process.kill()
             self._process.wait()
+
+
+def note_start(words: Sequence[str], log: Path) -> None:
+    """Append the command of a process to its log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as output:
+        output.write(f"{STARTED}{shlex.join(words)}\n")
+
+
+def ended_within(poll: Callable[[], int | None], patience: float) -> bool:
+    """Return whether a process ends within some seconds.
+
+    Args:
+        poll: Function that returns its exit code, ``None`` while it runs.
+        patience: Seconds to wait.
+
+    """
+    until = time.monotonic() + patience
+    while poll() is None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def worth_another(code: int, attempts: int, retries: int) -> bool:

@@ -64,7 +64,7 @@ def world(tmp_path, monkeypatch):
     world = World()
 
     class Child:
-        def __init__(self, words, log, environment, folder):
+        def __init__(self, words):
             self.seed, self.looks, self.code = int(words[words.index("--seed") + 1]), 0, None
             self.run = Path(words[words.index("--out") + 1])
             world.started.append(self.seed)
@@ -93,7 +93,14 @@ def world(tmp_path, monkeypatch):
         def end(self):
             self.stop()
 
-    monkeypatch.setattr(local, "Child", Child)
+    class Launcher:
+        def __init__(self, environment):
+            pass
+
+        def start(self, words, log, folder):
+            return Child(words)
+
+    monkeypatch.setattr(local, "Launcher", Launcher)
     return world
 
 
