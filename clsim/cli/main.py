@@ -385,7 +385,7 @@ def bench(
 ) -> None:
     """Measure the speed of clsim on this machine.
 
-    Benchmarks are loop, clip, matrix, stream and retrieval, shown with the limits of the machine.
+    Benchmarks are loop, clip, matrix, stream, retrieval and audit, shown with the limits of the machine.
     """
     from clsim.cli.benchmarks import run_benchmark
     from clsim.cli.benchmarks.table import show_benchmark
@@ -400,7 +400,7 @@ def bench(
         typer.echo(dumps(result.to_dict(machine)))
         return
     console = make_console()
-    with console.status(f"measuring {name}; clip takes about five minutes, the others one or two"):
+    with console.status(f"measuring {name}; clip takes about five minutes, audit ten, the others one or two"):
         result, machine = run_benchmark(name, place)
     show_benchmark(console, result, machine)
 

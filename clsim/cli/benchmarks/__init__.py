@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clsim.cli.benchmarks.machine import Machine
     from clsim.cli.benchmarks.result import BenchResult
 
-Benchmark = Literal["loop", "clip", "matrix", "stream", "retrieval"]
+Benchmark = Literal["loop", "clip", "matrix", "stream", "retrieval", "audit"]
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
 
 

@@ -61,6 +61,12 @@ class CaptionedImages:
         put("pixels", pixels)
         put("captions", captions)
 
+    def __repr__(self) -> str:
+        """Return name and sizes."""
+        height, width = self.pixels.shape[2:]
+        captions = sum(map(len, self.captions))
+        return f"CaptionedImages({self.name!r}, {len(self):,} images of {height} x {width}, {captions:,} captions)"
+
     def __len__(self) -> int:
         return len(self.pixels)
 

@@ -46,6 +46,8 @@ class Images:
         >>> images = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 0, 1], ("cat", "dog"), "pets")
         >>> images.subset([1, 3]).labels
         tensor([1, 1])
+        >>> images
+        Images('pets', 4 images of 8 x 8, 2 classes)
     """
 
     pixels: Tensor
@@ -67,6 +69,11 @@ class Images:
             put("paths", checked_names(self.paths, "Images.paths"))
             if len(self.paths) != len(pixels):
                 raise ArgumentError(f"{len(self.paths)} paths for {len(pixels)} images", where="Images")
+
+    def __repr__(self) -> str:
+        """Return name and sizes; a notebook would show a million numbers otherwise."""
+        height, width = self.pixels.shape[2:]
+        return f"Images({self.name!r}, {len(self):,} images of {height} x {width}, {len(self.class_names):,} classes)"
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from clsim.cli import benchmarks
 from clsim.cli import main as cli
-from clsim.cli.benchmarks import clip, clip_work, loop, machine, matrix, retrieval, stream
+from clsim.cli.benchmarks import audit, clip, clip_work, loop, machine, matrix, retrieval, stream
 from clsim.cli.benchmarks.machine import Machine
 from clsim.cli.benchmarks.table import show_benchmark
 from clsim.report.console.choose import make_console
@@ -94,6 +94,22 @@ def test_retrieval(monkeypatch):
     assert found["search_peak_bytes"] > 0
 
 
+def test_audit(monkeypatch):
+    for name, value in {
+        "SIZES": (300, 600),
+        "WIDTH": 12,
+        "QUERIES": 60,
+        "INNER": 6,
+        "CLASSES": 20,
+        "CHUNK": 250,
+    }.items():
+        monkeypatch.setattr(audit, name, value)
+    found = audit.bench_audit(MACHINE).figures
+    assert set(found["by_size"]) == {"300", "600"} and positive(found["by_size"])
+    assert {"fit", "search", "measure"} <= set(found["stages"]) and found["peak_bytes"] > 0
+    assert 2 ** found["growth"] == pytest.approx(found["by_size"]["600"] / found["by_size"]["300"])
+
+
 @pytest.fixture
 def little(monkeypatch):
     monkeypatch.setattr(loop, "IMAGES", 320)
@@ -119,7 +135,7 @@ def test_json_is_one_object(little):
 def test_an_unknown_name_is_refused():
     done = CliRunner().invoke(cli.app, ["bench", "lop"])
     assert done.exit_code == 2
-    with refused(ValueError, names=("loop, clip, matrix, stream, retrieval", "lop")):
+    with refused(ValueError, names=("loop, clip, matrix, stream, retrieval, audit", "lop")):
         benchmarks.run_benchmark("lop")
 
 

@@ -100,3 +100,8 @@ def test_captions_are_lists_of_strings(captions, names):
 def test_lists_and_arrays_are_welcome():
     found = CaptionedImages(np.zeros((1, 3, 2, 2), np.uint8), [["a cat"]], "pets")
     assert found.captions == (("a cat",),) and found.pixels.dtype == torch.uint8
+
+
+def test_the_text_has_names_and_sizes_only():
+    images = CaptionedImages(torch.zeros(2, 3, 8, 9, dtype=torch.uint8), (("a cat",), ("a dog", "a pet")), "pets")
+    assert repr(images) == "CaptionedImages('pets', 2 images of 8 x 9, 3 captions)"

@@ -213,3 +213,9 @@ def test_parts_of_two_sizes_in_a_folder_are_the_users_error(tmp_path, save):
             save(tmp_path / "pets" / part / word / "0.png", 0, (side, side))
     with refused(ArgumentError, where="folder:", names=("[8, 8]", "[16, 16]", "image_size")):
         load_dataset(f"folder:{tmp_path / 'pets'}", root=tmp_path)
+
+
+def test_the_text_of_a_data_set_has_names_and_sizes_only():
+    images = Images(torch.zeros(3, 3, 8, 9, dtype=torch.uint8), [0, 1, 1], ("cat", "dog"), "pets")
+    text = repr(DataSet("pets", images, images))
+    assert text.count("Images('pets', 3 images of 8 x 9, 2 classes)") == 2 and len(text) < 200
