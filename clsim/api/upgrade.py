@@ -10,6 +10,7 @@ from clsim.auditing.chain import audit_chain as audit_versions
 from clsim.auditing.chain_record import ChainAudit
 from clsim.auditing.files import check_out
 from clsim.auditing.inputs import RelevantItems, Sources, Values, Vectors, load_inputs, load_versions
+from clsim.auditing.search import Search, search
 from clsim.utils.files import from_home
 
 
@@ -28,6 +29,7 @@ def audit(
     prices: Prices | None = None,
     out: Path | str | None = None,
     say: Callable[[str], None] = lambda line: None,
+    engine: Search = search,
 ) -> Audit:
     """Audit an upgrade: must the items that an old model embedded be embedded again?
 
@@ -49,6 +51,7 @@ def audit(
         out: Directory of ``audit.json``, ``audit.html`` and tables as CSV, Markdown and LaTeX; None: nothing is
             written.
         say: Receives a line of progress.
+        engine: Search in the galleries: in this process, or a :class:`clsim.auditing.ray_search.RaySearch`.
 
     Returns:
         Verdict, arrangements with intervals and costs, and bridges.
@@ -67,7 +70,7 @@ def audit(
     directory = None if out is None else check_out(from_home(out, "--out"))
     sources = Sources(old, new, queries, labels, query_labels, relevant, ids, query_ids, drop_unusable)
     inputs, notes = load_inputs(sources)
-    found = audit_vectors(inputs, settings, prices, notes=notes, say=say)
+    found = audit_vectors(inputs, settings, prices, notes=notes, say=say, engine=engine)
     if directory is not None:
         from clsim.report.audit import write_audit  # imports rich
 

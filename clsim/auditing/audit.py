@@ -15,6 +15,7 @@ from clsim.auditing.lists import Searches, Served, cascaded, half_migrated, is_f
 from clsim.auditing.material import Inputs, Material, split_inputs
 from clsim.auditing.measure import Measure
 from clsim.auditing.record import Arrangement, Audit, Curve
+from clsim.auditing.search import Search, search
 from clsim.auditing.settings import AuditSettings, Prices
 from clsim.auditing.verdict import decide
 from clsim.metrics.functional.neighbor_lists import Neighbors, keep_items, merge_by_score
@@ -44,6 +45,7 @@ def audit_vectors(
     *,
     notes: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda line: None,
+    engine: Search = search,
 ) -> Audit:
     """Audit an upgrade on checked vectors of the same items by both models.
 
@@ -56,6 +58,7 @@ def audit_vectors(
         prices: Prices of the operator; None: not known.
         notes: Notes for the record, on what was handled before.
         say: Receives a line of progress.
+        engine: Search in the galleries: in this process, or a :class:`~clsim.auditing.ray_search.RaySearch`.
 
     Raises:
         UserError: There are too few items or queries, or no query has a right answer.
@@ -78,7 +81,7 @@ def audit_vectors(
         say(_bound_line(bound.cosine, informative=bound.informative))
         fitted = fit_candidates(material, settings, say)
     with clock("search"):
-        searches = search_all(material, fitted, settings, say)
+        searches = search_all(material, fitted, settings, say, engine)
     with clock("measure"):
         say("measuring the arrangements")
         arrangements = _measured(material, fitted, searches, settings, Costs(inputs, material, settings, prices))

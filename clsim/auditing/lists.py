@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clsim.auditing.fitting import Fitted, calibration
 from clsim.auditing.material import Material
-from clsim.auditing.search import rows_at, search
+from clsim.auditing.search import Search, rows_at, search
 from clsim.auditing.settings import AuditSettings
 from clsim.metrics.functional.arrangements import popularity
 from clsim.metrics.functional.neighbor_lists import (
@@ -69,7 +69,11 @@ class Searches:
 
 
 def search_all(
-    material: Material, fitted: Fitted, settings: AuditSettings, say: Callable[[str], None] = print
+    material: Material,
+    fitted: Fitted,
+    settings: AuditSettings,
+    say: Callable[[str], None] = print,
+    engine: Search = search,
 ) -> Searches:
     """Search the galleries by every set of queries, each gallery in one pass.
 
@@ -81,6 +85,7 @@ def search_all(
         fitted: Fitted bridges.
         settings: Settings.
         say: Receives a line of progress.
+        engine: Search in the galleries.
 
     """
     test = material.test
@@ -94,16 +99,16 @@ def search_all(
     others = fitted.others("query") if compared else []
     queries |= {f"other {place}": bridge.transform(sample) for place, bridge in enumerate(others)}
     say(f"searching the old gallery of {len(test.old):,} items")
-    in_old = search(queries, test.old, k)
+    in_old = engine(queries, test.old, k)
     say("searching the new gallery")
-    new = search({"": test.query_new}, test.new, k)[""]
+    new = engine({"": test.query_new}, test.new, k)[""]
     single = [Served("naive_swap", None, in_old["naive"])]
     single += [Served("bridge_query", bridge, in_old[f"other {place}"]) for place, bridge in enumerate(others)]
     for candidate in fitted.candidates:
         chosen = candidate.bridge is fitted.best("gallery")
         if candidate.score.side == "gallery" and (compared or chosen):
             say(f"searching the gallery mapped by {candidate.bridge.name}")
-            found = search({"": sample}, test.old, k, candidate.bridge.transform)[""]
+            found = engine({"": sample}, test.old, k, candidate.bridge.transform)[""]
             single.append(Served("map_gallery", candidate.bridge, found))
     calibrated = None
     if best is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,15 @@ SIMILARITIES = 1 << 26
 
 Transform: TypeAlias = Callable[[Tensor], Tensor]
 """Map of gallery rows, such as the method ``transform`` of a gallery's bridge."""
+
+
+class Search(Protocol):
+    """Exact search by several sets of queries: :func:`search`, or an engine that spreads it over a cluster."""
+
+    def __call__(
+        self, queries: Mapping[str, Tensor], gallery: VectorSet, k: int, transform: Transform | None = None, /
+    ) -> dict[str, Neighbors]:
+        """Return the ``k`` nearest items of each set."""
 
 
 def search(
@@ -57,7 +66,7 @@ def search(
         rows = F.normalize(rows.float() if transform is None else transform(rows), dim=1)
         found = (_by_faiss if by_faiss else _by_torch)(units, rows, min(k, len(rows)))
         found = Neighbors(found.scores, found.items + start)
-        best = found if best is None else _merged(best, found, k)
+        best = found if best is None else merged(best, found, k)
     assert best is not None
     parts = zip(best.scores.split(sizes), best.items.split(sizes), strict=True)
     return {name: Neighbors(*part) for name, part in zip(queries, parts, strict=True)}
@@ -87,8 +96,15 @@ def _by_faiss(query: Tensor, rows: Tensor, k: int) -> Neighbors:
     return Neighbors(torch.from_numpy(scores), torch.from_numpy(items))
 
 
-def _merged(first: Neighbors, second: Neighbors, k: int) -> Neighbors:
-    """Return the best of two lists over different items; among equal scores the first list's come first."""
+def merged(first: Neighbors, second: Neighbors, k: int) -> Neighbors:
+    """Return the best of two lists over different items; among equal scores the first list's come first.
+
+    Example:
+        >>> first = Neighbors(torch.tensor([[0.5]]), torch.tensor([[0]]))
+        >>> merged(first, Neighbors(torch.tensor([[0.9]]), torch.tensor([[1]])), k=2).items
+        tensor([[1, 0]])
+
+    """
     scores, items = torch.cat([first.scores, second.scores], 1), torch.cat([first.items, second.items], 1)
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
     return Neighbors(scores.gather(1, order), items.gather(1, order))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -62,6 +62,10 @@ def audit(
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Directory for audit.json, audit.html and tables.")
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Search here, or over shards on a Ray cluster.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Ray cluster.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print audit.json only.")] = False,
 ) -> None:
     """Audit an upgrade: must everything be embedded again?
@@ -80,6 +84,10 @@ def audit(
     settings = _settings(set_, k, bridges, seed)
     if model is not None and seconds is not None:
         raise UserError("--model and --seconds-per-1000 exclude each other")
+    if address is not None and engine == "local":
+        raise UserError("--address belongs to --engine ray")
+    if engine == "ray" and len(versions) > 2:
+        raise UserError("--engine ray audits two versions, not a chain")
     say = _progress(quiet=json)
     import clsim
     from clsim.auditing.throughput import seconds_per_1000
@@ -94,6 +102,10 @@ def audit(
         found, record, text = chain.last, chain.to_dict(), str(chain)
     else:
         both = ids if new_ids is None or ids is None else (ids, new_ids)
+        if engine == "ray":
+            from clsim.auditing.ray_search import RaySearch
+
+            shared["engine"] = RaySearch(address)
         asked: Any = {"queries": queries, "query_labels": query_labels, "query_ids": query_ids}
         found = clsim.audit(versions[0], versions[1], ids=both, **asked, **shared)
         record, text = found.to_dict(), ""

@@ -64,6 +64,8 @@ def test_prices_reach_the_record(command, files):
         (["--model", "resnet9000"], "resnet9000"),
         (["--model", "resnet9000", "--seconds-per-1000", "3"], "exclude each other"),
         (["--seed", "-1"], "seed"),
+        (["--address", "auto"], "--engine ray"),
+        (["--engine", "dask"], "--engine"),
     ],
 )
 def test_wrong_input_ends_with_2_and_writes_nothing(command, files, given, message):
@@ -91,3 +93,14 @@ def test_three_versions_are_a_chain(command, files):
     assert code == 0 and json.loads(out)["am"]["direct"] > json.loads(out)["am"]["plain"]
     code, _, err = command("audit", *given, "--query-labels", str(files / "labels.npy"))
     assert code == 2 and "takes no queries" in err
+
+
+@pytest.mark.slow
+def test_the_figures_on_ray_are_those_of_one_process(command, files):
+    ray = pytest.importorskip("ray")
+    code, there, err = audited(command, files, "--json", "--engine", "ray")
+    ray.shutdown()
+    assert code == 0, err
+    _, here, _ = audited(command, files, "--json")
+    for first, second in zip(json.loads(there)["arrangements"], json.loads(here)["arrangements"], strict=True):
+        assert (first["name"], first["figures"], first["kept"]) == (second["name"], second["figures"], second["kept"])
