@@ -71,7 +71,7 @@ class AuditSettings:
     bridges: Sequence[str] = DEFAULT_BRIDGES
     fit: Count = 20_000
     validation: Count = 50_000
-    queries: Count = 10_000
+    queries: Count = 5_000
     sample: Count = 1_000
     all_bridges: Annotated[int, Ge(0)] = 200_000
     candidates: Count = 200
