@@ -56,7 +56,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         **STORED,
         "fecam.scores: size read": "session",  # distances are computed class by class
         "fecam.scores: number read": "session",
-        "fecam.correlation_mahalanobis: solver": "session",
+        "fecam.inverse_correlation: solver": "session",
     },
     "oca": {"embedding.classify: solver": "step"},  # the exponential that keeps a matrix orthogonal
 }

@@ -45,30 +45,69 @@ def class_factors(features: Tensor, labels: Tensor, rank: int) -> tuple[Tensor, 
     return classes, torch.stack([covariance_factor(features[labels == label], rank) for label in classes])
 
 
-def mixed_factor(factors: Tensor, weights: Tensor, own: Tensor, rank: int) -> Tensor:
-    r"""Return the factor of :math:`\sum_b w_b F_b F_b^\top + F F^\top`, reduced to ``rank`` columns.
+def mixed_covariances(factors: Tensor, weights: Tensor, block: int = 128) -> Tensor:
+    r"""Return :math:`\sum_b w_{kb} F_b F_b^\top` for each class :math:`k`, a block of rows after the other.
 
     Args:
         factors: Factors :math:`F_b` of the base classes, ``(B, D, r)``.
-        weights: Weights :math:`w_b`, ``(B,)``.
-        own: Factor :math:`F` of the class itself, ``(D, q)``.
+        weights: Weights :math:`w_{kb}`, ``(K, B)``.
+        block: Rows of a block. It bounds the memory to ``B * block * D`` numbers.
+
+    Returns:
+        ``(K, D, D)``.
+
+    Example:
+        >>> mixed_covariances(torch.tensor([[[2.0], [0.0]], [[0.0], [1.0]]]), torch.tensor([[0.5, 1.0]]))
+        tensor([[[2., 0.],
+                 [0., 1.]]])
+
+    """
+    rows = [torch.einsum("kb,bij->kij", weights, part @ factors.mT) for part in factors.split(block, dim=1)]
+    return torch.cat(rows, dim=1)
+
+
+def leading_factor(covariance: Tensor, rank: int) -> Tensor:
+    r"""Return the factor ``(D, rank)`` of a covariance ``(D, D)`` reduced to its leading principal directions.
+
+    Columns beyond ``D`` are 0.
+
+    Example:
+        >>> leading_factor(torch.tensor([[4.0, 0.0], [0.0, 1.0]]), rank=1).abs()
+        tensor([[2.],
+                [0.]])
+
+    """
+    kept, width = min(rank, len(covariance)), len(covariance)
+    factor = covariance.new_zeros(width, rank)
+    if covariance.device.type == "cpu":
+        from scipy.linalg import eigh  # which need not compute the other eigenvectors
+
+        found = eigh(covariance.numpy(), subset_by_index=(width - kept, width - 1), check_finite=False)
+        values, vectors = (torch.from_numpy(part) for part in found)
+    else:
+        values, vectors = (part[..., -kept:] for part in torch.linalg.eigh(covariance))
+    factor[:, :kept] = vectors.flip(1) * values.flip(0).clamp_min(0).sqrt()
+    return factor
+
+
+def mixed_factors(factors: Tensor, weights: Tensor, own: Tensor, rank: int) -> Tensor:
+    r"""Return the factors of :math:`\sum_b w_{kb} F_b F_b^\top + F_k F_k^\top`, reduced to ``rank`` columns.
+
+    Args:
+        factors: Factors :math:`F_b` of the base classes, ``(B, D, r)``.
+        weights: Weights :math:`w_{kb}`, ``(K, B)``.
+        own: Factors :math:`F_k` of the classes themselves, ``(K, D, q)``.
         rank: Number of columns of the result.
 
     Returns:
-        ``(D, rank)``.
+        ``(K, D, rank)``.
 
     Example:
-        >>> base, own = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[0.0], [1.0]])
-        >>> mixed = mixed_factor(base, torch.tensor([0.25]), own, rank=2)
+        >>> base, own = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[[0.0], [1.0]]])
+        >>> mixed = mixed_factors(base, torch.tensor([[0.25]]), own, rank=2)[0]
         >>> (mixed @ mixed.T).round().tolist()
         [[1.0, 0.0], [0.0, 1.0]]
 
     """
-    columns = (weights.sqrt().view(-1, 1, 1) * factors).transpose(0, 1).flatten(1)
-    joined = torch.cat([columns, own], dim=1)
-    values, vectors = torch.linalg.eigh(joined @ joined.T)
-    factor = joined.new_zeros(len(own), rank)
-    kept = min(rank, len(values))
-    leading = values[-kept:].flip(0).clamp_min(0).sqrt()
-    factor[:, :kept] = vectors[:, -kept:].flip(1) * leading
-    return factor
+    mixed = mixed_covariances(factors, weights)
+    return torch.stack([leading_factor(each.addmm(mine, mine.T), rank) for each, mine in zip(mixed, own, strict=True)])

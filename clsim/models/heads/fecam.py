@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from clsim.losses import calibrated_prototypes, prototypes, similarity_weights
-from clsim.models.heads.covariance import class_factors, mixed_factor
+from clsim.models.features.key import TensorVersion, versions_of
+from clsim.models.heads.covariance import class_factors, mixed_factors
 from clsim.models.heads.head import ClosedFormHead
 from clsim.utils.arguments import Count, Fraction, NotNegative, Positive, checked
 from clsim.utils.errors import ArgumentError
@@ -59,13 +60,45 @@ def correlation_mahalanobis(differences: Tensor, factor: Tensor, ridge: Tensor) 
         tensor([1.8000])
 
     """
+    return mahalanobis(differences, *inverse_correlation(factor, ridge))
+
+
+def inverse_correlation(factor: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return :math:`q` ``(D,)`` and :math:`A` ``(D, r)`` with :math:`C^{-1} = \operatorname{diag}(q) - A A^\top`.
+
+    Args:
+        factor: Factor :math:`F` of the covariance, ``(D, r)``, see :func:`correlation_mahalanobis`.
+        ridge: Shrinkage, a scalar above 0.
+
+    Example:
+        >>> diagonal, root = inverse_correlation(torch.tensor([[2.0], [2.0]]) / 2**0.5, torch.tensor(1.0))
+        >>> (torch.diag(diagonal) - root @ root.T).round(decimals=3)
+        tensor([[ 1.8000, -1.2000],
+                [-1.2000,  1.8000]])
+
+    """
     variances = factor.square().sum(1) + ridge
     # C = G G^T + diag(h) with G = F / sigma and h = ridge / sigma^2.
     inner = factor * (variances.sqrt() / ridge).unsqueeze(1)  # h^-1 G
     middle = torch.eye(factor.shape[1], device=factor.device) + factor.T @ factor / ridge  # I + G^T h^-1 G
-    whole = (differences.square() * (variances / ridge)).sum(1)
-    part = torch.linalg.solve_triangular(torch.linalg.cholesky(middle), (differences @ inner).T, upper=False)
-    distances: Tensor = whole - part.square().sum(0)
+    lower = torch.linalg.cholesky(middle)
+    return variances / ridge, torch.linalg.solve_triangular(lower, inner.T, upper=False).T.contiguous()
+
+
+def mahalanobis(differences: Tensor, diagonal: Tensor, root: Tensor) -> Tensor:
+    r"""Return :math:`x^\top (\operatorname{diag}(q) - A A^\top) x` ``(N,)`` of rows :math:`x` ``(N, D)``.
+
+    Args:
+        differences: Rows :math:`x`.
+        diagonal: Vector :math:`q`, ``(D,)``.
+        root: Matrix :math:`A`, ``(D, r)``.
+
+    Example:
+        >>> mahalanobis(torch.tensor([[1.0, 2.0]]), torch.tensor([3.0, 1.0]), torch.tensor([[1.0], [0.0]]))
+        tensor([6.])
+
+    """
+    distances: Tensor = differences.square() @ diagonal - (differences @ root).square().sum(1)
     return distances
 
 
@@ -129,6 +162,8 @@ class FeCAM(ClosedFormHead):
         self.register_buffer("means", torch.zeros(classes, width))
         self.register_buffer("factors", torch.zeros(classes, width, self.rank))
         self.register_buffer("ridges", torch.ones(classes))
+        self._inverses: dict[int, tuple[Tensor, Tensor]] = {}
+        self._inverted: tuple[TensorVersion, ...] = ()
 
     def fit(self, features: Tensor, labels: Tensor, session: int) -> None:
         """Store means, covariances and shrinkage of the classes."""
@@ -138,8 +173,7 @@ class FeCAM(ClosedFormHead):
         if session > 0 and self.calibrate:
             base, known = self.base, self.means[self.base]
             weights = similarity_weights(F.normalize(means, dim=1), F.normalize(known, dim=1), self.sharpness)
-            pairs = zip(weights, factors, strict=True)
-            factors = torch.stack([mixed_factor(self.factors[base], row, own, self.rank) for row, own in pairs])
+            factors = mixed_factors(self.factors[base], weights, factors, self.rank)
             means = calibrated_prototypes(means, known, shift=self.shift, sharpness=self.sharpness)
         self.means[classes], self.factors[classes] = means, factors
         variances = factors.square().sum((1, 2)) / self.width
@@ -152,5 +186,14 @@ class FeCAM(ClosedFormHead):
         found = unit.new_zeros(len(unit), self.classes)
         for label in self.learned.nonzero().flatten().tolist():
             differences = unit - F.normalize(self.means[label], dim=0)
-            found[:, label] = -correlation_mahalanobis(differences, self.factors[label], self.ridges[label])
+            found[:, label] = -mahalanobis(differences, *self._inverse(label))
         return found
+
+    def _inverse(self, label: int) -> tuple[Tensor, Tensor]:
+        """Return the :func:`inverse_correlation` of a class, computed once for the same buffers."""
+        now = versions_of((self.factors, self.ridges))
+        if now != self._inverted:
+            self._inverted, self._inverses = now, {}
+        if label not in self._inverses:
+            self._inverses[label] = inverse_correlation(self.factors[label], self.ridges[label])
+        return self._inverses[label]

@@ -16,7 +16,13 @@ from sklearn.neighbors import NearestCentroid
 from clsim.losses import EXCLUDED, balanced_softmax_cross_entropy, calibrated_prototypes, prototypes
 from clsim.models.heads import BiMC, ClosedFormHead, FeCAM, JointLinear, NearestMean, RanPAC, Teen, TipAdapter
 from clsim.models.heads.bimc import shared_mahalanobis
-from clsim.models.heads.covariance import class_factors, covariance_factor, mixed_factor
+from clsim.models.heads.covariance import (
+    class_factors,
+    covariance_factor,
+    leading_factor,
+    mixed_covariances,
+    mixed_factors,
+)
 from clsim.models.heads.fecam import correlation_mahalanobis, tukey
 from clsim.models.heads.joint import joint_loss, joint_solution
 from clsim.models.heads.ranpac import chosen_ridge, drawn_features, ridge_solution
@@ -114,11 +120,31 @@ def test_a_full_factor_gives_numpys_covariance():
     assert covariance_factor(features[:1], 3).abs().sum() == 0
 
 
-def test_a_mixed_factor_gives_the_weighted_sum():
-    base, own, weights = torch.rand(3, WIDTH, 2), torch.rand(WIDTH, 2), torch.tensor([0.5, 0.2, 0.3])
-    mixed = mixed_factor(base, weights, own, WIDTH)
-    expected = sum(w * f @ f.T for w, f in zip(weights, base, strict=True)) + own @ own.T
-    torch.testing.assert_close(mixed @ mixed.T, expected, rtol=1e-4, atol=1e-5)
+def test_mixed_factors_give_the_weighted_sums():
+    base, own, weights = torch.rand(3, WIDTH, 2), torch.rand(2, WIDTH, 2), torch.rand(2, 3)
+    mixed = mixed_factors(base, weights, own, WIDTH)
+    for found, row, mine in zip(mixed, weights, own, strict=True):
+        expected = sum(w * f @ f.T for w, f in zip(row, base, strict=True)) + mine @ mine.T
+        torch.testing.assert_close(found @ found.T, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 4, WIDTH, 100])
+def test_mixed_covariances_are_the_same_in_blocks_of_any_size(block):
+    base, weights = torch.rand(3, WIDTH, 2), torch.rand(2, 3)
+    expected = torch.stack([sum(w * f @ f.T for w, f in zip(row, base, strict=True)) for row in weights])
+    torch.testing.assert_close(mixed_covariances(base, weights, block), expected)
+
+
+def test_a_leading_factor_is_the_best_of_its_rank():
+    rows = torch.rand(40, WIDTH)
+    covariance = torch.cov(rows.T)
+    left, lengths, right = np.linalg.svd(covariance.double().numpy())
+    expected = (left[:, :2] * lengths[:2]) @ right[:2]
+    found = leading_factor(covariance, 2)
+    np.testing.assert_allclose(found @ found.T, expected, rtol=1e-3, atol=1e-5)
+    wide = leading_factor(covariance, WIDTH + 3)
+    torch.testing.assert_close(wide @ wide.T, covariance, rtol=1e-4, atol=1e-6)
+    assert wide[:, WIDTH:].abs().sum() == 0
 
 
 def test_fecams_distance_is_scipys_under_the_correlation():
@@ -128,6 +154,17 @@ def test_fecams_distance_is_scipys_under_the_correlation():
     inverse = np.linalg.inv(covariance / np.outer(sigma, sigma))
     expected = [mahalanobis(row, np.zeros(WIDTH), inverse) ** 2 for row in differences.numpy()]
     np.testing.assert_allclose(correlation_mahalanobis(differences, factor, torch.tensor(ridge)), expected, rtol=1e-3)
+
+
+def test_fecam_computes_distances_with_what_it_learned_last():
+    head = two_sessions(HEADS["fecam"]())
+    rows = torch.rand(4, WIDTH)
+    head(rows)  # the inverses of now
+    head.learn(*drawn(10, 2, first=3, seed=7), session=2)
+    for label in range(CLASSES):
+        differences = torch.nn.functional.normalize(rows) - torch.nn.functional.normalize(head.means[label], dim=0)
+        expected = -correlation_mahalanobis(differences, head.factors[label], head.ridges[label])
+        torch.testing.assert_close(head(rows)[:, label], expected)
 
 
 def test_tukeys_power_refuses_negative_features():
