@@ -92,7 +92,7 @@ HEADS = {
         {"dimensions": 1, "few_shots": 0, "own_weight": 0, "covariance_mix": 0, "sharpness": 0, "draws": 1, "rank": 1},
         {"own_weight": 1, "covariance_mix": 1},
     ),
-    "joint": ({"decay": 0, "iterations": 1}, {}),
+    "joint": ({"iterations": 1}, {}),  # its decay is above 0
     "tip_adapter": ({"shots": 1, "alpha": 0, "beta": 0, "steps": 0}, {}),
     "bimc": (
         {"text_weight": 0, "shift": 0, "sharpness": 0, "first_opinion": 0, "ridge": 0},
